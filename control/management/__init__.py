@@ -1,0 +1,1 @@
+"""What an operator says: Django's management commands, and where they stand."""

@@ -1,0 +1,205 @@
+"""`manage.py node add|list|label|taint|cordon|uncordon|drain|remove`: the Docker hosts."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from control.management.commands.get import kind_table
+from control.management.failure import Command as PierheadCommand
+from control.management.failure import Failure, actor
+from control.management.following import Patience
+from control.management.output import duration, size
+from control.models import Node, Pod
+from control.selectors.kinds import BY_NAME
+from control.selectors.objects import find, get
+
+LONGEST_FILE_BYTES = 1 << 20
+TLS_FILES = ("ca", "cert", "key")
+MORE_SHOWN = 5
+_TAINT = re.compile(r"(?P<key>[^=:]+)(?:=(?P<value>[^=:]*))?(?::(?P<effect>[A-Za-z]+))?(?P<gone>-)?")
+_PAIR = re.compile(r"(?P<key>[^=]+?)(?:=(?P<value>.*)|(?P<gone>-))")
+
+
+class Command(PierheadCommand):
+    help = "Docker hosts: register, label, taint, cordon, drain, remove."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(
+            dest="verb", required=True, metavar="add|list|label|taint|cordon|uncordon|drain|remove"
+        )
+        _add_arguments(verbs.add_parser("add", help="register a Docker host"))
+        verbs.add_parser("list", help="all hosts").add_argument("-o", "--output", choices=("wide",))
+        label = verbs.add_parser("label", help="set labels, or remove them: zone=a disk-")
+        label.add_argument("name", metavar="NAME")
+        label.add_argument("changes", nargs="+", type=pair, metavar="K=V|K-")
+        taint = verbs.add_parser("taint", help="set taints, or remove them: gpu=yes:NoSchedule gpu:NoSchedule-")
+        taint.add_argument("name", metavar="NAME")
+        taint.add_argument("changes", nargs="+", type=taint_change, metavar="K=V:EFFECT|K:EFFECT-|K-")
+        verbs.add_parser("cordon", help="no new pods on it").add_argument("name", metavar="NAME")
+        verbs.add_parser("uncordon", help="new pods on it again").add_argument("name", metavar="NAME")
+        drain = verbs.add_parser("drain", help="cordon it, and move its pods elsewhere")
+        drain.add_argument("name", metavar="NAME")
+        drain.add_argument("--timeout", type=duration, default=300.0, help="how long to wait (300s; 0: for ever)")
+        remove = verbs.add_parser("remove", help="take it off the record; its containers are left as they are")
+        remove.add_argument("name", metavar="NAME")
+        remove.add_argument("--force", action="store_true", help="forget the pods on it as well")
+
+    def handle(self, **options: Any) -> None:
+        getattr(self, f"_{options['verb']}")(options)
+
+    def _add(self, options: dict[str, Any]) -> None:
+        from control.services import nodes
+        from deployer.adapters.docker_address import EngineAddress
+
+        address = EngineAddress(url=options["address"], **secrets(options))
+        row = nodes.register(options["name"], address, actor(), dict(options["label"] or ()))
+        engine = "a simulated engine" if row.is_simulated else f"Docker {row.engine_version}"
+        pods = Pod.objects.filter(node=row).count()
+        adopted = f"; {pods} running pods adopted" if pods else ""
+        self.stdout.write(
+            f"node/{row.name} added: {engine}, {row.cpu_millicores // 1000} CPUs, {size(row.memory_bytes)}{adopted}"
+        )
+
+    def _list(self, options: dict[str, Any]) -> None:
+        kind = BY_NAME["Node"]
+        rows = find(kind)
+        if not rows:
+            self.stderr.write("No nodes; add one: node add NAME unix:///var/run/docker.sock")
+            return
+        self.stdout.write(kind_table(kind, rows, "", wide=options["output"] == "wide"), ending="")
+
+    def _label(self, options: dict[str, Any]) -> None:
+        from control.services import nodes
+
+        nodes.label(options["name"], dict(options["changes"]), actor())
+        self.stdout.write(f"node/{options['name']} labelled")
+
+    def _taint(self, options: dict[str, Any]) -> None:
+        from control.services import nodes
+
+        taints = [change for change in options["changes"] if isinstance(change, dict)]
+        removed = [change for change in options["changes"] if isinstance(change, str)]
+        nodes.taint(options["name"], taints, removed, actor())
+        self.stdout.write(f"node/{options['name']} {'tainted' if taints else 'untainted'}")
+
+    def _cordon(self, options: dict[str, Any]) -> None:
+        self._set_cordon(options["name"], cordoned=True)
+
+    def _uncordon(self, options: dict[str, Any]) -> None:
+        self._set_cordon(options["name"], cordoned=False)
+
+    def _set_cordon(self, name: str, *, cordoned: bool) -> None:
+        from control.services import nodes
+
+        word = "cordoned" if cordoned else "uncordoned"
+        before = get(BY_NAME["Node"], name)
+        already = before.cordoned == cordoned and not (before.draining and not cordoned)
+        nodes.cordon(name, actor(), cordoned=cordoned)
+        self.stdout.write(f"node/{name} {'already ' if already else ''}{word}")
+
+    def _drain(self, options: dict[str, Any]) -> None:
+        from control.services import nodes
+
+        row = get(BY_NAME["Node"], options["name"])
+        nodes.drain(row.name, actor())
+        self.stdout.write(f"node/{row.name} cordoned")
+        left = self._wait_until_empty(row, Patience(options["timeout"]))
+        if left:
+            raise Failure(left_sentence(row, left, options["timeout"]))
+        self.stdout.write(f"node/{row.name} drained")
+
+    def _wait_until_empty(self, row: Node, patience: Patience) -> list[Pod]:
+        """Says of each pod when it goes and when it is gone. Returns those that are left."""
+        shown: dict[str, str] = {}
+        pods: list[Pod] = []
+        for _ in patience.looks():
+            pods = list(Pod.objects.filter(node=row).order_by("namespace", "name"))
+            words = {f"{pod.namespace}/{pod.name}": "leaving" if pod.deleted_at else "" for pod in pods}
+            for name, word in words.items():
+                if word and shown.get(name) != word:
+                    self._say(f"evicting pod {name}")
+            for name in shown.keys() - words.keys():
+                self._say(f"pod/{name} evicted")
+            shown = words
+            if not pods:
+                break
+        return pods
+
+    def _remove(self, options: dict[str, Any]) -> None:
+        from control.services import nodes
+
+        nodes.remove(options["name"], actor(), force=options["force"])
+        self.stdout.write(f"node/{options['name']} removed; containers on it were left as they are")
+
+    def _say(self, sentence: str) -> None:
+        self.stdout.write(sentence)
+        self.stdout.flush()
+
+
+def _add_arguments(add: ArgumentParser) -> None:
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("address", metavar="ADDRESS", help="unix:///var/run/docker.sock, tcp://HOST:2376, ssh://USER@HOST")
+    add.add_argument("--tls", type=Path, metavar="DIR", help="a folder with ca.pem, cert.pem and key.pem")
+    add.add_argument("--ssh-key", type=Path, metavar="FILE", help="the private key, without a passphrase")
+    add.add_argument("--known-hosts", type=Path, metavar="FILE", help="the host's key, as ssh-keyscan prints it")
+    add.add_argument("--label", action="append", type=set_pair, metavar="K=V", help="may be repeated")
+
+
+def secrets(options: dict[str, Any]) -> dict[str, str]:
+    """The texts of the files that open an engine."""
+    if options["tls"] and (options["ssh_key"] or options["known_hosts"]):
+        raise Failure("--tls is for tcp://, --ssh-key and --known-hosts for ssh://: give one of the two")
+    found = {name: read_text(options["tls"] / f"{name}.pem") for name in TLS_FILES} if options["tls"] else {}
+    for name in ("ssh_key", "known_hosts"):
+        if options[name]:
+            found[name] = read_text(options[name])
+    return found
+
+
+def read_text(path: Path) -> str:
+    """A key file's text. The sentence of a failure never holds any of it."""
+    try:
+        if path.stat().st_size > LONGEST_FILE_BYTES:
+            raise Failure(f"{path} is larger than 1 MiB: it is not a key file")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Failure(f"{path} is not a text file") from error
+
+
+def pair(text: str) -> tuple[str, str | None]:
+    """`k=v` sets, `k-` removes."""
+    found = _PAIR.fullmatch(text)
+    if not found:
+        raise ArgumentTypeError(f"{text!r}: write key=value, or key- to remove it")
+    return found["key"], None if found["gone"] else found["value"]
+
+
+def set_pair(text: str) -> tuple[str, str]:
+    key, value = pair(text)
+    if value is None:
+        raise ArgumentTypeError(f"{text!r}: write key=value")
+    return key, value
+
+
+def taint_change(text: str) -> dict[str, str] | str:
+    """`k=v:Effect` and `k:Effect` set; `k:Effect-` and `k-` remove (answered as a text)."""
+    found = _TAINT.fullmatch(text)
+    if found and found["gone"]:
+        return f"{found['key']}:{found['effect']}" if found["effect"] else found["key"]
+    if not found or not found["effect"]:
+        raise ArgumentTypeError(f"{text!r}: write key=value:NoSchedule, or key:NoSchedule- to remove it")
+    return {"key": found["key"], "value": found["value"] or "", "effect": found["effect"]}
+
+
+def left_sentence(row: Node, left: list[Pod], timeout_seconds: float) -> str:
+    names = [f"{pod.namespace}/{pod.name}" + (f" ({pod.message})" if pod.message else "") for pod in left]
+    more = f" and {len(names) - MORE_SHOWN} more" if len(names) > MORE_SHOWN else ""
+    return (
+        f"node {row.name} was not drained within {timeout_seconds:g} s: {len(left)} pods are left: "
+        f"{', '.join(names[:MORE_SHOWN])}{more}; it stays cordoned and goes on draining"
+    )

@@ -1,0 +1,122 @@
+"""`manage.py plan PATH`: what a sync of these manifests would change. It writes nothing."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import DatabaseError
+
+from control.management.failure import Command as PierheadCommand
+from control.management.failure import Failure
+from control.management.manifest_files import read_path
+from control.management.output import indented
+from control.models import Application
+from control.selectors.kinds import BY_NAME
+from control.selectors.manifests import stored_body, wanted_body
+from control.selectors.objects import get
+from deployer.core.difference import difference, render_difference
+from deployer.core.manifests import Manifest, ManifestError, NamespacePolicy, ReadResult, read_manifests
+from deployer.core.sync import ObjectKey, SyncPlan, decide
+
+NOBODY = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the manifests are compared with: an application's objects, or nothing."""
+
+    application: Application | None
+    namespace: str
+
+
+class Command(PierheadCommand):
+    help = "Shows what a sync of local manifests would create, change and prune, without changing anything."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("path", type=Path, metavar="PATH", help="a folder or a file with manifests")
+        parser.add_argument("--application", metavar="NAME", help="compare with what this application has applied")
+        parser.add_argument("-n", "--namespace", help="for objects that name none; default: the application's")
+
+    def handle(self, **options: Any) -> None:
+        target = _target(options["application"], options["namespace"])
+        read = _read(options["path"], target)
+        for warning in read.warnings:
+            self.stdout.write(f"warning: {warning}")
+        if read.errors:
+            self.stdout.write("".join(f"{error}\n" for error in read.errors), ending="")
+            self.stdout.flush()
+            raise Failure(errors_sentence(read.errors))
+        plan = _plan(read, target)
+        self._show(plan)
+        if plan.refusal:
+            raise Failure(plan.refusal)
+
+    def _show(self, plan: SyncPlan) -> None:
+        for one in plan.create:
+            self.stdout.write(f"create  {title(one.key)}   ({one.file}:{one.line})")
+        for one in plan.update:
+            self.stdout.write(f"change  {title(one.key)}   ({one.file}:{one.line})")
+            self.stdout.write(indented(changes_of(one), 8), ending="")
+        for key in plan.prune:
+            self.stdout.write(f"prune   {title(key)}")
+        for key in plan.kept:
+            self.stdout.write(f"keep    {title(key)}   (no longer in Git; this application does not prune)")
+        self.stdout.write(
+            f"{len(plan.create)} to create, {len(plan.update)} to change, {len(plan.prune)} to prune, "
+            f"{len(plan.unchanged)} unchanged"
+        )
+
+
+def title(key: ObjectKey) -> str:
+    kind, namespace, name = key
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+def changes_of(one: Manifest) -> str:
+    """The difference to what is on record; a Secret's values are masked."""
+    row = BY_NAME[one.kind].model._default_manager.filter(namespace=one.namespace, name=one.name).first()
+    before = stored_body(row) if row is not None else {}
+    text = render_difference(difference(before, wanted_body(one)), mask=one.kind == "Secret")
+    return text or "the same content, now of this application"
+
+
+def errors_sentence(errors: tuple[ManifestError, ...]) -> str:
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    return f"{count}, so a sync would change nothing; the first: {errors[0]}"
+
+
+def _target(application: str | None, namespace: str | None) -> Target:
+    row = get(BY_NAME["Application"], application) if application else None
+    return Target(row, namespace or (row.namespace if row else "default"))
+
+
+def _read(path: Path, target: Target) -> ReadResult:
+    tree = read_path(path)
+    read = read_manifests(tree.files, default_namespace=target.namespace, policies=_policies(target))
+    refused = tuple(ManifestError(file, 0, "", sentence, "", "") for file, sentence in tree.refusals)
+    return ReadResult(read.manifests, (*refused, *read.errors), read.warnings)
+
+
+def _policies(target: Target) -> dict[str, NamespacePolicy]:
+    """What namespaces are allowed. Manifests can be checked where Pierhead was never started: nothing is, then."""
+    from control.store.sync import policies
+
+    try:
+        return policies()
+    except DatabaseError:
+        if target.application is not None:
+            raise
+        return {}
+
+
+def _plan(read: ReadResult, target: Target) -> SyncPlan:
+    from control.store.sync import stored
+
+    row = target.application
+    if row is None:
+        return decide(read.manifests, (), application=NOBODY, prune=False, confirmed=False)
+    observed = stored(row.uid, read.manifests)
+    return decide(read.manifests, observed, application=row.name, prune=row.prune, confirmed=False)

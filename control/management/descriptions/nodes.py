@@ -1,0 +1,73 @@
+"""`describe node`: capacity, what its pods request, the pods, and those that were found running."""
+
+from __future__ import annotations
+
+from control.management.descriptions import parts
+from control.management.output import age, fields, size, table
+from control.models import Node, Pod
+from control.selectors import kubernetes_nodes
+from control.selectors.pods import pod_words
+from deployer.core.objects.quantity import format_cpu
+
+
+def describe_node(row: Node, now: float) -> str:
+    pods = list(Pod.objects.filter(node=row).select_related("node").order_by("namespace", "name"))
+    text = fields(
+        [
+            ("Name", row.name),
+            ("Address", row.address),
+            ("Created", parts.time_of(row.created_at, now)),
+            ("Status", kubernetes_nodes.node_state(row)),
+            ("Labels", parts.pairs(row.labels)),
+            ("Annotations", parts.pairs(row.annotations)),
+            ("Taints", "\n".join(_taint(one) for one in row.taints)),
+            ("Unschedulable", "yes, it is cordoned" if row.cordoned else "no"),
+            ("Engine", kubernetes_nodes.engine(row)),
+            ("System", f"{row.operating_system} ({row.architecture})".strip()),
+            ("Last Heartbeat", parts.time_of(row.heartbeat_at, now)),
+            ("Last Read", parts.time_of(row.observed_at, now)),
+        ]
+    )
+    text += parts.conditions(kubernetes_nodes.conditions(row))
+    text += parts.section("Resources", _resources(row, pods))
+    text += parts.section(f"Pods ({len(pods)} in total)", _pods(pods, now))
+    orphans = [pod for pod in pods if pod.orphaned]
+    if orphans:
+        text += parts.section(
+            "Found Running, Not Known Yet",
+            "".join(f"  {pod.namespace}/{pod.name} ({pod.claimed_owner or 'no owner'})\n" for pod in orphans),
+        )
+    return text + parts.events("Node", "", row.name, now)
+
+
+def _taint(taint: dict[str, str]) -> str:
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint['key']}{value}:{taint['effect']}"
+
+
+def _resources(row: Node, pods: list[Pod]) -> str:
+    """Capacity, what pods may request together, and what they do request."""
+    cpu, memory = kubernetes_nodes.allocatable(row)
+    asked_cpu = sum(pod.placement.get("cpu", 0) for pod in pods)
+    asked_memory = sum(pod.placement.get("memory", 0) for pod in pods)
+    lines = [
+        ("cpu", format_cpu(row.cpu_millicores), format_cpu(cpu), f"{format_cpu(asked_cpu)} ({_share(asked_cpu, cpu)})"),
+        ("memory", size(row.memory_bytes), size(memory), f"{size(asked_memory)} ({_share(asked_memory, memory)})"),
+    ]
+    return parts.inset(table(("Resource", "Capacity", "Allocatable", "Requested"), lines))
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part * 100 // whole}%" if whole else "0%"
+
+
+def _pods(pods: list[Pod], now: float) -> str:
+    lines = [
+        (
+            pod.namespace, pod.name, format_cpu(pod.placement.get("cpu", 0)), size(pod.placement.get("memory", 0)),
+            pod_words(pod).status, age(now - pod.created_at),
+        )
+        for pod in pods
+    ]  # fmt: skip
+    header = ("Namespace", "Name", "CPU Requests", "Memory Requests", "Status", "Age")
+    return parts.inset(table(header, lines)) if lines else ""

@@ -1,0 +1,197 @@
+"""`describe` for applications, repositories, attempts, namespaces, config, services and events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from control.management.columns import ports_text, selector_text, short
+from control.management.descriptions import parts
+from control.management.output import age, fields, indented, table
+from control.models import (
+    Application,
+    ConfigMap,
+    Deployment,
+    Event,
+    Namespace,
+    Pod,
+    Repository,
+    Secret,
+    Service,
+    Sync,
+)
+from control.selectors.health import application_health, health_of_deployment, health_of_services, selected_pods
+from control.selectors.kubernetes_records import sync_name
+from control.selectors.syncs import error_lines
+
+LAST_ATTEMPTS = 10
+
+
+def describe_application(row: Application, now: float) -> str:
+    health = application_health([row])[row.uid]
+    text = fields(
+        [
+            ("Name", row.name),
+            ("Repository", f"{row.repository.name} ({row.repository.url})"),
+            ("Ref", row.repository.ref),
+            ("Path", row.path),
+            ("Namespace", row.namespace),
+            ("Sync Policy", _policy(row)),
+            ("Sync", row.sync_status),
+            ("Health", f"{health.status}: {health.message}" if health.message else health.status),
+            ("Commit", row.commit),
+            ("Git Is At", row.repository.head),
+            ("Applied", parts.time_of(row.applied_at, now)),
+            ("Message", row.message),
+            *([("Pinned", pin_sentence(row))] if row.pin else []),
+            *([("Asked For", f"a sync by {row.request.get('by', '')}")] if row.request else []),
+        ]
+    )
+    text += parts.section("Deployments", _deployments(row))
+    text += parts.section("Last Attempts", "".join(_attempt(one, now) for one in row.syncs.all()[:LAST_ATTEMPTS]))
+    return text + parts.events("Application", "", row.name, now)
+
+
+def pin_sentence(row: Application) -> str:
+    """The banner of an application that was rolled back."""
+    pin = row.pin
+    return (
+        f"pinned to {short(pin.get('commit', ''))}, Git is at {short(pin.get('skipped_commit', ''))}: "
+        f"{pin.get('reason', '')}. `application resume {row.name}` applies Git's commit again, and so does a newer "
+        f"commit that changes {row.path}"
+    )
+
+
+def describe_sync(row: Sync, now: float) -> str:
+    text = fields(
+        [
+            ("Name", sync_name(row)),
+            ("Application", row.application.name),
+            ("Commit", row.commit),
+            ("Author", row.commit_author),
+            ("Commit Message", row.commit_message),
+            ("Trigger", f"{row.trigger} by {row.actor}" if row.actor else row.trigger),
+            ("Phase", row.phase),
+            ("Message", row.message),
+            ("Pushed", parts.time_of(row.committed_at, now)),
+            ("Seen", parts.time_of(row.seen_at, now)),
+            ("Started", parts.time_of(row.started_at, now)),
+            ("Finished", parts.time_of(row.finished_at, now)),
+            ("Healthy", parts.time_of(row.healthy_at, now)),
+        ]
+    )
+    changes = "".join(
+        f"  {one['op']:<7} {one['kind']} {'/'.join(part for part in (one['namespace'], one['name']) if part)}\n"
+        for one in row.changes
+    )
+    text += parts.section("Changes", changes)
+    return text + parts.section("Errors", "".join(f"  {line}\n" for line in error_lines(row)))
+
+
+def describe_repository(row: Repository, now: float) -> str:
+    kept = sorted(row.credentials.load())
+    names = ", ".join(row.applications.filter(deleted_at=None).values_list("name", flat=True))
+    return fields(
+        [
+            ("Name", row.name),
+            ("URL", row.url),
+            ("Ref", row.ref),
+            ("Credentials", ", ".join(kept)),
+            ("Local Allowed", "yes" if row.allow_local else "no"),
+            ("Poll", f"every {row.poll_seconds:g} s"),
+            ("Head", row.head),
+            ("Head Seen", parts.time_of(row.head_seen_at, now)),
+            ("Polled", parts.time_of(row.polled_at, now)),
+            ("Failures", f"{row.failures} in a row: {row.message}" if row.failures else "none"),
+            ("Applications", names),
+        ]
+    ) + parts.events("Repository", "", row.name, now)
+
+
+def describe_namespace(row: Namespace, now: float) -> str:
+    counts = {
+        model.kind: model._default_manager.filter(namespace=row.name).count()
+        for model in (Deployment, Pod, Service, ConfigMap, Secret)
+    }
+    said = "\n".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    facts: list[tuple[str, object]] = [
+        ("Status", "Terminating" if row.deleted_at else "Active"),
+        ("Allowed", ", ".join(row.allowances) or "nothing beyond the default"),
+        ("Objects", said),
+    ]
+    return parts.head(row, now, *facts) + parts.events("Namespace", "", row.name, now)
+
+
+def describe_config_map(row: ConfigMap, now: float) -> str:
+    data = "".join(f"  {key}:\n{indented(value, 4)}" for key, value in sorted((row.spec.get("data") or {}).items()))
+    binary = "".join(
+        f"  {key}: {len(value)} characters of base64\n"
+        for key, value in sorted((row.spec.get("binaryData") or {}).items())
+    )
+    return (
+        parts.head(row, now) + parts.section("Data", data) + parts.section("BinaryData", binary)
+        + parts.events("ConfigMap", row.namespace, row.name, now)
+    )  # fmt: skip
+
+
+def describe_secret(row: Secret, now: float) -> str:
+    """Names and sizes; never a value."""
+    values = row.sealed.load()
+    data = "".join(f"  {key}:  {_bytes(values.get(key, ''))} bytes\n" for key in row.spec.get("keys", ()))
+    text = parts.head(row, now, ("Type", row.spec.get("type", "Opaque"))) + parts.section("Data", data)
+    return text + parts.events("Secret", row.namespace, row.name, now)
+
+
+def describe_service(row: Service, now: float) -> str:
+    health, pods = health_of_services([row])[0], selected_pods([row])[0]
+    return parts.head(
+        row, now,
+        ("Selector", selector_text(row.spec.get("selector") or {})),
+        ("Type", row.spec.get("type") or "ClusterIP"),
+        ("Ports", ports_text(row.spec.get("ports") or ())),
+        ("Endpoints", f"{sum(ready for _, ready in pods)} ready of {len(pods)} selected pods"),
+        ("Health", f"{health.status}: {health.message}" if health.message else health.status),
+    ) + parts.events("Service", row.namespace, row.name, now)  # fmt: skip
+
+
+def describe_event(row: Event, now: float) -> str:
+    return fields(
+        [
+            ("Type", row.type),
+            ("Reason", row.reason),
+            ("Object", f"{row.kind} {row.namespace}/{row.name}" if row.namespace else f"{row.kind} {row.name}"),
+            ("Message", row.message),
+            ("Node", row.node),
+            ("Count", row.count),
+            ("First Seen", parts.time_of(row.first_at, now)),
+            ("Last Seen", parts.time_of(row.last_at, now)),
+        ]
+    )
+
+
+def _policy(row: Application) -> str:
+    words = ["automatic" if row.automatic else "manual", "prune" if row.prune else "no prune"]
+    return ", ".join([*words, "self-heal" if row.self_heal else "no self-heal"])
+
+
+def _deployments(row: Application) -> str:
+    found = Deployment.objects.filter(application=row).order_by("namespace", "name")
+    lines = []
+    for one in found:
+        health = health_of_deployment(one)
+        pinned = f"revision {one.pin['revision']}" if one.pin else ""
+        lines.append((one.namespace, one.name, health.status, short(one.commit), pinned, health.message))
+    header = ("Namespace", "Name", "Health", "Commit", "Pin", "Message")
+    return parts.inset(table(header, lines)) if lines else ""
+
+
+def _attempt(one: Sync, now: float) -> str:
+    """A line, and under it the errors with file and line."""
+    who = f" by {one.actor}" if one.actor else ""
+    said = f"{one.phase}: {one.message}" if one.message else one.phase
+    first = f"  {short(one.commit) or '-':<8} {age(now - one.started_at)} ago, {one.trigger}{who}: {said}"
+    return "".join(indented(line, 0) for line in [first, *(f"    {line}" for line in error_lines(one))])
+
+
+def _bytes(base64_text: Any) -> int:
+    text = str(base64_text).rstrip("=")
+    return len(text) * 3 // 4

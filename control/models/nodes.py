@@ -1,0 +1,52 @@
+"""Nodes: registered Docker hosts."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from control.models.base import new_uid, now
+from control.models.sealed import SealedField
+
+
+class Node(models.Model):
+    """A Docker host. `engine_id` is the engine's own identity: one engine is registered once.
+
+    `ready` is what the heartbeat last concluded, with `reason` and `message` in words. `observed_at` is when its
+    containers were last read: a node that was never read is given no pods, since it may hold some already.
+    """
+
+    kind = "Node"
+    uid = models.CharField(max_length=36, primary_key=True, default=new_uid, editable=False)
+    name = models.CharField(max_length=63, unique=True)
+    address = models.CharField(max_length=512)
+    engine_id = models.CharField(max_length=128, unique=True)
+    engine_version = models.CharField(max_length=64, blank=True)
+    operating_system = models.CharField(max_length=128, blank=True)
+    architecture = models.CharField(max_length=32, blank=True)
+    cpu_millicores = models.BigIntegerField(default=0)
+    memory_bytes = models.BigIntegerField(default=0)
+    credentials = SealedField()
+    labels = models.JSONField(default=dict)
+    annotations = models.JSONField(default=dict)
+    taints = models.JSONField(default=list)
+    cordoned = models.BooleanField(default=False)
+    draining = models.BooleanField(default=False)
+    ready = models.BooleanField(default=False)
+    reason = models.CharField(max_length=64, blank=True)
+    message = models.TextField(blank=True)
+    ready_changed_at = models.FloatField(default=now)
+    heartbeat_at = models.FloatField(default=0)
+    observed_at = models.FloatField(default=0)
+    images = models.JSONField(default=dict)  # image id -> reference: pulled by us, ours to collect
+    resource_version = models.BigIntegerField(default=0)
+    created_at = models.FloatField(default=now)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return f"Node {self.name}"
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.address.startswith("sim://")

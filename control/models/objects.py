@@ -1,0 +1,42 @@
+"""Objects that stand in Git and need no controller of their own: namespaces, config maps, secrets, services."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from control.models.base import KubernetesObject
+from control.models.sealed import SealedField
+
+
+class Namespace(KubernetesObject):
+    """`allowances` are given by an operator (`namespace allow`), never by a manifest."""
+
+    kind = "Namespace"
+    allowances = models.JSONField(default=list)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["name"], name="namespace_name"),)
+
+
+class ConfigMap(KubernetesObject):
+    kind = "ConfigMap"
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="configmap_name"),)
+
+
+class Secret(KubernetesObject):
+    """`spec` holds the type and the names of the keys; the values are in `sealed` alone, base64 inside."""
+
+    kind = "Secret"
+    sealed = SealedField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="secret_name"),)
+
+
+class Service(KubernetesObject):
+    kind = "Service"
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="service_name"),)

@@ -1,0 +1,94 @@
+"""Repositories and applications: what is followed, and what every attempt to apply it came to."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from control.models.base import new_uid, now
+from control.models.sealed import SealedField
+
+
+class Repository(models.Model):
+    """A Git repository. Each (repository, ref) that an application follows is polled by `ls-remote`."""
+
+    kind = "Repository"
+    uid = models.CharField(max_length=36, primary_key=True, default=new_uid, editable=False)
+    name = models.CharField(max_length=63, unique=True)
+    url = models.CharField(max_length=1024)
+    ref = models.CharField(max_length=255, default="main")
+    poll_seconds = models.FloatField(default=30)
+    allow_local = models.BooleanField(default=False)
+    credentials = SealedField()
+    head = models.CharField(max_length=64, blank=True)
+    head_seen_at = models.FloatField(default=0)
+    polled_at = models.FloatField(default=0)
+    failures = models.IntegerField(default=0)
+    message = models.TextField(blank=True)
+    created_at = models.FloatField(default=now)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return f"Repository {self.name}"
+
+
+class Application(models.Model):
+    """A path in a repository, applied to a namespace.
+
+    `pin` is set by a rollback: {commit, skipped_commit, skipped_tree, by, reason, at}. While Git still has the
+    skipped content at the path, the pinned commit is what is applied; auto-sync stays on.
+    """
+
+    kind = "Application"
+    uid = models.CharField(max_length=36, primary_key=True, default=new_uid, editable=False)
+    name = models.CharField(max_length=63, unique=True)
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="applications")
+    path = models.CharField(max_length=1024, default=".")
+    namespace = models.CharField(max_length=63, default="default")
+    automatic = models.BooleanField(default=True)
+    prune = models.BooleanField(default=True)
+    self_heal = models.BooleanField(default=True)
+    pin = models.JSONField(default=dict)
+    request = models.JSONField(default=dict)  # {by, trigger, prune_all}: somebody asked for a sync
+    sync_status = models.CharField(max_length=16, default="Unknown")  # Synced, OutOfSync, Unknown
+    commit = models.CharField(max_length=64, blank=True)  # the last one applied whole
+    tree = models.CharField(max_length=64, blank=True)
+    applied_at = models.FloatField(default=0)
+    message = models.TextField(blank=True)
+    deleted_at = models.FloatField(null=True)
+    created_at = models.FloatField(default=now)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return f"Application {self.name}"
+
+
+class Sync(models.Model):
+    """One attempt to apply one commit, failures too. `errors` holds file, line, field, message and remedy."""
+
+    RUNNING, SUCCEEDED, FAILED = "Running", "Succeeded", "Failed"
+
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="syncs")
+    commit = models.CharField(max_length=64, blank=True)
+    commit_message = models.TextField(blank=True)
+    commit_author = models.CharField(max_length=255, blank=True)
+    committed_at = models.FloatField(default=0)
+    actor = models.CharField(max_length=255, blank=True)
+    trigger = models.CharField(max_length=16, blank=True)  # poll, request, rollback, resume
+    phase = models.CharField(max_length=16, default=RUNNING)
+    message = models.TextField(blank=True)
+    errors = models.JSONField(default=list)
+    changes = models.JSONField(default=list)  # [{op, kind, namespace, name}]
+    seen_at = models.FloatField(default=0)
+    started_at = models.FloatField(default=now)
+    finished_at = models.FloatField(default=0)
+    healthy_at = models.FloatField(default=0)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"Sync {self.pk} of {self.application_id}: {self.phase}"

@@ -1,0 +1,57 @@
+"""Deployments and the replica sets that Pierhead makes of them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from control.models.base import KubernetesObject
+from control.models.sealed import SealedField
+
+
+class Deployment(KubernetesObject):
+    """`spec` is always what Git says. What runs may be held elsewhere by `pin`:
+
+    {revision, template_hash, skipped_hash, skipped_commit, by, reason, log_tail, at, automatic}. The pin holds while
+    the template that Git asks for (with the content of its config) still has `skipped_hash`; another one resumes.
+    """
+
+    kind = "Deployment"
+    api_version = "apps/v1"
+    pin = models.JSONField(default=dict)
+    paused = models.BooleanField(default=False)  # `rollout pause`; spec.paused counts as well
+    restarted_at = models.FloatField(default=0)
+    # template_hash of what Git asks for, with the content of its config; made anew whenever either is written
+    live_hash = models.CharField(max_length=16, blank=True)
+    # The last stored progress, as the core's value; `status` is its Kubernetes-shaped rendering.
+    progress = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="deployment_name"),)
+
+
+class ReplicaSet(KubernetesObject):
+    """A revision: template, content of its config, and the digests of its images. A rollback restores all three.
+
+    `spec` is {"template": ...}, or {} for an adopted set whose template is not known any more.
+    """
+
+    kind = "ReplicaSet"
+    api_version = "apps/v1"
+    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="replica_sets")
+    template_hash = models.CharField(max_length=16)
+    revision = models.IntegerField(default=1)
+    replicas = models.IntegerField(default=0)
+    max_replicas = models.IntegerField(default=0)
+    created_count = models.IntegerField(default=0)
+    healthy = models.BooleanField(default=False)
+    failed = models.BooleanField(default=False)
+    adopted = models.BooleanField(default=False)
+    images = models.JSONField(default=dict)  # as written -> digest or image id
+    config = SealedField()  # {"ConfigMap/name": {key: base64}}
+    change_cause = models.TextField(blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["deployment", "template_hash"], name="replicaset_hash"),
+            models.UniqueConstraint(fields=["namespace", "name"], name="replicaset_name"),
+        )

@@ -1,0 +1,114 @@
+"""The processes that Pierhead consists of: how each one runs, under `up` and in a container alike.
+
+    web      pages and API (uvicorn)            worker   Celery tasks in threads
+    beat     says when periodic tasks are due   watch    one event stream per node
+
+Imports are local to each: a process loads what it needs and no more.
+"""
+
+import logging
+import socket
+import warnings
+from pathlib import Path
+from typing import Any
+
+from control import lifeline, pulse, servers
+
+NAMES = ("web", "worker", "beat", "watch")
+WORKER_THREADS = 8
+WEB_GRACE_SECONDS = 3
+STANDBY_SECONDS = 15  # after which a standby beat takes over
+
+
+def web(host: str, port: int, listener: int | None) -> None:
+    """Serves pages until SIGTERM. `listener` is the descriptor of a socket that listens already."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        "control.asgi:application",
+        host=host,
+        port=port,
+        loop="asyncio",
+        http="h11",
+        ws="wsproto",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=WEB_GRACE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=None if listener is None else [socket.socket(fileno=listener)])
+
+
+def worker(threads: int, with_beat: bool) -> None:
+    """Runs tasks until SIGTERM, which lets running ones finish. `with_beat` also says when periodic tasks are due."""
+    from control.celery import app
+
+    # Celery advises against root, for pickled messages; only JSON is accepted here.
+    warnings.filterwarnings("ignore", message=r"(?s).*superuser privileges")
+    if with_beat:
+        _beat_beside_worker(app)
+    consumer = app.Worker(
+        hostname=f"worker@{socket.gethostname()}",
+        pool="threads",
+        concurrency=threads,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    consumer.start()
+    raise SystemExit(consumer.exitcode or 0)
+
+
+def beat() -> None:
+    """Says when periodic tasks are due; of several, one leads and the others stand by."""
+    from django.conf import settings
+
+    from control.celery import app
+    from control.clock import Scheduler
+
+    app.conf.update(
+        redbeat_redis_url=settings.REDIS_URL,
+        redbeat_redis_options={},
+        redbeat_key_prefix="pierhead:beat:",
+        redbeat_lock_timeout=STANDBY_SECONDS,
+    )
+    app.Beat(scheduler_cls=Scheduler, quiet=True).run()
+
+
+def watch() -> None:
+    """Holds one event stream per node, until SIGTERM."""
+    from deployer import watch as streams
+
+    pulse.beat("watch")
+    streams.main()
+
+
+def hold_lifeline(descriptor: int | None) -> None:
+    """Under `up`: this process does not outlive it."""
+    if descriptor is not None:
+        lifeline.hold(descriptor)
+
+
+def _beat_beside_worker(app: Any) -> None:
+    """As a thread, so that a killed worker leaves no second clock behind; in memory, for every period is short."""
+    from celery.beat import EmbeddedService, Scheduler
+    from celery.signals import worker_ready, worker_shutting_down
+
+    clock = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
+    worker_ready.connect(lambda **_: clock.start(), weak=False)
+    worker_shutting_down.connect(lambda **_: clock.service.stop(), weak=False)
+
+
+def warn_of_open_redis(url: str) -> None:
+    """Warns, once per process, of a Redis server that obeys strangers."""
+    if warning := servers.redis_warning(url):
+        logging.getLogger("pierhead").warning("%s", warning)
+
+
+def identify(name: str) -> None:
+    """Gives the process a name in `ps` and `top` where the system allows it."""
+    comm = Path("/proc/self/comm")
+    if comm.exists():
+        comm.write_text(f"pierhead-{name}"[:15], encoding="ascii")

@@ -1,0 +1,127 @@
+"""Nodes as Kubernetes v1 Node: a registered Docker host, with what was measured and nothing invented."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from control.models import Node
+from control.selectors.metadata import plain_metadata
+from deployer.core.objects.quantity import format_cpu
+from deployer.core.pod_status import iso_time
+
+CORDON_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+UNREACHABLE_TAINT = {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"}
+
+
+def nodes(rows: Sequence[Node], _now: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": plain_metadata(
+                row,
+                labels={"kubernetes.io/hostname": row.name, **row.labels},
+                annotations={**row.annotations, **notes(row)},
+                resourceVersion=str(row.resource_version),
+            ),
+            "spec": _spec(row),
+            "status": _status(row),
+        }
+        for row in rows
+    ]
+
+
+def notes(row: Node) -> dict[str, str]:
+    found = {
+        "pierhead.io/address": row.address,
+        "pierhead.io/simulated": "true" if row.is_simulated else "",
+        "pierhead.io/draining": "true" if row.draining else "",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def node_state(row: Node) -> str:
+    """The STATUS column of `get nodes`."""
+    words = ["Ready" if row.ready else "NotReady"]
+    words += ["SchedulingDisabled"] if row.cordoned else []
+    words += ["Draining"] if row.draining else []
+    words += ["Simulated"] if row.is_simulated else []
+    return ",".join(words)
+
+
+def allocatable(row: Node) -> tuple[int, int]:
+    """(cpu_millicores, memory_bytes) that pods may request together: what the scheduler counts with."""
+    from deployer.core.scheduling.reserve import allocatable as remaining
+
+    left = remaining(row.cpu_millicores, row.memory_bytes)
+    return left.cpu_millicores, left.memory_bytes
+
+
+def engine(row: Node) -> str:
+    """What runs the containers, as nodes' containerRuntimeVersion is written."""
+    return "simulated" if row.is_simulated else f"docker://{row.engine_version}"
+
+
+def conditions(row: Node) -> list[dict[str, Any]]:
+    """Ready, as the heartbeat concluded. "Unknown" is Kubernetes' third value: we cannot see it."""
+    status = "True" if row.ready else "Unknown" if row.reason == "Unknown" else "False"
+    made = {
+        "type": "Ready",
+        "status": status,
+        "reason": row.reason or "NeverSeen",
+        "message": row.message,
+        "lastHeartbeatTime": iso_time(row.heartbeat_at) if row.heartbeat_at else None,
+        "lastTransitionTime": iso_time(row.ready_changed_at),
+    }
+    return [{name: value for name, value in made.items() if value}]
+
+
+def _spec(row: Node) -> dict[str, Any]:
+    taints = [dict(taint) for taint in row.taints]
+    taints += [CORDON_TAINT] if row.cordoned else []
+    taints += [] if row.ready else [UNREACHABLE_TAINT]
+    made = {"providerID": f"docker://{row.engine_id}", "unschedulable": row.cordoned, "taints": taints}
+    return {name: value for name, value in made.items() if value}
+
+
+def _status(row: Node) -> dict[str, Any]:
+    cpu, memory = allocatable(row)
+    return {
+        "capacity": _resources(row.cpu_millicores, row.memory_bytes),
+        "allocatable": _resources(cpu, memory),
+        "conditions": conditions(row),
+        "addresses": _addresses(row),
+        "nodeInfo": {
+            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(row.architecture, row.architecture),
+            "operatingSystem": "linux",
+            "osImage": row.operating_system,
+            "containerRuntimeVersion": engine(row),
+            "machineID": row.engine_id,
+            # Required by Kubernetes' schema; a Docker engine does not tell them, and we do not make them up.
+            "systemUUID": "", "bootID": "", "kernelVersion": "", "kubeletVersion": "", "kubeProxyVersion": "",
+        },
+        "images": [{"names": [name]} for name in sorted(set(row.images.values()))],
+    }  # fmt: skip
+
+
+def _resources(cpu_millicores: int, memory_bytes: int) -> dict[str, str]:
+    return {"cpu": format_cpu(cpu_millicores), "memory": f"{memory_bytes // 1024}Ki"}
+
+
+def _addresses(row: Node) -> list[dict[str, str]]:
+    found = [{"type": "Hostname", "address": row.name}]
+    host = urlsplit(row.address).hostname if row.address.startswith(("tcp://", "ssh://")) else None
+    if host:
+        found.append({"type": "InternalIP" if _is_ip(host) else "InternalDNS", "address": host})
+    return found
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

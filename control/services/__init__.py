@@ -1,0 +1,1 @@
+"""Writes by people: each checks, writes in one transaction, wakes whom it concerns, and leaves an audit entry."""

@@ -1,0 +1,228 @@
+"""Nodes: register, label, taint, cordon, drain, remove."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from control.models import Node, Pod
+from control.services.audit import Actor, record
+from control.services.refusal import Refused
+from control.store import adoption, objects
+from control.store.workloads import delete_pods
+from deployer.adapters.docker import open_engine
+from deployer.adapters.docker_address import EngineAddress
+from deployer.composition import composition
+from deployer.core.container import ContainerSeen, EngineInfo
+from deployer.loops.converge import adopted as adopted_pods
+from deployer.ports import EngineError
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+LOCAL = "local"
+LOCAL_SOCKET = "/var/run/docker.sock"
+
+
+def register(name: str, address: EngineAddress, actor: Actor, labels: Mapping[str, str] | None = None) -> Node:
+    """Connect, read what the host is and what of ours runs there, and put it on record. Refused with the reason."""
+    if not NAME.fullmatch(name):
+        raise Refused(f"node name {name!r} is not a DNS name: use lower-case letters, digits, '-' and '.'")
+    if Node.objects.filter(name=name).exists():
+        raise Refused(f"node {name} is registered already; `manage.py node remove {name}` first, or use another name")
+    _check_labels(labels or {})
+    info, running = _look(address)
+    _refuse_twice(info)
+    now, work = time.time(), composition().work
+    row = Node(
+        name=name, address=address.url, engine_id=info.engine_id, engine_version=info.version,
+        operating_system=info.operating_system, architecture=info.architecture, cpu_millicores=info.cpu_millicores,
+        memory_bytes=info.memory_bytes, labels={**_own_labels(name, info), **(labels or {})}, ready=True,
+        reason="EngineReady", message="the engine answers", ready_changed_at=now, heartbeat_at=now, observed_at=now,
+    )  # fmt: skip
+    row.credentials.store(_credentials(address))
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            adopted = adoption.adopt(row, adopted_pods(running), work.wake, now)
+            work.wake("converge", row.uid)
+            work.wake("schedule", "cluster")
+            message = (
+                f"registered: Docker {info.version}, {info.cpu_millicores // 1000} CPUs, {info.memory_bytes >> 20} MiB"
+            )
+            objects.record_event("Node", "", name, "Normal", "Registered", message, node=name, at=now)
+            record(actor, "node add", f"Node {name}", f"{address.url}; {adopted} running pods adopted")
+    except IntegrityError as error:
+        raise Refused(f"node {name} was registered by somebody else at the same moment") from error
+    return row
+
+
+def register_local() -> str | None:
+    """At start: the Docker engine of this machine becomes node `local`. A sentence to show, None without an engine."""
+    url = os.environ.get("DOCKER_HOST") or (f"unix://{LOCAL_SOCKET}" if Path(LOCAL_SOCKET).exists() else "")
+    if not url:
+        return None
+    if Node.objects.filter(name=LOCAL).exists() or Node.objects.filter(address=url).exists():
+        return f"The Docker engine at {url} is registered."
+    try:
+        row = register(LOCAL, _from_environment(url), Actor("Pierhead", "start"))
+    except Refused as refusal:
+        return f"The Docker engine at {url} was not registered: {refusal.sentence}"
+    return (
+        f"The Docker engine at {url} is node {LOCAL} ({row.cpu_millicores // 1000} CPUs, {row.memory_bytes >> 30} GiB)."
+    )
+
+
+def register_simulated(count: int) -> str:
+    """At start with --simulate N: nodes sim-1 to sim-N, which exist in memory alone."""
+    for number in range(1, count + 1):
+        name = f"sim-{number}"
+        if not Node.objects.filter(name=name).exists():
+            register(name, EngineAddress(url=f"sim://{name}"), Actor("Pierhead", "start"))
+    return f"{count} simulated hosts are registered: containers there are imagined."
+
+
+def cordon(name: str, actor: Actor, *, cordoned: bool = True) -> Node:
+    row = _get(name)
+    if row.cordoned != cordoned or row.draining:
+        row.cordoned, row.draining = cordoned, row.draining and cordoned
+        with transaction.atomic():
+            row.save(update_fields=["cordoned", "draining"])
+            word = "cordon" if cordoned else "uncordon"
+            objects.record_event(
+                "Node", "", name, "Normal", "Cordoned" if cordoned else "Uncordoned", f"{word} by {actor.name}"
+            )
+            record(actor, f"node {word}", f"Node {name}")
+            composition().work.wake("schedule", "cluster")
+    return row
+
+
+def drain(name: str, actor: Actor) -> int:
+    """Cordon, and have every pod replaced elsewhere. Returns how many pods were asked to go.
+
+    A replacement starts before an old pod ends wherever there is room: see `drain_step`.
+    """
+    row = cordon(name, actor)
+    row.draining = True
+    with transaction.atomic():
+        row.save(update_fields=["draining"])
+        record(actor, "node drain", f"Node {name}")
+        asked = list(Pod.objects.filter(node=row, deleted_at=None, orphaned=False).values_list("uid", flat=True))
+        work = composition().work
+        for node in delete_pods([(uid, f"node {name} is drained") for uid in asked], time.time()):
+            work.wake("converge", node)
+        for owner in set(Pod.objects.filter(pk__in=asked).values_list("replica_set__deployment_id", flat=True)) - {
+            None
+        }:
+            work.wake("reconcile", str(owner))
+    return len(asked)
+
+
+def remove(name: str, actor: Actor, *, force: bool = False) -> None:
+    """Take a node off the record. Its containers are left as they are; with pods on it only when forced."""
+    row = _get(name)
+    pods = list(row.pods.all())
+    if pods and not force:
+        raise Refused(
+            f"node {name} has {len(pods)} pods; run `manage.py node drain {name}` first, or --force to forget them"
+        )
+    work = composition().work
+    owners = {pod.replica_set.deployment_id for pod in pods if pod.replica_set}
+    with transaction.atomic():
+        objects.delete(pods)
+        row.delete()
+        work.forget("converge", row.uid)
+        for owner in owners:
+            work.wake("reconcile", owner)
+        record(actor, "node remove", f"Node {name}", f"{len(pods)} pods forgotten" if pods else "")
+
+
+def label(name: str, changes: Mapping[str, str | None], actor: Actor) -> Node:
+    """Set labels; None removes one."""
+    row = _get(name)
+    _check_labels({key: value or "" for key, value in changes.items()})
+    row.labels = {key: value for key, value in {**row.labels, **changes}.items() if value is not None}
+    return _changed(row, ["labels"], actor, "node label", str(dict(changes)))
+
+
+def taint(name: str, taints: list[dict[str, str]], removed: list[str], actor: Actor) -> Node:
+    """Add taints {key, value, effect}; `removed` names keys (or key:effect) to take away."""
+    row = _get(name)
+    for one in taints:
+        if one["effect"] not in EFFECTS:
+            raise Refused(f"taint effect {one['effect']!r} is not one of {', '.join(EFFECTS)}")
+    fresh = {(one["key"], one["effect"]) for one in taints}
+    kept = [one for one in row.taints if (one["key"], one["effect"]) not in fresh and not _named(one, removed)]
+    row.taints = sorted([*kept, *taints], key=lambda one: (one["key"], one["effect"]))
+    return _changed(row, ["taints"], actor, "node taint", f"+{taints} -{removed}")
+
+
+def _named(one: dict[str, str], removed: list[str]) -> bool:
+    return one["key"] in removed or f"{one['key']}:{one['effect']}" in removed
+
+
+def _changed(row: Node, fields: list[str], actor: Actor, action: str, detail: str) -> Node:
+    with transaction.atomic():
+        row.save(update_fields=fields)
+        record(actor, action, f"Node {row.name}", detail)
+        composition().work.wake("schedule", "cluster")
+    return row
+
+
+def _get(name: str) -> Node:
+    row = Node.objects.filter(name=name).first()
+    if row is None:
+        known = ", ".join(Node.objects.values_list("name", flat=True)) or "none"
+        raise Refused(f"node {name} is not registered; registered: {known}")
+    return row
+
+
+def _look(address: EngineAddress) -> tuple[EngineInfo, list[ContainerSeen]]:
+    run_dir: Path = settings.PIERHEAD.data_dir / "run"
+    try:
+        engine = open_engine(address, settings.PIERHEAD.cluster_id, run_dir=run_dir)
+        try:
+            return engine.info(), engine.containers()
+        finally:
+            engine.close()
+    except EngineError as error:
+        raise Refused(error.sentence) from error
+
+
+def _refuse_twice(info: EngineInfo) -> None:
+    known = Node.objects.filter(engine_id=info.engine_id).first()
+    if known is not None:
+        raise Refused(f"this engine is registered already, as node {known.name}")
+
+
+def _credentials(address: EngineAddress) -> dict[str, Any]:
+    names = ("ca", "cert", "key", "ssh_key", "known_hosts")
+    return {name: value for name in names if (value := getattr(address, name))}
+
+
+def _own_labels(name: str, info: EngineInfo) -> dict[str, str]:
+    """The labels that Kubernetes gives every node."""
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(info.architecture, info.architecture)
+    return {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": architecture}
+
+
+def _check_labels(labels: Mapping[str, str]) -> None:
+    for key, value in labels.items():
+        if not LABEL.fullmatch(key) or (value and not LABEL.fullmatch(value)) or "/" in value:
+            raise Refused(f"label {key}={value} is not valid: letters, digits, '-', '_' and '.', at most 63 characters")
+
+
+def _from_environment(url: str) -> EngineAddress:
+    """DOCKER_HOST with DOCKER_CERT_PATH, as Docker's own client reads them."""
+    folder = os.environ.get("DOCKER_CERT_PATH")
+    if not folder or not url.startswith("tcp://"):
+        return EngineAddress(url=url)
+    read = {name: (Path(folder) / f"{name}.pem").read_text() for name in ("ca", "cert", "key")}
+    return EngineAddress(url=url, **read)

@@ -1,0 +1,222 @@
+"""Repositories and applications: register, sync, roll back, resume, remove."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from control.models import Application, Deployment, KubernetesObject, Repository, Sync
+from control.models.base import new_uid
+from control.services.audit import Actor, record
+from control.services.refusal import Refused
+from control.store import objects
+from control.store.repositories import access
+from control.store.sync import MODELS
+from deployer.composition import composition
+from deployer.core.repository import RepositoryRefused, check_path, check_ref, parse_repository_url
+from deployer.core.source import GitCredentials
+from deployer.ports import SourceError
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+SHORTEST_POLL_SECONDS = 1.0
+
+
+def add_repository(
+    name: str, url: str, actor: Actor, *, ref: str = "main", poll_seconds: float = 30, allow_local: bool = False,
+    credentials: GitCredentials | None = None,
+) -> Repository:  # fmt: skip
+    """Ask the server for the ref before anything is stored: a typing error is told here, not in a log."""
+    _check_name("repository", name)
+    if not SHORTEST_POLL_SECONDS <= poll_seconds <= 86400:
+        raise Refused(f"--poll {poll_seconds:g} is not between {SHORTEST_POLL_SECONDS:g} and 86400 seconds")
+    try:
+        parse_repository_url(url, allow_local=allow_local)
+        check_ref(ref)
+    except RepositoryRefused as error:
+        raise Refused(str(error)) from error
+    if Repository.objects.filter(name=name).exists():
+        raise Refused(f"repository {name} is registered already; remove it first, or use another name")
+    given = credentials or GitCredentials()
+    row = Repository(name=name, url=url, ref=ref, poll_seconds=poll_seconds, allow_local=allow_local)
+    fields = ("username", "token", "ssh_key", "known_hosts")
+    row.credentials.store({key: value for key in fields if (value := getattr(given, key))})
+    try:
+        row.head, row.head_seen_at = composition().source.head(access(row)), time.time()
+    except SourceError as error:
+        raise Refused(error.sentence) from error
+    with transaction.atomic():
+        row.save(force_insert=True)
+        composition().work.wake("poll", row.uid, at=time.time() + poll_seconds)
+        record(actor, "repository add", str(row), parse_repository_url(url, allow_local=allow_local).display)
+    return row
+
+
+def remove_repository(name: str, actor: Actor) -> None:
+    row = get_repository(name)
+    used = list(row.applications.filter(deleted_at=None).values_list("name", flat=True))
+    if used:
+        raise Refused(
+            f"repository {name} is followed by {len(used)} applications ({', '.join(used)}); remove them first"
+        )
+    with transaction.atomic():
+        row.applications.all().delete()
+        composition().work.forget("poll", row.uid)
+        row.delete()
+        record(actor, "repository remove", f"Repository {name}")
+
+
+def add_application(
+    name: str, repository: str, path: str, actor: Actor, *, namespace: str = "default", automatic: bool = True,
+    prune: bool = True, self_heal: bool = True,
+) -> Application:  # fmt: skip
+    _check_name("application", name)
+    _check_name("namespace", namespace)
+    source = get_repository(repository)
+    try:
+        path = check_path(path)
+    except RepositoryRefused as error:
+        raise Refused(str(error)) from error
+    row = Application(
+        name=name, repository=source, path=path, namespace=namespace, automatic=automatic, prune=prune,
+        self_heal=self_heal,
+    )  # fmt: skip
+    if automatic:
+        row.request = _request(actor, "request")
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            composition().work.wake("sync", row.uid)
+            record(actor, "application add", str(row), f"{repository}:{path} -> {namespace}")
+    except IntegrityError as error:
+        raise Refused(f"application {name} exists already; remove it first, or use another name") from error
+    return row
+
+
+def remove_application(name: str, actor: Actor, *, keep_objects: bool = False) -> int:
+    """Take an application off the record; its objects are pruned, or kept as nobody's. Returns how many."""
+    from control.store.sync import prune
+
+    row = get_application(name)
+    work, count = composition().work, 0
+    with transaction.atomic():
+        for kind in reversed(MODELS):
+            for found in _objects_of(row, MODELS[kind]):
+                count += 1
+                if keep_objects:
+                    found.application = None
+                    objects.update([found], ["application"])
+                else:
+                    prune(found.key, work.wake, time.time())
+        Deployment.objects.filter(application=row).update(application=None)
+        record(actor, "application remove", str(row), f"{count} objects {'kept' if keep_objects else 'pruned'}")
+        work.forget("sync", row.uid)
+        row.delete()
+    return count
+
+
+def sync(name: str, actor: Actor, *, prune_all: bool = False) -> tuple[Application, int]:
+    """Ask for a sync now. Returns the application and the id of the last attempt before it."""
+    row = get_application(name)
+    last = Sync.objects.filter(application=row).values_list("id", flat=True).first() or 0
+    _ask(row, _request(actor, "request", prune_all=prune_all))
+    record(actor, "application sync", str(row))
+    return row, last
+
+
+def rollback(name: str, commit: str, actor: Actor) -> tuple[Application, int]:
+    """Apply a commit that was applied before, and hold it until Git has something new at the path.
+
+    Auto-sync stays on: the commit that Git is at now is skipped, a newer one that changes the path resumes.
+    """
+    row = get_application(name)
+    target = _applied_commit(row, commit)
+    here = composition()
+    repository = access(row.repository)
+    try:
+        head = here.source.head(repository)
+        here.source.fetch(repository, head)
+        tree = here.source.tree_id(repository, head, row.path)
+    except SourceError:
+        head, tree = row.repository.head, row.tree  # Git is away: rolling back must work all the same
+    last = Sync.objects.filter(application=row).values_list("id", flat=True).first() or 0
+    row.pin = {
+        "commit": target, "skipped_commit": head, "skipped_tree": tree, "by": actor.name, "at": time.time(),
+        "reason": f"rolled back by {actor.name}",
+    }  # fmt: skip
+    row.save(update_fields=["pin"])
+    _ask(row, _request(actor, "rollback"))
+    record(actor, "application rollback", str(row), f"to {target}, skipping {head}")
+    objects.record_event(
+        "Application",
+        "",
+        name,
+        "Normal",
+        "RolledBack",
+        f"{actor.name} rolled back to {target[:7]}; {head[:7]} is skipped",
+    )
+    return row, last
+
+
+def resume(name: str, actor: Actor) -> tuple[Application, int]:
+    """End a pin: what Git is at now is applied again."""
+    row = get_application(name)
+    if not row.pin:
+        raise Refused(f"application {name} is not pinned; there is nothing to resume")
+    last = Sync.objects.filter(application=row).values_list("id", flat=True).first() or 0
+    row.pin = {}
+    row.save(update_fields=["pin"])
+    _ask(row, _request(actor, "resume"))
+    record(actor, "application resume", str(row))
+    return row, last
+
+
+def get_repository(name: str) -> Repository:
+    row = Repository.objects.filter(name=name).first()
+    if row is None:
+        known = ", ".join(Repository.objects.values_list("name", flat=True)) or "none"
+        raise Refused(f"repository {name} is not registered; registered: {known}")
+    return row
+
+
+def get_application(name: str) -> Application:
+    row = Application.objects.select_related("repository").filter(name=name, deleted_at=None).first()
+    if row is None:
+        known = ", ".join(Application.objects.filter(deleted_at=None).values_list("name", flat=True)) or "none"
+        raise Refused(f"application {name} does not exist; there are: {known}")
+    return row
+
+
+def _objects_of(row: Application, model: type[KubernetesObject]) -> list[KubernetesObject]:
+    rows: Any = model._default_manager.filter(application=row, deleted_at=None)
+    return list(rows.filter(replica_set=None) if model.kind == "Pod" else rows)
+
+
+def _applied_commit(row: Application, wanted: str) -> str:
+    """The commit that a (shortened) id names, among those that were applied."""
+    applied = list(
+        dict.fromkeys(row.syncs.filter(phase=Sync.SUCCEEDED).exclude(commit="").values_list("commit", flat=True))
+    )
+    found = [commit for commit in applied if re.fullmatch(r"[0-9a-f]{4,40}", wanted) and commit.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(commit[:7] for commit in applied[:10]) or "none"
+    what = "names more than one commit" if found else "was never applied"
+    raise Refused(f"application {row.name}: {wanted} {what}; applied before: {known}")
+
+
+def _request(actor: Actor, trigger: str, *, prune_all: bool = False) -> dict[str, object]:
+    return {"id": new_uid(), "by": actor.name, "trigger": trigger, "prune_all": prune_all}
+
+
+def _ask(row: Application, request: dict[str, object]) -> None:
+    with transaction.atomic():
+        Application.objects.filter(pk=row.pk).update(request=request)
+        composition().work.wake("sync", row.uid)
+
+
+def _check_name(what: str, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Refused(f"{what} name {name!r} is not valid: lower-case letters, digits and '-', at most 63 characters")

@@ -1,0 +1,145 @@
+"""Workloads: undo, pause, resume, restart; and what a namespace is allowed."""
+
+from __future__ import annotations
+
+import time
+
+from django.db import transaction
+
+from control.models import Deployment, Namespace, ReplicaSet
+from control.services.audit import Actor, record
+from control.services.refusal import Refused
+from control.store import objects, templates
+from control.store.workloads import pin, replica_set_value
+from deployer.composition import composition
+from deployer.core.objects.template import config_digest, template_hash
+from deployer.core.workloads.history import UndoRefused, undo_target
+
+ALLOWANCES = ("capabilities", "host-network", "host-path", "privileged")
+
+
+def get_deployment(namespace: str, name: str) -> Deployment:
+    row = Deployment.objects.filter(namespace=namespace, name=name, deleted_at=None).first()
+    if row is None:
+        there = list(Deployment.objects.filter(name=name).values_list("namespace", flat=True))
+        hint = f"; it exists in {', '.join(there)} (-n)" if there else ""
+        raise Refused(f"deployment {name} does not exist in namespace {namespace}{hint}")
+    return row
+
+
+def undo(namespace: str, name: str, actor: Actor, to_revision: int | None = None) -> ReplicaSet:
+    """Back to an earlier revision, template, config and digests alike; held by a pin until Git changes the template."""
+    with transaction.atomic():
+        row = get_deployment(namespace, name)
+        sets = {one.uid: one for one in row.replica_sets.all()}
+        current = row.pin.get("template_hash") or row.live_hash
+        try:
+            chosen = undo_target([replica_set_value(one) for one in sets.values()], current, to_revision)
+        except UndoRefused as refusal:
+            raise Refused(f"deployment {namespace}/{name}: {refusal}") from refusal
+        target = sets[chosen.uid]
+        if not target.spec:
+            raise Refused(f"revision {target.revision} was adopted from running containers: its template is not known")
+        reason = f"{actor.name} rolled back to revision {target.revision}"
+        back = target.template_hash == row.live_hash
+        row.pin = {} if back else pin(row, target, by=actor.name, reason=reason, now=time.time())
+        ReplicaSet.objects.filter(pk=target.pk).update(failed=False)
+        _changed(row, ["pin"], actor, "rollout undo", "RolledBack", reason)
+    return target
+
+
+def pause(namespace: str, name: str, actor: Actor, *, paused: bool = True) -> Deployment:
+    with transaction.atomic():
+        row = get_deployment(namespace, name)
+        if row.paused == paused and not (row.pin and not paused):
+            raise Refused(f"deployment {namespace}/{name} is {'paused already' if paused else 'not paused'}")
+        row.paused = paused
+        word = "pause" if paused else "resume"
+        _changed(
+            row,
+            ["paused"],
+            actor,
+            f"rollout {word}",
+            "Paused" if paused else "Resumed",
+            f"rollout {word} by {actor.name}",
+        )
+    return row
+
+
+def unpin(namespace: str, name: str, actor: Actor) -> Deployment:
+    """End a workload's pin: what Git asks for is rolled out again, the revision that failed included."""
+    with transaction.atomic():
+        row = get_deployment(namespace, name)
+        if not row.pin:
+            raise Refused(f"deployment {namespace}/{name} is not pinned; there is nothing to resume")
+        ReplicaSet.objects.filter(deployment=row, template_hash=row.live_hash).update(failed=False)
+        row.pin = {}
+        _changed(row, ["pin"], actor, "rollout resume", "Resumed", f"{actor.name} ended the pin")
+    return row
+
+
+def restart(namespace: str, name: str, actor: Actor) -> Deployment:
+    """New pods of the same template, rolled like any change. A pin stays, with its revision restarted."""
+    with transaction.atomic():
+        row = get_deployment(namespace, name)
+        row.restarted_at = time.time()
+        before, row.live_hash = row.live_hash, templates.hash_of(templates.live_template(row), namespace)
+        if row.pin:
+            held = row.replica_sets.get(template_hash=row.pin["template_hash"])
+            row.pin = {
+                **row.pin,
+                "skipped_hash": row.live_hash,
+                "template_hash": _restarted_set(held, row).template_hash,
+            }
+        if before == row.live_hash and not row.pin:
+            raise Refused(f"deployment {namespace}/{name} was restarted within this second already")
+        _changed(
+            row,
+            ["restarted_at", "live_hash", "pin"],
+            actor,
+            "rollout restart",
+            "Restarted",
+            f"restarted by {actor.name}",
+        )
+    return row
+
+
+def allow(namespace: str, allowance: str, actor: Actor, *, given: bool = True) -> Namespace:
+    """Give a namespace what manifests there may then ask for. Manifests can never give it to themselves."""
+    if allowance not in ALLOWANCES:
+        raise Refused(f"allowance {allowance!r} is not one of {', '.join(ALLOWANCES)}")
+    with transaction.atomic():
+        row = Namespace.objects.filter(name=namespace).first()
+        if row is None:
+            row = Namespace(name=namespace)
+            objects.create([row])
+        row.allowances = sorted({*row.allowances, allowance} if given else {*row.allowances} - {allowance})
+        objects.update([row], ["allowances"])
+        record(actor, "namespace allow" if given else "namespace deny", str(row), allowance)
+    return row
+
+
+def _restarted_set(held: ReplicaSet, row: Deployment) -> ReplicaSet:
+    template = templates.restarted(held.spec["template"], row.restarted_at)
+    fresh_hash = template_hash(template, config_digest(_kept(held)))
+    made = ReplicaSet(
+        namespace=row.namespace, name=f"{row.name}-{fresh_hash}", labels=held.labels, application_id=row.application_id,
+        commit=held.commit, spec={"template": template}, deployment=row, template_hash=fresh_hash,
+        revision=max(row.replica_sets.values_list("revision", flat=True)) + 1, images=held.images,
+    )  # fmt: skip
+    made.config.store(held.config.load())
+    objects.create([made])
+    return made
+
+
+def _kept(held: ReplicaSet) -> templates.Contents:
+    return {
+        (full.partition("/")[0], full.partition("/")[2]): dict(values) for full, values in held.config.load().items()
+    }
+
+
+def _changed(row: Deployment, fields: list[str], actor: Actor, action: str, reason: str, message: str) -> None:
+    objects.update([row], fields)
+    objects.record_event(row.kind, row.namespace, row.name, "Normal", reason, message)
+    record(actor, action, str(row), message)
+    composition().work.wake("reconcile", row.uid)

@@ -1,0 +1,167 @@
+"""What is placed on a node, as the core wants it, and what was observed there, as rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from control.models import Node, Pod, ReplicaSet
+from control.store import objects, templates
+from deployer.core.node import PodDesired, PodPlaced, PullFailure
+from deployer.core.objects.pod import PodSpec
+from deployer.core.pod_outcome import PodOutcome
+from deployer.core.pod_status import PodStatus
+
+STARTING = ("ContainerCreating", "PodInitializing", "Completed")
+STATUS_FIELDS = (
+    "status", "phase", "ready", "ready_at", "started_at", "restarts", "waiting", "message", "log_tail", "settled",
+    "pulls", "attempts",
+)  # fmt: skip
+
+
+def placed(node_uid: str) -> list[PodPlaced]:
+    rows = Pod.objects.filter(node_id=node_uid, orphaned=False)
+    return [pod_placed(row) for row in rows.values_list("uid", "deleted_at", "settled", "started_at")]
+
+
+def pod_placed(column: tuple[str, float | None, str, float]) -> PodPlaced:
+    uid, deleted, settled, started = column
+    return PodPlaced(uid=uid, deleting=deleted is not None, settled=settled, started_at=started)
+
+
+def orphans(node_uid: str) -> set[str]:
+    return set(Pod.objects.filter(node_id=node_uid, orphaned=True, deleted_at=None).values_list("uid", flat=True))
+
+
+def desired(node_uid: str, uids: Iterable[str]) -> dict[str, PodDesired | None]:
+    """The full pods; None for one whose template is not known any more (adopted after the database was lost)."""
+    rows = Pod.objects.filter(node_id=node_uid, pk__in=list(uids)).select_related("node", "application")
+    rows_by_uid = {row.uid: row for row in rows}
+    owners = ReplicaSet.objects.in_bulk({row.replica_set_id for row in rows_by_uid.values() if row.replica_set_id})
+    specs: dict[str, tuple[PodSpec, Mapping[str, str], Any]] = {}
+    for uid, owner in owners.items():
+        if owner.spec:
+            specs[uid] = _spec_of_set(owner)
+    return {uid: _desired(row, owners, specs) for uid, row in rows_by_uid.items()}
+
+
+def _spec_of_set(owner: ReplicaSet) -> tuple[PodSpec, Mapping[str, str], Any]:
+    template = owner.spec["template"]
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    live = annotations.get(templates.CONFIG_ROLLOUT) == "off"
+    kept = templates.pack(templates.contents_for(template, owner.namespace)) if live else owner.config.load()
+    return PodSpec.model_validate(template["spec"]), annotations, templates.unpack(kept)
+
+
+def _desired(
+    row: Pod, owners: Mapping[str, ReplicaSet], specs: Mapping[str, tuple[PodSpec, Mapping[str, str], Any]]
+) -> PodDesired | None:
+    if row.replica_set_id:
+        if row.replica_set_id not in specs:
+            return None
+        spec, annotations, config = specs[row.replica_set_id]
+        owner = owners[row.replica_set_id]
+        images, set_name = owner.images, owner.name
+    else:
+        if not row.spec:
+            return None
+        spec, annotations, images, set_name = PodSpec.model_validate(row.spec), row.annotations, row.images, ""
+        config = templates.unpack(templates.pack(templates.contents_for({"spec": row.spec}, row.namespace)))
+    assert row.node is not None
+    return PodDesired(
+        uid=row.uid, namespace=row.namespace, name=row.name, node=row.node.name, node_ip=_host_of(row.node.address),
+        labels=row.labels, annotations=annotations, spec=spec, owner=row.owner, replica_set=set_name,
+        application=row.application.name if row.application else "", template_hash=row.template_hash,
+        revision=row.revision, commit=row.commit, created_at=row.created_at, deleting_at=row.deleted_at or 0,
+        grace_seconds=row.grace_seconds, config=config, images=images, attempts=row.attempts,
+        previous=PodStatus.from_dict(row.status) if row.status else None,
+    )  # fmt: skip
+
+
+def pull_failures(uids: Iterable[str]) -> dict[str, dict[str, PullFailure]]:
+    rows = Pod.objects.filter(pk__in=list(uids)).exclude(pulls={}).values_list("uid", "pulls")
+    return {uid: {image: PullFailure(**kept) for image, kept in pulls.items()} for uid, pulls in rows}
+
+
+def save(node: str, outcomes: Iterable[PodOutcome], wake: Callable[[str, str], None], now: float) -> None:
+    """Store what became of pods on a node, in the caller's fenced transaction, and wake whom it concerns."""
+    by_uid = {one.uid: one for one in outcomes}
+    rows = {row.uid: row for row in Pod.objects.filter(pk__in=list(by_uid)).select_related("replica_set")}
+    changed, gone = [], []
+    for uid, row in rows.items():
+        outcome = by_uid[uid]
+        for event in outcome.events:
+            objects.record_event(
+                "Pod", row.namespace, row.name, event.type, event.reason, event.message, node=node, at=now
+            )
+        if outcome.gone:
+            gone.append(row)
+        elif _take_over(row, outcome):
+            changed.append(row)
+    objects.update(changed, STATUS_FIELDS)
+    _remove(gone, wake, now)
+    for deployment in {row.replica_set.deployment_id for row in [*changed, *gone] if row.replica_set}:
+        wake("reconcile", str(deployment))
+
+
+def _take_over(row: Pod, outcome: PodOutcome) -> bool:
+    """Copy the outcome onto the row; False when nothing a person or a loop would see has changed."""
+    status = outcome.status
+    fresh: dict[str, Any] = {
+        "settled": "" if row.deleted_at is not None else outcome.settled,
+        "pulls": {image: dataclasses.asdict(failure) for image, failure in outcome.pulls.items()},
+    }
+    if status is not None:
+        waiting, message, log_tail = trouble(status)
+        fresh.update(
+            status=status.to_dict(), phase=status.phase, ready=status.ready, ready_at=status.ready_at,
+            started_at=status.last_start_at, restarts=status.restarts, waiting=waiting, message=message,
+            log_tail=log_tail, attempts=status.attempts,
+        )  # fmt: skip
+    before = {name: getattr(row, name) for name in fresh}
+    for name, value in fresh.items():
+        setattr(row, name, value)
+    return before != fresh
+
+
+def trouble(status: PodStatus) -> tuple[str, str, str]:
+    """What keeps a pod from being ready, in Kubernetes' word and a sentence, and the last lines of a failed run."""
+    all_of = (*status.init_containers, *status.containers)
+    log_tail = next((one.last.log_tail for one in all_of if one.last and one.last.log_tail), "")
+    stuck = [one for one in all_of if not one.ready and one.reason and one.reason not in STARTING]
+    if stuck and not status.ready:
+        return stuck[0].reason, stuck[0].message or status.message, log_tail
+    return "", "" if status.ready else status.message, log_tail
+
+
+def _remove(gone: list[Pod], wake: Callable[[str, str], None], now: float) -> None:
+    again = [row for row in gone if row.replacement]
+    objects.delete(gone)
+    for row in again:
+        objects.create([replacement(row, now)])
+    if gone:
+        wake("schedule", "cluster")
+
+
+def replacement(row: Pod, now: float) -> Pod:
+    """The bare pod that its manifest asks for now, in the place of the one that is gone."""
+    kept = row.replacement
+    return Pod(
+        namespace=row.namespace, name=row.name, labels=kept["labels"], annotations=kept["annotations"],
+        spec=kept["spec"], application_id=row.application_id, commit=kept["commit"], source_file=kept["source_file"],
+        manifest_hash=kept["manifest_hash"], placement=templates.placement_of({"spec": kept["spec"]}), created_at=now,
+    )  # fmt: skip
+
+
+def saw(node_uid: str, now: float) -> None:
+    Node.objects.filter(pk=node_uid).update(observed_at=now)
+
+
+def _host_of(address: str) -> str:
+    """The host part of an engine's address; 127.0.0.1 for a local socket."""
+    transport, _, rest = address.partition("://")
+    if transport == "unix":
+        return "127.0.0.1"
+    host = rest.rpartition("@")[2]
+    return host.rpartition(":")[0].strip("[]") if ":" in host else host

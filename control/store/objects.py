@@ -1,0 +1,94 @@
+"""Writing objects: every write takes a resource version and appends to the change log, in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from control.models import Change, Counter, Event, KubernetesObject
+
+EVENT_FOLD_SECONDS = 3600.0
+"""The same event within an hour is counted on one row (Kubernetes' event series)."""
+
+
+def next_versions(count: int) -> range:
+    """`count` resource versions, in the caller's transaction: writers queue here, so commits are in order."""
+    if count == 0:
+        return range(0)
+    if not Counter.objects.filter(pk=1).update(value=F("value") + count):
+        Counter.objects.get_or_create(pk=1)
+        Counter.objects.filter(pk=1).update(value=F("value") + count)
+    last = Counter.objects.values_list("value", flat=True).get(pk=1)
+    return range(last - count + 1, last + 1)
+
+
+def create(rows: Sequence[KubernetesObject]) -> None:
+    with transaction.atomic():
+        for row, version in zip(rows, next_versions(len(rows)), strict=True):
+            row.resource_version = version
+        for model, group in _by_model(rows).items():
+            model._default_manager.bulk_create(group)
+        _log(rows, Change.ADDED)
+
+
+def update(rows: Sequence[KubernetesObject], fields: Iterable[str]) -> None:
+    names = [*fields, "resource_version"]
+    with transaction.atomic():
+        for row, version in zip(rows, next_versions(len(rows)), strict=True):
+            row.resource_version = version
+        for row in rows:
+            row.save(update_fields=names)
+        _log(rows, Change.MODIFIED)
+
+
+def delete(rows: Sequence[KubernetesObject]) -> None:
+    with transaction.atomic():
+        for row, version in zip(rows, next_versions(len(rows)), strict=True):
+            row.resource_version = version
+        _log(rows, Change.DELETED)
+        for model, group in _by_model(rows).items():
+            model._default_manager.filter(pk__in=[row.pk for row in group]).delete()
+
+
+def record_event(
+    kind: str,
+    namespace: str,
+    name: str,
+    level: str,
+    reason: str,
+    message: str,
+    *,
+    node: str = "",
+    at: float | None = None,
+) -> None:
+    now = time.time() if at is None else at
+    same = Event.objects.filter(
+        kind=kind, namespace=namespace, name=name, reason=reason, message=message, last_at__gt=now - EVENT_FOLD_SECONDS
+    )
+    if not same.update(count=F("count") + 1, last_at=now):
+        Event.objects.create(
+            type=level, reason=reason, message=message, kind=kind, namespace=namespace, name=name, node=node,
+            first_at=now, last_at=now,
+        )  # fmt: skip
+
+
+def _log(rows: Sequence[KubernetesObject], what: str) -> None:
+    now = time.time()
+    Change.objects.bulk_create(
+        Change(
+            resource_version=row.resource_version, type=what, kind=row.kind, namespace=row.namespace, name=row.name,
+            uid=row.uid, at=now,
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def _by_model(rows: Sequence[KubernetesObject]) -> dict[type[Any], list[KubernetesObject]]:
+    grouped: dict[type[Any], list[KubernetesObject]] = {}
+    for row in rows:
+        grouped.setdefault(type(row), []).append(row)
+    return grouped

@@ -1,0 +1,33 @@
+"""Repositories as the poll loop sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from control.models import Repository
+from deployer.core.source import GitCredentials, RepositoryAccess
+
+
+def repository(uid: str) -> RepositoryAccess | None:
+    row = Repository.objects.filter(pk=uid).first()
+    return access(row) if row else None
+
+
+def access(row: Repository) -> RepositoryAccess:
+    return RepositoryAccess(
+        uid=row.uid, name=row.name, url=row.url, ref=row.ref, allow_local=row.allow_local,
+        poll_seconds=row.poll_seconds, credentials=GitCredentials(**row.credentials.load()),
+    )  # fmt: skip
+
+
+def polled(uid: str, head: str, failure: str, wake: Callable[[str, str], None], now: float) -> int:
+    """Record a poll. A new head wakes the applications that follow it. Returns the failures in a row."""
+    row = Repository.objects.get(pk=uid)
+    row.failures = row.failures + 1 if failure else 0
+    row.message, row.polled_at = failure, now
+    if head and head != row.head:
+        row.head, row.head_seen_at = head, now
+        for application in row.applications.filter(deleted_at=None).values_list("uid", flat=True):
+            wake("sync", application)
+    row.save(update_fields=["failures", "message", "polled_at", "head", "head_seen_at"])
+    return row.failures

@@ -1,0 +1,48 @@
+"""The bulk reads of the safety net."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from control.models import Application, Deployment, Node, Pod, ReplicaSet, Repository, Work
+from control.store.statuses import deployment_status
+from control.store.workloads import POD_COLUMNS, Loaded, pod_value, resumed, snapshot
+from deployer.core.workloads import values
+
+
+def load_all(now: float) -> Iterator[Loaded]:
+    """Every Deployment with its replica sets and pods, in three queries."""
+    sets: dict[str, dict[str, ReplicaSet]] = defaultdict(dict)
+    for one in ReplicaSet.objects.defer("spec", "config"):
+        sets[one.deployment_id][one.uid] = one
+    owners = {uid: owner for owner, mine in sets.items() for uid in mine}
+    pods: dict[str, list[values.Pod]] = defaultdict(list)
+    for column in Pod.objects.filter(replica_set__isnull=False).values_list(*POD_COLUMNS):
+        pod = pod_value(column)
+        pods[owners.get(pod.replica_set, "")].append(pod)
+    for row in Deployment.objects.order_by("namespace", "name"):
+        mine = sets.get(row.uid, {})
+        yield Loaded(row, mine, snapshot(row, mine.values(), pods.get(row.uid, ()), now))
+
+
+def settled(loaded: Loaded, plan: values.Plan) -> bool:
+    row = loaded.row
+    if plan.moves or plan.rollback or resumed(row):
+        return False
+    status = deployment_status(row.status, plan, loaded.snapshot.now)
+    return bool(dataclasses.asdict(plan.progress) == row.progress and status == row.status)
+
+
+def keys_without_work() -> Iterable[tuple[str, str]]:
+    """Keys that should have a work row and have none: a database that was restored or edited by hand."""
+    have = set(Work.objects.values_list("loop", "key"))
+    should = [("converge", uid) for uid in Node.objects.values_list("uid", flat=True)]
+    should += [("poll", uid) for uid in Repository.objects.values_list("uid", flat=True)]
+    should += [("sync", uid) for uid in Application.objects.filter(deleted_at=None).values_list("uid", flat=True)]
+    return [key for key in should if key not in have]
+
+
+def has_pending_pods() -> bool:
+    return Pod.objects.filter(node=None, deleted_at=None, orphaned=False).exists()

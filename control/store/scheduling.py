@@ -1,0 +1,136 @@
+"""Pods that wait for a node, the nodes, and what is placed: as the scheduler's values; and its bindings as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.db.models import Min
+
+from control.models import Event, Namespace, Node, Pod, ReplicaSet
+from control.store import objects
+from deployer.core.objects.placement import PodAffinityTerm
+from deployer.core.objects.pod import PodSpec
+from deployer.core.scheduling import values
+from deployer.core.scheduling.reserve import allocatable
+
+FAILURE_WINDOW_SECONDS = 300.0
+_PLACED = ("uid", "namespace", "name", "node__name", "labels", "owner", "placement", "deleted_at")
+
+
+def load(now: float) -> tuple[list[values.PendingPod], list[values.Node], list[values.PlacedPod], dict[str, Any]]:
+    waiting = list(Pod.objects.filter(node=None, deleted_at=None, orphaned=False).select_related("replica_set"))
+    if not waiting:
+        return [], [], [], {}
+    placed = [placed_pod(row) for row in Pod.objects.filter(node__isnull=False).values_list(*_PLACED)]
+    namespaces = dict(Namespace.objects.values_list("name", "labels"))
+    return pending(waiting), nodes(now), placed, namespaces
+
+
+def nodes(now: float) -> list[values.Node]:
+    failures = recent_failures(now)
+    return [
+        values.Node(
+            name=row.name, labels={"kubernetes.io/hostname": row.name, **row.labels},
+            taints=tuple(values.Taint(**taint) for taint in row.taints), cordoned=row.cordoned,
+            ready=row.ready and row.observed_at > 0,
+            allocatable=allocatable(row.cpu_millicores, row.memory_bytes),
+            recent_failures=failures.get(row.name, {}), images=frozenset(row.images.values()),
+        )
+        for row in Node.objects.all()
+    ]  # fmt: skip
+
+
+def recent_failures(now: float) -> dict[str, dict[str, int]]:
+    """Node -> owner -> failures to start in the last five minutes (Swarm's rule: five put the node last)."""
+    counted: dict[str, dict[str, int]] = {}
+    failed = Event.objects.filter(
+        reason__in=("FailedStart", "FailedCreate", "Failed"), kind="Pod", last_at__gt=now - FAILURE_WINDOW_SECONDS
+    ).exclude(node="")
+    owners = (
+        {(ns, name): owner for ns, name, owner in Pod.objects.values_list("namespace", "name", "owner")}
+        if failed
+        else {}
+    )
+    for event in failed:
+        owner = owners.get((event.namespace, event.name))
+        if owner:
+            mine = counted.setdefault(event.node, {})
+            key = _owner_key(event.namespace, owner)
+            mine[key] = mine.get(key, 0) + event.count
+    return counted
+
+
+def placed_pod(column: tuple[Any, ...]) -> values.PlacedPod:
+    uid, namespace, name, node, labels, owner, summary, deleted = column
+    return values.PlacedPod(
+        uid=uid, namespace=namespace, name=name, node=node, labels=labels, owner=_owner_key(namespace, owner),
+        requests=values.Resources(summary.get("cpu", 0), summary.get("memory", 0)),
+        host_ports=frozenset((ip, port, protocol) for ip, port, protocol in summary.get("ports", ())),
+        anti_affinity=tuple(PodAffinityTerm.model_validate(term) for term in summary.get("antiAffinity", ())),
+        terminating=deleted is not None,
+    )  # fmt: skip
+
+
+def pending(rows: list[Pod]) -> list[values.PendingPod]:
+    parsed: dict[str, tuple[PodSpec, Mapping[str, str]]] = {}
+    for row in rows:
+        key = row.replica_set_id or row.uid
+        if key not in parsed:
+            parsed[key] = _template(row.replica_set, row)
+    return [_pending(row, *parsed[row.replica_set_id or row.uid]) for row in rows]
+
+
+def _template(owner: ReplicaSet | None, row: Pod) -> tuple[PodSpec, Mapping[str, str]]:
+    if owner is None:
+        return PodSpec.model_validate(row.spec), row.annotations
+    template = owner.spec["template"]
+    return PodSpec.model_validate(template["spec"]), (template.get("metadata") or {}).get("annotations") or {}
+
+
+def _pending(row: Pod, spec: PodSpec, annotations: Mapping[str, str]) -> values.PendingPod:
+    summary = row.placement
+    strategy: Any = annotations.get("pierhead.io/placement", "")
+    return values.PendingPod(
+        uid=row.uid, namespace=row.namespace, name=row.name, labels=row.labels,
+        owner=_owner_key(row.namespace, row.owner or f"Pod/{row.name}"), template_hash=row.template_hash,
+        requests=values.Resources(summary.get("cpu", 0), summary.get("memory", 0)), node_selector=spec.node_selector,
+        node_name=spec.node_name, affinity=spec.affinity, tolerations=spec.tolerations,
+        spread=spec.topology_spread_constraints,
+        host_ports=frozenset((ip, port, protocol) for ip, port, protocol in summary.get("ports", ())),
+        images=tuple(container.image for container in spec.containers),
+        strategy=strategy if strategy in ("pack", "spread") else "", created_at=row.created_at,
+    )  # fmt: skip
+
+
+def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Callable[[str, str], None], now: float) -> None:
+    """Give each pod its node, guarded by "has none yet". In the caller's fenced transaction: nothing oversubscribes."""
+    uids = dict(Node.objects.filter(name__in=set(bound.values())).values_list("name", "uid"))
+    rows = list(Pod.objects.filter(pk__in=[*bound, *waiting], node=None, deleted_at=None))
+    moved, told = [], []
+    for row in rows:
+        if row.uid in bound and bound[row.uid] in uids:
+            row.node_id, row.scheduled_at, row.message, row.waiting = uids[bound[row.uid]], now, "", ""
+            moved.append(row)
+        elif row.uid in waiting and row.message != waiting[row.uid]:
+            row.message, row.waiting = waiting[row.uid], "Unschedulable"
+            told.append(row)
+    objects.update(moved, ["node", "scheduled_at", "message", "waiting"])
+    objects.update(told, ["message", "waiting"])
+    for row in told:
+        objects.record_event("Pod", row.namespace, row.name, "Warning", "FailedScheduling", row.message, at=now)
+    for node in {str(row.node_id) for row in moved}:
+        wake("converge", node)
+    for owner in {row.replica_set_id for row in told if row.replica_set_id}:
+        wake("reconcile", str(ReplicaSet.objects.values_list("deployment_id", flat=True).get(pk=owner)))
+
+
+def oldest_wait() -> float | None:
+    found = Pod.objects.filter(node=None, deleted_at=None, orphaned=False).aggregate(at=Min("created_at"))
+    value: float | None = found["at"]
+    return value
+
+
+def _owner_key(namespace: str, owner: str) -> str:
+    kind, _, name = owner.partition("/")
+    return f"{kind}/{namespace}/{name}"

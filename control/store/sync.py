@@ -1,0 +1,302 @@
+"""Applications, their attempts to sync, and the objects that a commit asks for, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.db.models import Q
+
+from control.models import (
+    Application,
+    ConfigMap,
+    Deployment,
+    KubernetesObject,
+    Namespace,
+    Pod,
+    Repository,
+    Secret,
+    Service,
+    Sync,
+)
+from control.store import adoption, objects, templates
+from control.store.repositories import access
+from control.store.workloads import delete_pods
+from deployer.core.manifests import Manifest, NamespacePolicy
+from deployer.core.source import Assignment, CommitInfo
+from deployer.core.sync import ObjectKey, StoredObject, SyncPlan, manifest_hash
+
+MODELS: dict[str, type[KubernetesObject]] = {
+    "Namespace": Namespace,
+    "ConfigMap": ConfigMap,
+    "Secret": Secret,
+    "Service": Service,
+    "Deployment": Deployment,
+    "Pod": Pod,
+}
+WRITTEN = (
+    "labels", "annotations", "spec", "generation", "application", "commit", "source_file", "manifest_hash",
+    "deleted_at",
+)  # fmt: skip
+Wake = Callable[[str, str], None]
+
+
+def assignment(uid: str) -> Assignment | None:
+    """What the sync loop is to do; None when the application is gone or nobody asked a manual one to sync."""
+    row = Application.objects.select_related("repository").filter(pk=uid, deleted_at=None).first()
+    if row is None:
+        return None
+    request, pin = row.request, row.pin
+    if not row.automatic and not request and not pin:
+        if row.repository.head and row.repository.head != row.commit:
+            Application.objects.filter(pk=uid).update(sync_status="OutOfSync")
+        return None
+    return Assignment(
+        uid=row.uid, name=row.name, namespace=row.namespace, path=row.path, prune=row.prune,
+        repository=access(row.repository), head=row.repository.head, head_seen_at=row.repository.head_seen_at,
+        ask_server=bool(request) or not row.repository.head, prune_confirmed=bool(request.get("prune_all")),
+        actor=request.get("by", ""), trigger=request.get("trigger", "poll"), pinned_commit=pin.get("commit", ""),
+        request_id=request.get("id", ""), skipped_commit=pin.get("skipped_commit", ""),
+        skipped_tree=pin.get("skipped_tree", ""),
+        applied_commit=row.commit, applied_tree=row.tree,
+    )  # fmt: skip
+
+
+def up_to_date(assignment: Assignment, commit: str, tree: str) -> bool:
+    """Nothing to read again: the same content was applied, and nobody asked. The newer commit is noted."""
+    if assignment.actor or tree != assignment.applied_tree or not tree:
+        return False
+    if commit != assignment.applied_commit:
+        Application.objects.filter(pk=assignment.uid).update(commit=commit, sync_status="Synced")
+    return True
+
+
+def resume(assignment: Assignment, head: str, now: float) -> None:
+    Application.objects.filter(pk=assignment.uid).update(pin={})
+    objects.record_event(
+        "Application", "", assignment.name, "Normal", "Resumed",
+        f"commit {head[:7]} changes {assignment.path}: the pin to {assignment.pinned_commit[:7]} ended", at=now,
+    )  # fmt: skip
+
+
+def unreachable(assignment: Assignment, message: str, now: float) -> None:
+    """Git did not answer, or has no such commit or path. What runs goes on; asked or not, it is tried again."""
+    row = Application.objects.get(pk=assignment.uid)
+    if assignment.actor or row.message != message:
+        Sync.objects.create(
+            application=row, commit=assignment.head, actor=assignment.actor, trigger=assignment.trigger,
+            phase=Sync.FAILED,
+            message=message, started_at=now, finished_at=now,
+        )  # fmt: skip
+        objects.record_event("Application", "", row.name, "Warning", "SyncFailed", message, at=now)
+    _answered(assignment)
+    Application.objects.filter(pk=row.pk).update(message=message, sync_status="Unknown")
+
+
+def stored(uid: str, manifests: Iterable[Manifest]) -> list[StoredObject]:
+    """What is on record of this application, and whatever else stands where its manifests want to go."""
+    application = Application.objects.get(pk=uid)
+    wanted: dict[str, set[tuple[str, str]]] = {}
+    for one in manifests:
+        wanted.setdefault(one.kind, set()).add((one.namespace, one.name))
+    found: list[StoredObject] = []
+    for kind, model in MODELS.items():
+        rows: Any = model._default_manager.filter(
+            Q(application=application) | Q(name__in=[n for _, n in wanted.get(kind, ())])
+        )
+        if kind == "Pod":
+            rows = rows.filter(replica_set=None, orphaned=False)
+        for ns, name, digest, owner, deleted, replaced in _columns(rows, kind):
+            if owner == application.name or (ns, name) in wanted.get(kind, ()):
+                terminating = deleted is not None and not replaced
+                found.append(StoredObject((kind, ns, name), digest, owner or "", terminating))
+    return found
+
+
+def _columns(rows: Any, kind: str) -> Iterable[tuple[str, str, str, str, float | None, Mapping[str, Any]]]:
+    names = ["namespace", "name", "manifest_hash", "application__name", "deleted_at"]
+    if kind != "Pod":
+        return [(*row, {}) for row in rows.values_list(*names)]
+    return [
+        (ns, name, replaced["manifest_hash"] if replaced else digest, owner, deleted, replaced)
+        for ns, name, digest, owner, deleted, replaced in rows.values_list(*names, "replacement")
+    ]
+
+
+def policies() -> dict[str, NamespacePolicy]:
+    rows = Namespace.objects.values_list("name", "allowances")
+    return {name: NamespacePolicy(allowances=frozenset(given)) for name, given in rows}
+
+
+def begin(assignment: Assignment, commit: CommitInfo, now: float) -> Sync:
+    Repository.objects.filter(pk=assignment.repository.uid, head="").update(head=commit.sha, head_seen_at=now)
+    if assignment.ask_server and not assignment.pinned_commit:
+        Repository.objects.filter(pk=assignment.repository.uid).exclude(head=commit.sha).update(
+            head=commit.sha, head_seen_at=now
+        )
+    seen_at = assignment.head_seen_at if assignment.head == commit.sha else now
+    attempt = Sync.objects.create(
+        application_id=assignment.uid, commit=commit.sha, commit_message=commit.message[:2000],
+        commit_author=commit.author[:255], committed_at=commit.committed_at, actor=assignment.actor,
+        trigger=assignment.trigger, seen_at=seen_at, started_at=now,
+    )  # fmt: skip
+    _answered(assignment)
+    return attempt
+
+
+def _answered(assignment: Assignment) -> None:
+    """The request that this attempt answers is done with; one that came meanwhile stays and is answered next."""
+    row = Application.objects.get(pk=assignment.uid)
+    if row.request.get("id", "") == assignment.request_id:
+        Application.objects.filter(pk=row.pk).update(request={})
+
+
+def failed(sync: Sync, message: str, errors: list[dict[str, Any]], now: float) -> None:
+    """Record a refused commit: nothing of it was applied. The same failure of the same commit is one record."""
+    application = sync.application
+    before = Sync.objects.filter(application=application).exclude(pk=sync.pk).first()
+    repeated = before and (before.commit, before.phase, before.message) == (sync.commit, Sync.FAILED, message)
+    if repeated and sync.trigger != "request":
+        sync.delete()
+    else:
+        sync.phase, sync.message, sync.errors, sync.finished_at = Sync.FAILED, message, errors, now
+        sync.save()
+        objects.record_event("Application", "", application.name, "Warning", "SyncFailed", message, at=now)
+    status = "OutOfSync" if sync.commit != application.commit else application.sync_status
+    Application.objects.filter(pk=application.pk).update(sync_status=status, message=message)
+
+
+def apply(sync: Sync, plan: SyncPlan, tree: str, wake: Wake, now: float) -> None:
+    """Write a plan whole, in the caller's fenced transaction, and wake whom it concerns."""
+    commit, application = sync.commit, sync.application
+    namespaces = {one.namespace for one in (*plan.create, *plan.update) if one.namespace}
+    _ensure_namespaces(namespaces | {application.namespace})
+    for one in (*plan.create, *plan.update):
+        _write(application, one, commit, wake, now)
+    for one in plan.unchanged:
+        model = MODELS[one.kind]
+        model._default_manager.filter(namespace=one.namespace, name=one.name).update(
+            commit=commit, source_file=one.file
+        )
+    for key in plan.prune:
+        prune(key, wake, now)
+    for namespace in namespaces | {namespace for _, namespace, _ in plan.prune}:
+        _follow(namespace, wake, now)
+    changes = [{"op": c.op, "kind": c.key[0], "namespace": c.key[1], "name": c.key[2]} for c in plan.changes]
+    sync.phase, sync.changes, sync.finished_at = Sync.SUCCEEDED, changes, now
+    counts = (len(plan.create), len(plan.update), len(plan.prune), len(plan.unchanged))
+    sync.message = "{} created, {} changed, {} pruned, {} unchanged".format(*counts)
+    sync.save()
+    Application.objects.filter(pk=application.pk).update(
+        commit=commit, tree=tree, applied_at=now, sync_status="Synced", message=sync.message
+    )
+    if not plan.empty:
+        objects.record_event(
+            "Application", "", application.name, "Normal", "Synced", f"commit {commit[:7]}: {sync.message}", at=now
+        )
+
+
+def prune(key: ObjectKey, wake: Wake, now: float) -> None:
+    kind, namespace, name = key
+    row = MODELS[kind]._default_manager.filter(namespace=namespace, name=name).first()
+    if row is None:
+        return
+    if isinstance(row, Deployment):
+        row.deleted_at = now
+        objects.update([row], ["deleted_at"])
+        wake("reconcile", row.uid)
+    elif isinstance(row, Pod):
+        for node in delete_pods([(row.uid, "pruned")], now):
+            wake("converge", node)
+    elif isinstance(row, Namespace) and _holds_objects(name):
+        row.application = None  # others still live there; it goes when they have
+        objects.update([row], ["application"])
+    else:
+        objects.delete([row])
+
+
+def _holds_objects(namespace: str) -> bool:
+    return any(
+        model._default_manager.filter(namespace=namespace, deleted_at=None).exists()
+        for kind, model in MODELS.items()
+        if kind != "Namespace"
+    )
+
+
+def _ensure_namespaces(names: Iterable[str]) -> None:
+    """A namespace that a manifest names exists: nothing more than a name until an operator allows it something."""
+    missing = set(names) - set(Namespace.objects.values_list("name", flat=True))
+    objects.create([Namespace(name=name, application=None) for name in sorted(missing)])
+
+
+def _write(application: Application, one: Manifest, commit: str, wake: Wake, now: float) -> None:
+    model = MODELS[one.kind]
+    row = model._default_manager.filter(namespace=one.namespace, name=one.name).first()
+    if row is None:
+        row = model(namespace=one.namespace, name=one.name, created_at=now)
+        _fill(row, application, one, commit)
+        objects.create([row])
+    elif isinstance(row, Pod):
+        _replace_pod(row, one, commit, wake, now)
+        return
+    else:
+        row.generation += int(_spec_of(one) != row.spec)
+        row.deleted_at = None
+        _fill(row, application, one, commit)
+        objects.update([row], [*WRITTEN, *(["sealed"] if isinstance(row, Secret) else [])])
+    if isinstance(row, Deployment):
+        wake("reconcile", row.uid)
+    if isinstance(row, Pod):
+        wake("schedule", "cluster")
+
+
+def _fill(row: KubernetesObject, application: Application, one: Manifest, commit: str) -> None:
+    row.labels, row.annotations, row.spec = dict(one.labels), dict(one.annotations), _spec_of(one)
+    row.application, row.commit, row.source_file = application, commit, one.file
+    row.manifest_hash = manifest_hash(one)
+    if isinstance(row, Secret):
+        row.sealed.store(dict(one.spec.get("data") or {}))
+    if isinstance(row, Pod):
+        row.placement = templates.placement_of({"spec": row.spec})
+
+
+def _spec_of(one: Manifest) -> dict[str, Any]:
+    """The spec as it may be stored and shown: of a Secret only the names of its keys."""
+    if one.kind != "Secret":
+        return dict(one.spec)
+    return {
+        "type": one.spec.get("type", "Opaque"), "keys": sorted(one.spec.get("data") or {}),
+        "immutable": bool(one.spec.get("immutable")),
+    }  # fmt: skip
+
+
+def _replace_pod(row: Pod, one: Manifest, commit: str, wake: Wake, now: float) -> None:
+    """A bare pod's spec cannot change in place: the old one ends, and then the new one takes its name."""
+    row.replacement = {
+        "labels": dict(one.labels), "annotations": dict(one.annotations), "spec": dict(one.spec), "commit": commit,
+        "source_file": one.file, "manifest_hash": manifest_hash(one),
+    }  # fmt: skip
+    objects.update([row], ["replacement"])
+    if row.node_id is None:
+        from control.store.nodes import replacement
+
+        objects.delete([row])
+        objects.create([replacement(row, now)])
+        wake("schedule", "cluster")
+        return
+    for node in delete_pods([(row.uid, "replaced by a newer manifest")], now):
+        wake("converge", node)
+
+
+def _follow(namespace: str, wake: Wake, now: float) -> None:
+    """Config may have changed, deployments may have come: make hashes true, take orphans in, wake the rest."""
+    for row in templates.refresh_hashes([namespace]):
+        wake("reconcile", row.uid)
+    for deployment in adoption.claim(wake, now, namespace):
+        wake("reconcile", deployment)
+    for node in Pod.objects.filter(namespace=namespace, waiting="CreateContainerConfigError").values_list(
+        "node", flat=True
+    ):
+        if node:
+            Pod.objects.filter(namespace=namespace, waiting="CreateContainerConfigError").update(settled="")
+            wake("converge", node)

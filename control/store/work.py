@@ -1,0 +1,118 @@
+"""Leases and wake-ups: the rows that make every loop level-triggered and single-flight.
+
+How a key lives: `wake` lowers its `due_at`; `claim` takes the lease and sets `due_at` to the lease's end, so that a
+killed worker's key comes due again by itself; `release` puts the plan's `wake_at` there, unless somebody woke the key
+meanwhile. `fenced` opens a transaction that fails with `LeaseLost` when the epoch has moved on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from django.db import connection, transaction
+
+from control.models import NEVER, Work
+from deployer.ports import LeaseLost
+
+LEASE_SECONDS = 10.0
+
+_WAKE = """
+INSERT INTO control_work (loop, key, due_at, owner, leased_until, epoch, dirty)
+VALUES (%s, %s, %s, '', 0, 0, %s)
+ON CONFLICT (loop, key) DO UPDATE SET
+  due_at = CASE WHEN control_work.due_at > excluded.due_at THEN excluded.due_at ELSE control_work.due_at END
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to act on one key. `claimed_due_at` tells whether the key was woken while it was held."""
+
+    loop: str
+    key: str
+    owner: str
+    epoch: int
+    until: float
+    dirty: frozenset[str] = frozenset()
+
+
+class WorkRows:
+    """`hint(loop, key)` is called after commit for what is due now: it only saves the dispatcher's second."""
+
+    def __init__(self, owner: str, hint: Callable[[str, str], None]) -> None:
+        self.owner = owner
+        self._hint = hint
+
+    def wake(self, loop: str, key: str, at: float = 0.0, dirty: Iterable[str] = ()) -> None:
+        """Make the key due at `at` (0: at once), whatever it was due at later. `dirty` names containers to inspect."""
+        named = list(dirty)
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(_WAKE, [loop, key, at, "[]"])
+            if named:
+                row = Work.objects.select_for_update().get(loop=loop, key=key)
+                Work.objects.filter(pk=row.pk).update(dirty=sorted({*row.dirty, *named})[:1000])
+            if at <= 0:
+                transaction.on_commit(lambda: self._hint(loop, key))
+
+    def claim(self, loop: str, key: str, now: float) -> Lease | None:
+        """The lease, or None: not due, or somebody else is at it."""
+        until = now + LEASE_SECONDS
+        with transaction.atomic():
+            row = Work.objects.select_for_update().filter(loop=loop, key=key).first()
+            if row is None or row.leased_until > now or row.due_at > now:
+                return None
+            epoch = row.epoch + 1
+            Work.objects.filter(pk=row.pk).update(
+                owner=self.owner, leased_until=until, epoch=epoch, due_at=until, dirty=[]
+            )
+        return Lease(loop, key, self.owner, epoch, until, frozenset(row.dirty))
+
+    def renew(self, lease: Lease, now: float) -> tuple[Lease, bool]:
+        """The lease prolonged, and whether the key was woken since it was claimed or last renewed."""
+        until = now + LEASE_SECONDS
+        with self.fenced(lease):
+            row = Work.objects.get(loop=lease.loop, key=lease.key)
+            Work.objects.filter(pk=row.pk).update(leased_until=until, due_at=until, dirty=[])
+        return replace(lease, until=until, dirty=frozenset(row.dirty)), row.due_at < lease.until
+
+    def woken(self, lease: Lease) -> bool:
+        """Whether the key was woken since the lease was taken or renewed. One cheap read."""
+        due = Work.objects.filter(loop=lease.loop, key=lease.key).values_list("due_at", flat=True).first()
+        return due is not None and due < lease.until
+
+    def release(self, lease: Lease, wake_at: float | None) -> bool:
+        """Give the lease back. True when the key was woken meanwhile: look again at once."""
+        due = NEVER if wake_at is None else wake_at
+        with contextlib.suppress(LeaseLost), self.fenced(lease):
+            row = Work.objects.get(loop=lease.loop, key=lease.key)
+            woken = row.due_at < lease.until
+            Work.objects.filter(pk=row.pk).update(
+                leased_until=0, owner="", due_at=min(row.due_at, due) if woken else due
+            )
+            return woken
+        return False
+
+    @contextlib.contextmanager
+    def fenced(self, lease: Lease) -> Iterator[None]:
+        """A transaction in which the lease is known to be ours still; `LeaseLost` otherwise, and nothing is written."""
+        with transaction.atomic():
+            held = Work.objects.select_for_update().filter(
+                loop=lease.loop, key=lease.key, epoch=lease.epoch, owner=lease.owner
+            )
+            if not held.exists():
+                raise LeaseLost(f"the lease on {lease.loop} {lease.key} went to another worker; nothing was written")
+            yield
+
+    def due(self, now: float, limit: int = 500) -> list[tuple[str, str]]:
+        rows = Work.objects.filter(due_at__lte=now, leased_until__lte=now).order_by("due_at", "loop", "key")
+        return list(rows.values_list("loop", "key")[:limit])
+
+    def forget(self, loop: str, key: str) -> None:
+        Work.objects.filter(loop=loop, key=key).delete()
+
+    def release_all(self) -> None:
+        """At the start of the only control plane on this database: nobody holds a lease that counts."""
+        Work.objects.filter(leased_until__gt=0).update(leased_until=0, owner="", due_at=0)

@@ -1,0 +1,275 @@
+"""Deployments as the core sees them, and a reconcile's plan as rows.
+
+`snapshot` reads; `apply` writes everything that a plan says in the caller's (fenced) transaction and wakes whom it
+concerns. Which template is in force is settled here: Git's (`live_hash`), or the one that a pin holds as long as Git
+still asks for what the pin skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from control.models import Deployment, Pod, ReplicaSet
+from control.store import objects, templates
+from control.store.statuses import deployment_status
+from deployer.core.workloads import values
+
+POD_COLUMNS = (
+    "uid", "name", "replica_set_id", "node_id", "phase", "ready", "ready_at", "created_at", "deleted_at", "restarts",
+    "deletion_cost", "waiting", "message", "log_tail",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A Deployment's rows beside the core's value of them."""
+
+    row: Deployment
+    sets: dict[str, ReplicaSet]
+    snapshot: values.Snapshot
+
+    @property
+    def terminating(self) -> bool:
+        return self.row.deleted_at is not None
+
+
+def load(uid: str, now: float) -> Loaded | None:
+    row = Deployment.objects.filter(pk=uid).first()
+    if row is None:
+        return None
+    if resumed(row):
+        resume(row, "a newer commit changed the template")
+    sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
+    pods = Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS)
+    return Loaded(row, sets, snapshot(row, sets.values(), [pod_value(pod) for pod in pods], now))
+
+
+def snapshot(row: Deployment, sets: Iterable[ReplicaSet], pods: Iterable[values.Pod], now: float) -> values.Snapshot:
+    found = list(sets)
+    return values.Snapshot(
+        deployment=deployment_value(row, found),
+        replica_sets=tuple(replica_set_value(one) for one in found),
+        pods=tuple(pods),
+        progress=values.Progress(**row.progress),
+        now=now,
+    )
+
+
+def resumed(row: Deployment) -> bool:
+    """A pin ends when Git asks for something else than what it skipped."""
+    return bool(row.pin) and row.pin["skipped_hash"] != row.live_hash
+
+
+def resume(row: Deployment, why: str) -> None:
+    objects.record_event(
+        row.kind, row.namespace, row.name, "Normal", "Resumed",
+        f"the pin to revision {row.pin['revision']} ended: {why}",
+    )  # fmt: skip
+    row.pin = {}
+    objects.update([row], ["pin"])
+
+
+def in_force(row: Deployment) -> str:
+    """The template hash that should run now."""
+    return str(row.pin["template_hash"]) if row.pin else row.live_hash
+
+
+def deployment_value(row: Deployment, sets: Iterable[ReplicaSet]) -> values.Deployment:
+    spec = row.spec
+    strategy = spec.get("strategy") or {}
+    rolling = strategy.get("rollingUpdate") or {}
+    commit = row.commit
+    if row.pin:
+        commit = next((one.commit for one in sets if one.template_hash == row.pin["template_hash"]), commit)
+    return values.Deployment(
+        uid=row.uid,
+        namespace=row.namespace,
+        name=row.name,
+        generation=row.generation,
+        replicas=_number(spec.get("replicas"), 1) if row.deleted_at is None else 0,
+        strategy=strategy.get("type") or "RollingUpdate",
+        max_surge=_number(rolling.get("maxSurge"), "25%"),
+        max_unavailable=_number(rolling.get("maxUnavailable"), "25%"),
+        paused=row.paused or bool(spec.get("paused")),
+        min_ready_seconds=_number(spec.get("minReadySeconds"), 0),
+        progress_deadline_seconds=_number(spec.get("progressDeadlineSeconds"), 600),
+        revision_history_limit=_number(spec.get("revisionHistoryLimit"), 10),
+        template_hash=in_force(row),
+        commit=commit,
+        auto_rollback=row.annotations.get("pierhead.io/auto-rollback") != "off",
+        stop_first=_has_host_port(spec["template"]["spec"]),
+    )
+
+
+def replica_set_value(row: ReplicaSet) -> values.ReplicaSet:
+    return values.ReplicaSet(
+        uid=row.uid,
+        name=row.name,
+        template_hash=row.template_hash,
+        revision=row.revision,
+        replicas=row.replicas,
+        max_replicas=row.max_replicas,
+        created_at=row.created_at,
+        created_count=row.created_count,
+        healthy=row.healthy,
+        commit=row.commit,
+        failed=row.failed,
+        adopted=row.adopted,
+    )
+
+
+def pod_value(column: tuple[Any, ...]) -> values.Pod:
+    uid, name, owner, node, phase, ready, ready_at, created, deleted, restarts, cost, waiting, message, log = column
+    return values.Pod(
+        uid=uid, name=name, replica_set=owner, node=node or "", phase=phase, ready=ready, ready_at=ready_at,
+        created_at=created, deleting=deleted is not None, restarts=restarts, deletion_cost=cost, waiting=waiting,
+        message=message, log_tail=log,
+    )  # fmt: skip
+
+
+def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -> None:
+    """Write the plan. To be called inside a fenced transaction; may be called again with a plan made anew."""
+    row, now = loaded.row, loaded.snapshot.now
+    sets = {**{one.name: one for one in loaded.sets.values()}, **loaded.sets}
+    if plan.create_replica_set:
+        made = _create_set(row, plan.create_replica_set, now)
+        sets[made.uid] = sets[made.name] = made
+    _write_sets(plan, sets)
+    if plan.create_pods and _create_pods(row, [(sets[pod.replica_set], pod.name) for pod in plan.create_pods], now):
+        wake("schedule", "cluster")
+    for node in delete_pods([(pod.uid, pod.reason) for pod in plan.delete_pods], now):
+        wake("converge", node)
+    for uid, _ in plan.delete_replica_sets:
+        objects.delete([sets[uid]])
+    _write_status(row, plan, now)
+    if plan.rollback:
+        _pin_back(row, plan.rollback, sets.values(), now)
+    for event in plan.events:
+        kind, name = event.object
+        objects.record_event(kind, row.namespace, name, event.type, event.reason, event.message, at=now)
+
+
+def tear_down(loaded: Loaded, wake: Callable[[str, str], None]) -> None:
+    """A Deployment that was pruned: first its pods end, then its records go."""
+    pods = Pod.objects.filter(replica_set__deployment=loaded.row)
+    for node in delete_pods(
+        [(uid, "the Deployment was pruned") for uid in pods.values_list("uid", flat=True)], loaded.snapshot.now
+    ):
+        wake("converge", node)
+    if not pods.exists():
+        objects.delete(list(loaded.sets.values()))
+        objects.delete([loaded.row])
+
+
+def delete_pods(doomed: Iterable[tuple[str, str]], now: float) -> set[str]:
+    """Ask for the pods' end: those on no node go at once. Returns the nodes that have containers to stop."""
+    uids = [uid for uid, _ in doomed]
+    rows = list(Pod.objects.filter(pk__in=uids, deleted_at=None))
+    unplaced = [row for row in rows if row.node_id is None]
+    placed = [row for row in rows if row.node_id is not None]
+    for row in placed:
+        row.deleted_at, row.settled = now, ""
+    objects.delete(unplaced)
+    objects.update(placed, ["deleted_at", "settled"])
+    return {str(row.node_id) for row in placed}
+
+
+def _create_set(row: Deployment, new: values.NewReplicaSet, now: float) -> ReplicaSet:
+    template = templates.live_template(row)
+    made = ReplicaSet(
+        namespace=row.namespace, name=new.name, labels=(template.get("metadata") or {}).get("labels") or {},
+        application_id=row.application_id, commit=row.commit, spec={"template": template}, deployment=row,
+        template_hash=new.template_hash, revision=new.revision, replicas=new.replicas, max_replicas=new.max_replicas,
+        created_at=now,
+    )  # fmt: skip
+    made.config.store(templates.pack(templates.contents_for(template, row.namespace)))
+    objects.create([made])
+    return made
+
+
+def _write_sets(plan: values.Plan, sets: dict[str, ReplicaSet]) -> None:
+    changed: dict[str, ReplicaSet] = {}
+    if plan.reuse:
+        uid, revision = plan.reuse
+        sets[uid].revision = revision
+        changed[uid] = sets[uid]
+    for scale in plan.scale:
+        found = sets.get(scale.uid) or sets[scale.name]
+        found.replicas, found.max_replicas = scale.replicas, scale.max_replicas
+        changed[found.uid] = found
+    for uid in plan.mark_healthy:
+        sets[uid].healthy, sets[uid].failed = True, False
+        changed[uid] = sets[uid]
+    objects.update(list(changed.values()), ["revision", "replicas", "max_replicas", "healthy", "failed"])
+
+
+def _create_pods(row: Deployment, wanted: list[tuple[ReplicaSet, str]], now: float) -> int:
+    """The pods that a plan names. A name that exists already was made by an earlier pass: it only moves the counter."""
+    taken = set(
+        Pod.objects.filter(namespace=row.namespace, name__in=[name for _, name in wanted]).values_list(
+            "name", flat=True
+        )
+    )
+    full = {owner.uid: ReplicaSet.objects.get(pk=owner.uid) for owner, _ in wanted}
+    summaries = {uid: templates.placement_of(found.spec["template"]) for uid, found in full.items()}
+    made = [
+        Pod(
+            namespace=row.namespace, name=name, application_id=row.application_id, commit=owner.commit,
+            labels={**owner.labels, "pod-template-hash": owner.template_hash}, replica_set=owner,
+            owner=f"Deployment/{row.name}", template_hash=owner.template_hash, revision=owner.revision,
+            placement=summaries[owner.uid], created_at=now,
+            deletion_cost=_deletion_cost(full[owner.uid].spec["template"]),
+        )
+        for owner, name in wanted
+        if name not in taken
+    ]  # fmt: skip
+    objects.create(made)
+    for uid, found in full.items():
+        found.created_count += sum(1 for owner, _ in wanted if owner.uid == uid)
+        ReplicaSet.objects.filter(pk=uid).update(created_count=found.created_count)
+    return len(made)
+
+
+def _write_status(row: Deployment, plan: values.Plan, now: float) -> None:
+    progress = dataclasses.asdict(plan.progress)
+    status = deployment_status(row.status, plan, now)
+    if progress != row.progress or status != row.status:
+        row.progress, row.status = progress, status
+        objects.update([row], ["progress", "status"])
+
+
+def _pin_back(row: Deployment, rollback: values.Rollback, sets: Iterable[ReplicaSet], now: float) -> None:
+    by_revision = {one.revision: one for one in sets}
+    failed, target = by_revision[rollback.from_revision], by_revision[rollback.to_revision]
+    ReplicaSet.objects.filter(pk=failed.pk).update(failed=True)
+    row.pin = pin(row, target, by="Pierhead", reason=rollback.message, now=now, log_tail=rollback.log_tail)
+    row.pin["automatic"] = True
+    objects.update([row], ["pin"])
+
+
+def pin(row: Deployment, target: ReplicaSet, *, by: str, reason: str, now: float, log_tail: str = "") -> dict[str, Any]:
+    """The pin that holds `target` for as long as Git asks for what it asks for now."""
+    return {
+        "revision": target.revision, "template_hash": target.template_hash, "commit": target.commit,
+        "skipped_hash": row.live_hash, "skipped_commit": row.commit, "by": by, "reason": reason, "log_tail": log_tail,
+        "at": now, "automatic": False,
+    }  # fmt: skip
+
+
+def _number(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _has_host_port(pod_spec: dict[str, Any]) -> bool:
+    return any(
+        port.get("hostPort") for container in pod_spec.get("containers") or () for port in container.get("ports") or ()
+    )
+
+
+def _deletion_cost(template: dict[str, Any]) -> int:
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    text = str(annotations.get("controller.kubernetes.io/pod-deletion-cost", "0"))
+    return int(text) if text.lstrip("-").isdigit() else 0

@@ -1,0 +1,349 @@
+"""A real Docker host behind the port `Engine`.
+
+One listing shows a whole host, and a plain container costs two calls (create, start). Whether a container is ours is
+known from the listing or from having created it; anything else is looked at before it is touched, and everything is
+done by id, so that a foreign container which takes over a name is never hit.
+
+Threads may share an engine; as many connections as `pool` are kept open.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from urllib3 import BaseHTTPResponse
+
+from deployer.adapters import docker_render as render
+from deployer.adapters import docker_seen as seen
+from deployer.adapters.docker_address import EngineAddress, Location, locate, tcp_pool, tls_context, unix_pool
+from deployer.adapters.docker_errors import refusal
+from deployer.adapters.docker_images import Images
+from deployer.adapters.docker_logs import Logs
+from deployer.adapters.docker_ssh import Tunnel
+from deployer.adapters.docker_storage import Storage
+from deployer.adapters.docker_wire import Request, Wire, frames, json_body, json_lines
+from deployer.core.container import (
+    LABEL_ATTEMPT,
+    LABEL_CLUSTER,
+    LABEL_POD_UID,
+    ContainerSeen,
+    ContainerSpec,
+    EngineEvent,
+    EngineInfo,
+    ExecResult,
+    FileEntry,
+    ImageSeen,
+    RegistryAuth,
+    VolumeSpec,
+)
+from deployer.ports import Engine, EngineError, EngineUnreachable
+
+_PING_SECONDS = 1.0
+_LONG_SECONDS = 120.0
+"""For what the engine may take long over when it is busy. A host that vanishes meanwhile is noticed much earlier."""
+_EVENTS = ["create", "start", "die", "oom", "destroy", "pause", "unpause", "health_status"]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LONGEST_OUTPUT_BYTES = 64 * 1024
+_IDS_KEPT = 20_000
+_ROUNDING_SECONDS = 1e-6
+"""A float holds today's time to a quarter of a microsecond, events have nanoseconds: better one twice than one lost."""
+_COULD_NOT_RUN = (126, 127)
+
+
+def open_engine(
+    address: EngineAddress,
+    cluster_id: str,
+    *,
+    run_dir: Path,
+    timeout_seconds: float = 10,
+    pool: int = 32,
+    pause_image_fallback: str = "",
+) -> Engine:
+    """The engine at `address`. Nothing is sent before the first call; `ping()` and `info()` test a registration.
+
+    `run_dir` holds tunnels' sockets and simulated engines' state. `pause_image_fallback` is pulled on processors
+    other than x86-64 and ARM64. Raises EngineError("InvalidAddress").
+    """
+    location = locate(address)
+    if location.scheme == "sim":
+        from deployer.adapters.simulated import SimulatedEngine
+
+        return SimulatedEngine(location.host, cluster_id, run_dir=run_dir)
+    tunnel = Tunnel(address, location, run_dir, timeout_seconds) if location.scheme == "ssh" else None
+    wire = _connect(address, location, tunnel, timeout_seconds, pool)
+    return DockerEngine(wire, cluster_id, tunnel=tunnel, pause_image_fallback=pause_image_fallback)
+
+
+class DockerEngine:
+    def __init__(
+        self, wire: Wire, cluster_id: str, *, tunnel: Tunnel | None = None, pause_image_fallback: str = ""
+    ) -> None:
+        self._wire, self._cluster_id, self._tunnel = wire, cluster_id, tunnel
+        self._pause_image_fallback = pause_image_fallback
+        self._images = Images(wire, cluster_id)
+        self._storage = Storage(wire, cluster_id)
+        self._logs = Logs(wire)
+        self._ids: dict[str, str] = {}
+        """Names and ids of containers known to be ours -> their ids."""
+
+    # The host
+
+    def ping(self) -> None:
+        try:
+            self._wire.ping(_PING_SECONDS)
+        except EngineUnreachable as error:
+            raise (self._tunnel.explain(error) if self._tunnel else error) from error
+
+    def info(self) -> EngineInfo:
+        return seen.engine_info(self._wire.json(Request("GET", "/info", "read the engine's description")))
+
+    def host_time(self) -> float:
+        found = self._wire.json(Request("GET", "/info", "read the engine's clock"))
+        return seen.seconds(found["SystemTime"])
+
+    def close(self) -> None:
+        self._wire.close()
+        if self._tunnel:
+            self._tunnel.close()
+
+    # Containers
+
+    def containers(self) -> list[ContainerSeen]:
+        query = {"all": "1", "filters": self._ours_only()}
+        rows = self._wire.json(Request("GET", "/containers/json", "list containers", query))
+        found = [seen.container_listed(row) for row in rows]
+        for container in found:
+            self._remember(container.name, container.id)
+        return found
+
+    def inspect(self, container: str) -> ContainerSeen | None:
+        request = Request("GET", f"/containers/{_checked(container)}/json", f"inspect {container}", done=(404,))
+        response = self._wire.call(request)
+        if response.status == 404:
+            return None
+        found = seen.container_inspected(json.loads(response.data), _host_clock(response))
+        if found.labels.get(LABEL_CLUSTER) != self._cluster_id:
+            return None
+        self._remember(found.name, found.id)
+        return found
+
+    def create(self, spec: ContainerSpec, files: Sequence[FileEntry] = ()) -> str:
+        request = Request(
+            "POST",
+            "/containers/create",
+            f"create {_checked(spec.name)}",
+            {"name": spec.name},
+            json_body(render.create_body(spec, self._cluster_id)),
+            asked="create",
+            done=(409,),
+            timeout_seconds=_LONG_SECONDS,
+        )
+        response = self._wire.call(request)
+        if response.status == 409:
+            return self._created_before(spec, files)
+        container: str = json.loads(response.data)["Id"]
+        self._put(container, spec.name, files)
+        self._remember(spec.name, container)
+        return container
+
+    def start(self, container: str) -> None:
+        found = self._ours_or_error(container, "start")
+        path = f"/containers/{found}/start"
+        request = Request("POST", path, f"start {container}", asked="start", timeout_seconds=_LONG_SECONDS)
+        self._wire.call(request)  # 304: it runs already
+
+    def stop(self, container: str, grace_seconds: int) -> None:
+        found = self._ours(container)
+        if found is None:
+            return
+        path, query = f"/containers/{found}/stop", {"t": str(grace_seconds)}
+        waiting = grace_seconds + _LONG_SECONDS
+        self._wire.call(Request("POST", path, f"stop {container}", query, done=(404,), timeout_seconds=waiting))
+
+    def remove(self, container: str) -> None:
+        found = self._ours(container)
+        if found is None:
+            return
+        path, query = f"/containers/{found}", {"force": "1", "v": "1"}
+        self._wire.call(  # 409: somebody else's removal of it is under way
+            Request("DELETE", path, f"remove {container}", query, done=(404, 409), timeout_seconds=_LONG_SECONDS)
+        )
+        self._ids = {name: known for name, known in self._ids.items() if known != found}
+
+    def execute(self, container: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
+        """The first 64 KiB of what `command` prints. Docker cannot end a command: one that times out runs on."""
+        found = self._ours_or_error(container, "run a command in")
+        body = json_body({"Cmd": list(command), "AttachStdout": True, "AttachStderr": True})
+        what = f"run a command in {container}"
+        made = self._wire.json(Request("POST", f"/containers/{found}/exec", what, body=body, asked="start"))
+        output = self._run(made["Id"], what, timeout_seconds)
+        state = self._wire.json(Request("GET", f"/exec/{made['Id']}/json", what))
+        exit_code = int(state.get("ExitCode") or 0)
+        if exit_code in _COULD_NOT_RUN and output.startswith(b"OCI runtime exec failed"):
+            raise refusal(self._wire.host, what, 400, output.decode(errors="replace"), "start")
+        return ExecResult(exit_code, output.decode(errors="replace"))
+
+    def logs(
+        self,
+        container: str,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        follow: bool = False,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        """What the container wrote, in pieces of a line at most. While following, b"" every 15 s of silence, so that
+        a reader may leave."""
+        found = self._ours_or_error(container, "read the logs of")
+        return self._logs.read(found, container, tail=tail, since=since, follow=follow, timestamps=timestamps)
+
+    def events(self, since: float, until: float) -> Iterator[EngineEvent]:
+        label = f"{LABEL_CLUSTER}={self._cluster_id}"
+        filters = json.dumps({"type": ["container"], "label": [label], "event": _EVENTS})
+        query = {"since": f"{since - _ROUNDING_SECONDS:.9f}", "until": f"{until:.9f}", "filters": filters}
+        waiting = max(0.0, until - since) + self._wire.timeout_seconds
+        request = Request("GET", "/events", "read events", query, timeout_seconds=waiting)
+        with self._wire.stream(request) as response:
+            for found in json_lines(response):
+                yield seen.event_seen(found)
+
+    # Images, networks, volumes
+
+    def image(self, reference: str) -> ImageSeen | None:
+        return self._images.find(reference)
+
+    def images(self) -> list[ImageSeen]:
+        return self._images.ours()
+
+    def pull(self, reference: str, auth: RegistryAuth | None = None) -> ImageSeen:
+        return self._images.pull(reference, auth)
+
+    def remove_image(self, reference: str) -> None:
+        self._images.remove(reference)
+
+    def ensure_pause_image(self) -> str:
+        return self._images.ensure_pause(self.info, self._pause_image_fallback)
+
+    def ensure_network(self, name: str, labels: dict[str, str]) -> None:
+        self._storage.ensure_network(_checked(name), labels)
+
+    def networks(self) -> list[str]:
+        return self._storage.networks()
+
+    def remove_network(self, name: str) -> None:
+        self._storage.remove_network(_checked(name))
+
+    def ensure_volume(self, spec: VolumeSpec) -> None:
+        _checked(spec.name)
+        self._storage.ensure_volume(spec)
+
+    def fill_volume(self, name: str, files: Sequence[FileEntry]) -> None:
+        self._storage.fill_volume(_checked(name), files, self.ensure_pause_image())
+
+    def volumes(self) -> list[VolumeSpec]:
+        return self._storage.volumes()
+
+    def remove_volume(self, name: str) -> None:
+        self._storage.remove_volume(_checked(name))
+
+    # How
+
+    def _created_before(self, spec: ContainerSpec, files: Sequence[FileEntry]) -> str:
+        """The container that has the name: done already if it is the same pod's same attempt."""
+        found = self.inspect(spec.name)
+        same = found is not None and all(
+            found.labels.get(label, "") == spec.labels.get(label, "") for label in (LABEL_POD_UID, LABEL_ATTEMPT)
+        )
+        if found is None or not same or found.state in ("removing", "dead"):
+            owner = "a container that is being removed" if found and same else "another container"
+            raise EngineError(
+                "NameConflict", f"{self._wire.host}: cannot create {spec.name}: {owner} has this name; remove it"
+            )
+        if found.state == "created":
+            self._put(found.id, spec.name, files)
+        return found.id
+
+    def _put(self, container: str, name: str, files: Sequence[FileEntry]) -> None:
+        if files:
+            self._wire.call(
+                Request(
+                    "PUT",
+                    f"/containers/{container}/archive",
+                    f"put files into {name}",
+                    {"path": "/"},
+                    render.archive(files),
+                    {"Content-Type": "application/x-tar"},
+                    asked="create",
+                    timeout_seconds=_LONG_SECONDS,
+                )
+            )
+
+    def _run(self, execution: str, what: str, timeout_seconds: float) -> bytes:
+        request = Request(
+            "POST",
+            f"/exec/{execution}/start",
+            what,
+            body=json_body({"Detach": False, "Tty": False}),
+            asked="start",
+            timeout_seconds=timeout_seconds,
+            once=True,
+        )
+        output = bytearray()
+        with self._wire.stream(request) as response:
+            for piece in frames(response, terminal=False):
+                output += piece[: _LONGEST_OUTPUT_BYTES - len(output)]
+        return bytes(output)
+
+    def _ours(self, container: str) -> str | None:
+        """The id of this container if it is there and ours."""
+        known = self._ids.get(container)
+        if known is None:
+            found = self.inspect(container)
+            known = found.id if found else None
+        return known
+
+    def _ours_or_error(self, container: str, what: str) -> str:
+        found = self._ours(container)
+        if found is None:
+            sentence = f"{self._wire.host}: cannot {what} {container}: there is no such container"
+            raise EngineError("NoSuchContainer", sentence)
+        return found
+
+    def _remember(self, name: str, container: str) -> None:
+        if len(self._ids) > _IDS_KEPT:
+            self._ids = {}
+        self._ids[name] = self._ids[container] = container
+
+    def _ours_only(self) -> str:
+        return json.dumps({"label": [f"{LABEL_CLUSTER}={self._cluster_id}"]})
+
+
+def _connect(
+    address: EngineAddress, location: Location, tunnel: Tunnel | None, timeout_seconds: float, pool: int
+) -> Wire:
+    if tunnel:
+        return Wire(location.label, lambda: unix_pool(tunnel.socket_path, pool), timeout_seconds, tunnel.ensure)
+    if location.scheme == "unix":
+        return Wire(location.label, lambda: unix_pool(location.host, pool), timeout_seconds, _nothing)
+    context = tls_context(address)
+    return Wire(location.label, lambda: tcp_pool(location, context, pool), timeout_seconds, _nothing)
+
+
+def _nothing() -> None:
+    """A connection that needs no preparation."""
+
+
+def _checked(name: str) -> str:
+    """A name or id that cannot leave its place in a path. Raises InvalidName."""
+    if not _NAME.fullmatch(name):
+        raise EngineError("InvalidName", f"{name!r} is not a container's, volume's or network's name", retryable=False)
+    return name
+
+
+def _host_clock(response: BaseHTTPResponse) -> float:
+    """The host's time as the answer's Date header tells it, in whole seconds."""
+    return parsedate_to_datetime(response.headers["Date"]).timestamp()

@@ -1,0 +1,246 @@
+"""Git as a source of manifests: which commit a ref names, and what files that commit holds.
+
+    head -> fetch -> files
+
+`head` asks the server (`ls-remote`, some 20 ms), `fetch` brings one commit into a bare mirror, and everything else
+reads the mirror alone. No worktree exists at any time: hooks, filters, submodules and links of a repository are data.
+Each call may be repeated, killed anywhere, and made by several processes at once; each ends by its own timeout.
+What keeps a hostile URL, server or repository from doing harm is in `git_environment` and `git_process`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import git as gitpython
+
+from deployer.adapters.git_environment import REMOTE, remote_session
+from deployer.adapters.git_failure import GitFailed
+from deployer.adapters.git_mirror import KEPT, Mirror
+from deployer.adapters.git_process import GitCommand
+from deployer.adapters.git_tree import TreeEntry, entry_at, read_tree
+from deployer.core.repository import (
+    RepositoryAddress,
+    RepositoryRefused,
+    SourceFile,
+    SourceTree,
+    check_path,
+    check_ref,
+    is_commit_id,
+    parse_repository_url,
+    shown,
+)
+from deployer.core.source import CommitInfo, GitCredentials
+
+__all__ = ["CommitInfo", "GitCredentials", "GitFailed", "GitSource", "SourceFile", "SourceTree"]
+
+# Configuration in GIT_CONFIG_* variables, on which everything here rests, came with 2.31.
+OLDEST_GIT = (2, 31)
+MAX_MESSAGE_LENGTH = 4096
+MAX_COMMIT_BYTES = 1024 * 1024
+
+_REPOSITORY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+class GitSource:
+    """The mirrors of all repositories, in one folder that is its own. Every method raises GitFailed."""
+
+    def __init__(self, folder: Path, *, timeout_seconds: float = 60) -> None:
+        self._folder = Path(folder).absolute()
+        self._timeout_seconds = timeout_seconds
+
+    def head(self, url: str, ref: str, credentials: GitCredentials, allow_local: bool) -> str:
+        """The id of the commit that the server's branch, tag, `refs/...` or `HEAD` names now.
+
+        A branch goes before a tag of the same name. A full commit id stands for itself, and nobody is asked.
+        """
+        with self._remote(url, ref, credentials, allow_local) as (remote, ref):
+            return ref if is_commit_id(ref) else _resolve(remote, ref)[1]
+
+    def fetch(
+        self, repository_id: str, url: str, ref: str, sha: str, credentials: GitCredentials, allow_local: bool
+    ) -> CommitInfo:
+        """Hold the commit in the mirror for good, and say what it is. At once if it is there already.
+
+        Only this commit comes, without its past, and without files above 1 MiB where the server can leave them out.
+        `ref` is where to look for it on servers that give no commit by its id. A damaged mirror is made anew.
+        """
+        mirror = self._mirror(repository_id)
+        with self._remote(url, ref, credentials, allow_local) as (remote, ref):
+            mirror.fetch(remote, _candidates(ref), _checked_sha(sha))
+        commit = self.commit(repository_id, sha)
+        if commit is None:
+            raise GitFailed(
+                "Corrupt", f"repository {repository_id}: commit {sha[:7]} cannot be read: it is fetched anew"
+            )
+        return commit
+
+    def commit(self, repository_id: str, sha: str) -> CommitInfo | None:
+        """The commit, if it was fetched and the mirror is sound; None tells to fetch it."""
+        mirror = self._mirror(repository_id)
+        with _disk(f"repository {repository_id}"):
+            if not mirror.holds(_checked_sha(sha)):
+                return None
+            try:
+                return _read_commit(mirror.reader(), mirror.path, sha)
+            except (ValueError, LookupError, AttributeError, TypeError, OSError, gitpython.GitError):
+                mirror.suspect()
+                return None
+
+    def files(self, repository_id: str, sha: str, path: str) -> SourceTree:
+        """All *.yaml, *.yml and *.json at or below the path, and a refusal for each thing there that is not read."""
+        mirror = self._mirror(repository_id)
+        with self._reading(mirror, sha, path) as (reader, entry, path):
+            if entry is None:
+                raise _path_failure(reader, path, sha, "does not exist")
+            if path and entry.mode == "120000":
+                raise _path_failure(reader, path, sha, "is a symbolic link, which is not followed,")
+            return read_tree(reader, entry, mirror.omitted())
+
+    def tree_id(self, repository_id: str, sha: str, path: str) -> str:
+        """The id of what is at the path: equal ids, equal contents. "" if nothing is there."""
+        with self._reading(self._mirror(repository_id), sha, path) as (_, entry, _path):
+            return entry.oid if entry else ""
+
+    def forget(self, repository_id: str) -> None:
+        """Remove the mirror. One that is not there is forgotten already."""
+        with _disk(f"repository {repository_id}"):
+            self._mirror(repository_id).forget()
+
+    @contextlib.contextmanager
+    def _remote(
+        self, url: str, ref: str, credentials: GitCredentials, allow_local: bool
+    ) -> Iterator[tuple[GitCommand, str]]:
+        _check_version()
+        address, ref = _admitted(url, ref, allow_local)
+        session = remote_session(
+            self._folder,
+            address,
+            credentials,
+            allow_local=allow_local,
+            timeout_seconds=self._timeout_seconds,
+        )
+        with _disk(address.display), session as command:
+            yield command, ref
+
+    @contextlib.contextmanager
+    def _reading(self, mirror: Mirror, sha: str, path: str) -> Iterator[tuple[GitCommand, TreeEntry | None, str]]:
+        """The mirror's reader and what the commit holds at the path; a mirror found damaged is marked so."""
+        reader = mirror.reader()
+        path = _admitted_path(path)
+        with _disk(reader.display):
+            root = _root(reader, _checked_sha(sha))
+            try:
+                yield reader, entry_at(reader, root, path), path
+            except GitFailed as failure:
+                if failure.reason in ("Corrupt", "Refused"):
+                    mirror.suspect()
+                raise
+
+    def _mirror(self, repository_id: str) -> Mirror:
+        if not _REPOSITORY_ID.fullmatch(repository_id):
+            raise GitFailed("Refused", f"{shown(repository_id)} is not a repository's id")
+        return Mirror(self._folder, repository_id, self._timeout_seconds)
+
+
+def _resolve(remote: GitCommand, ref: str) -> tuple[str, str]:
+    """The full name and the commit behind a ref. An annotated tag is followed by its `^{}`: the commit it names."""
+    candidates = _candidates(ref)
+    patterns = [name + peeled for name in candidates for peeled in ("", "^{}")]
+    lines = remote.run(["ls-remote", "--quiet", "--", REMOTE, *patterns]).decode("utf-8", "replace").splitlines()
+    found = {name: sha for sha, _, name in (line.partition("\t") for line in lines)}
+    for name in candidates:
+        if sha := found.get(f"{name}^{{}}") or found.get(name):
+            return name, _supported(remote, sha)
+    what = f"ref {ref}" if len(candidates) == 1 else f"branch {ref}"
+    raise GitFailed("RefNotFound", f"{remote.display}: {what} does not exist: push it, or register another --ref")
+
+
+def _supported(remote: GitCommand, sha: str) -> str:
+    if not is_commit_id(sha):
+        raise GitFailed("Refused", f"{remote.display}: uses SHA-256 object ids, which are not supported")
+    return sha
+
+
+def _candidates(ref: str) -> list[str]:
+    """The full names that a ref may mean on the server, the first that exists being meant."""
+    if is_commit_id(ref):
+        return ["HEAD"]
+    return [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+
+
+def _root(reader: GitCommand, sha: str) -> str:
+    try:
+        output = reader.run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{KEPT}{sha}^{{tree}}"])
+    except GitFailed as failure:
+        if failure.reason in ("TimedOut", "DiskFull"):
+            raise
+        sentence = f"{reader.display}: commit {sha[:7]} is not in its mirror: fetch it first"
+        raise GitFailed("RefNotFound", sentence) from None
+    return output.decode("ascii").strip()
+
+
+def _path_failure(reader: GitCommand, path: str, sha: str, what: str) -> GitFailed:
+    return GitFailed("PathNotFound", f"{reader.display}: path {path} {what} at {sha[:7]}: correct the path, or push it")
+
+
+def _read_commit(reader: GitCommand, path: Path, sha: str) -> CommitInfo:
+    # Closed by `with`: GitPython keeps `cat-file` children for as long as a Repo lives.
+    with gitpython.Repo(path, expand_vars=False) as repository:
+        repository.git.update_environment(**reader.environment)
+        binary = bytes.fromhex(sha)
+        if repository.odb.info(binary).size > MAX_COMMIT_BYTES:
+            raise GitFailed("TooLarge", f"{reader.display}: commit {sha[:7]} has a message above 1 MiB")
+        commit = gitpython.Commit(repository, binary)
+        author = _plain(commit.author.name or commit.author.email or "unknown")
+        message = commit.message if isinstance(commit.message, str) else commit.message.decode("utf-8", "replace")
+        return CommitInfo(sha, author[:255], _plain(message)[:MAX_MESSAGE_LENGTH].strip(), float(commit.committed_date))
+
+
+def _plain(text: str) -> str:
+    """The text without control characters but line ends: it is shown on pages and in terminals."""
+    return "".join(character for character in text if character.isprintable() or character == "\n")
+
+
+def _admitted(url: str, ref: str, allow_local: bool) -> tuple[RepositoryAddress, str]:
+    try:
+        return parse_repository_url(url, allow_local=allow_local), check_ref(ref)
+    except RepositoryRefused as refused:
+        raise GitFailed("Refused", refused.sentence) from None
+
+
+def _admitted_path(path: str) -> str:
+    try:
+        return check_path(path)
+    except RepositoryRefused as refused:
+        raise GitFailed("Refused", refused.sentence) from None
+
+
+def _checked_sha(sha: str) -> str:
+    if not is_commit_id(sha):
+        raise GitFailed("Refused", f"{shown(sha)} is not a commit id of 40 hexadecimal digits")
+    return sha
+
+
+@contextlib.contextmanager
+def _disk(display: str) -> Iterator[None]:
+    """What the operating system refuses about our own files, as a failure with a sentence."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "the disk is full: free some space in the data folder" if full else f"the data folder fails ({error})"
+        raise GitFailed("DiskFull" if full else "Refused", f"{display}: {advice}") from error
+
+
+@cache
+def _check_version() -> None:
+    version = gitpython.Git().version_info
+    if version < OLDEST_GIT:
+        found = ".".join(map(str, version))
+        raise GitFailed("Refused", f"Git {found} is too old: install git 2.31 or newer on this machine")

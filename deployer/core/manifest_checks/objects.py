@@ -1,0 +1,64 @@
+"""The checks of a whole object, by kind: metadata, then the body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deployer.core.manifest_checks import configs, deployments, names, pods, services
+from deployer.core.manifest_checks.finding import Finding, Path
+from deployer.core.manifest_checks.privileges import Rights
+from deployer.core.objects.kinds import (
+    ConfigMap,
+    Deployment,
+    KubernetesObject,
+    Namespace,
+    ObjectMeta,
+    Pod,
+    Secret,
+    Service,
+)
+
+_META: Path = ("metadata",)
+_NAME: Path = ("metadata", "name")
+
+
+def check(found: KubernetesObject, rights: Rights) -> Iterator[Finding]:
+    """All that is wrong with the meaning of a typed object; `rights` are those of its namespace."""
+    yield from metadata(found.metadata)
+    match found:
+        case Namespace():
+            yield from _namespace(found)
+        case ConfigMap():
+            yield from names.dns_subdomain(found.metadata.name, _NAME)
+            yield from configs.config_map(found)
+        case Secret():
+            yield from names.dns_subdomain(found.metadata.name, _NAME)
+            yield from configs.secret(found)
+        case Service():
+            yield from names.service_name(found.metadata.name, _NAME)
+            yield from services.service(found.spec)
+        case Pod():
+            yield from names.dns_label(found.metadata.name, _NAME)
+            yield from pods.pod(found.spec, ("spec",), rights)
+        case Deployment():
+            # 63, not Kubernetes' 253: the name is the start of pod names, and those are host names.
+            yield from names.dns_label(found.metadata.name, _NAME, longest=deployments.LONGEST_NAME)
+            yield from deployments.deployment(found.spec, rights)
+
+
+def metadata(found: ObjectMeta) -> Iterator[Finding]:
+    if found.namespace:
+        yield from names.dns_label(found.namespace, (*_META, "namespace"))
+    yield from names.check_labels(found.labels, (*_META, "labels"))
+    yield from names.check_annotations(found.annotations, (*_META, "annotations"))
+
+
+def _namespace(found: Namespace) -> Iterator[Finding]:
+    yield from names.dns_label(found.metadata.name, _NAME)
+    if found.metadata.namespace:
+        yield Finding((*_META, "namespace"), "a Namespace is in no namespace", "remove it")
+    for key in found.metadata.annotations:
+        if key.startswith("pierhead.io/allow"):
+            message = "a manifest cannot allow its own namespace anything"
+            remedy = f"an operator does: manage.py namespace allow {found.metadata.name} ..."
+            yield Finding((*_META, "annotations", key), message, remedy)

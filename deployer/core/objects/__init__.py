@@ -1,0 +1,1 @@
+"""Typed, strict Kubernetes objects: the fields that Pierhead honours."""

@@ -1,0 +1,79 @@
+"""The kinds that a manifest may hold, whole: type, metadata and body.
+
+The keys of KINDS are the kinds that Pierhead serves; a ReplicaSet is not among them, it is made from a Deployment.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from deployer.core.objects.base import Spec, StringMap
+from deployer.core.objects.pod import PodSpec
+from deployer.core.objects.workload import ConfigMapData, DeploymentSpec, SecretData, ServiceSpec
+
+
+class ObjectMeta(Spec):
+    name: str
+    namespace: str = ""
+    labels: StringMap = Field(default_factory=dict)
+    annotations: StringMap = Field(default_factory=dict)
+
+
+class NamespaceSpec(Spec):
+    """Kubernetes knows finalizers here, which nothing would act on."""
+
+
+class Namespace(Spec):
+    api_version: Literal["v1"]
+    kind: Literal["Namespace"]
+    metadata: ObjectMeta
+    spec: NamespaceSpec | None = None
+
+
+class ConfigMap(ConfigMapData):
+    api_version: Literal["v1"]
+    kind: Literal["ConfigMap"]
+    metadata: ObjectMeta
+
+
+class Secret(SecretData):
+    api_version: Literal["v1"]
+    kind: Literal["Secret"]
+    metadata: ObjectMeta
+    string_data: StringMap = Field(default_factory=dict)
+
+
+class Service(Spec):
+    api_version: Literal["v1"]
+    kind: Literal["Service"]
+    metadata: ObjectMeta
+    spec: ServiceSpec
+
+
+class Pod(Spec):
+    api_version: Literal["v1"]
+    kind: Literal["Pod"]
+    metadata: ObjectMeta
+    spec: PodSpec
+
+
+class Deployment(Spec):
+    api_version: Literal["apps/v1"]
+    kind: Literal["Deployment"]
+    metadata: ObjectMeta
+    spec: DeploymentSpec
+
+
+KubernetesObject = Namespace | ConfigMap | Secret | Service | Pod | Deployment
+
+KINDS: dict[str, type[KubernetesObject]] = {
+    "Namespace": Namespace,
+    "ConfigMap": ConfigMap,
+    "Secret": Secret,
+    "Service": Service,
+    "Pod": Pod,
+    "Deployment": Deployment,
+}
+API_VERSIONS = {kind: "apps/v1" if kind == "Deployment" else "v1" for kind in KINDS}

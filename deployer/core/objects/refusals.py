@@ -1,0 +1,147 @@
+"""What Pierhead says about the fields of Kubernetes that it does not honour: why, and what to write instead.
+
+One table for two readers: whoever pushed such a field reads it in the error, whoever looks first reads it in the
+support table. A field without a row is refused all the same, with a plain sentence.
+"""
+
+from __future__ import annotations
+
+_ROUTER = "it needs the router, which this version does not have yet: use exec"
+_VOLUME = "use configMap, secret, emptyDir, projected or downwardAPI; hostPath where the namespace allows it"
+_PRIORITY = "pods have no priority here: remove it"
+_ACCOUNT = "there is no Kubernetes API for pods to talk to, and so no service account: remove it"
+_NETWORK = "the namespace's network is the same for all its services: remove it"
+_HOST_IPC = "sharing more namespaces with the host than network and PID is not offered: remove it"
+_WINDOWS = "hosts run Linux: remove it"
+_ORIGIN = "Kubernetes sets it by itself: remove it"
+
+REFUSED_FIELDS: dict[tuple[str, str], str] = {
+    ("ObjectMeta", "generateName"): "an object in Git needs a name that stays: write metadata.name",
+    ("ObjectMeta", "finalizers"): "nothing would ever remove them: remove the field",
+    ("ObjectMeta", "ownerReferences"): "ownership is recorded by Pierhead itself: remove the field",
+    ("NamespaceSpec", "finalizers"): "nothing would ever remove them: remove the field",
+    ("Probe", "httpGet"): f"{_ROUTER}, such as command: [wget, -qO-, http://127.0.0.1:8080/healthz]",
+    ("Probe", "tcpSocket"): f"{_ROUTER}, such as command: [nc, -z, 127.0.0.1, '5432']",
+    ("Probe", "grpc"): f"{_ROUTER}, such as command: [grpc_health_probe, -addr=:50051]",
+    ("Probe", "terminationGracePeriodSeconds"): "the pod's own terminationGracePeriodSeconds holds: set that one",
+    ("LifecycleHandler", "httpGet"): _ROUTER,
+    ("LifecycleHandler", "tcpSocket"): "Kubernetes ignores it: use exec or sleep",
+    ("Lifecycle", "stopSignal"): "containers get the image's STOPSIGNAL: set it in the Dockerfile",
+    ("Container", "stdinOnce"): "nothing attaches to containers here: remove it",
+    ("Container", "resizePolicy"): "a change of resources rolls the pods: remove it",
+    ("Container", "restartPolicyRules"): "use the pod's restartPolicy",
+    ("Container", "volumeDevices"): "block devices are not supported: use volumeMounts",
+    ("ContainerPort", "hostIp"): "Kubernetes writes it hostIP",
+    ("EnvVarSource", "fileKeyRef"): "use configMapKeyRef or secretKeyRef",
+    ("ResourceRequirements", "claims"): "devices are not scheduled yet: remove it",
+    ("VolumeMount", "subPathExpr"): "write the sub-path out, as subPath",
+    ("VolumeMount", "mountPropagation"): "mounts do not propagate between containers here: remove it",
+    ("VolumeMount", "recursiveReadOnly"): "use readOnly",
+    ("SecurityContext", "procMount"): "/proc is mounted as Docker does by default: remove it",
+    ("SecurityContext", "seLinuxOptions"): "the host's own SELinux policy holds: remove it",
+    ("SecurityContext", "appArmorProfile"): "Docker's default AppArmor profile holds: remove it",
+    ("SecurityContext", "windowsOptions"): _WINDOWS,
+    ("PodSecurityContext", "seLinuxOptions"): "the host's own SELinux policy holds: remove it",
+    ("PodSecurityContext", "seLinuxChangePolicy"): "the host's own SELinux policy holds: remove it",
+    ("PodSecurityContext", "appArmorProfile"): "Docker's default AppArmor profile holds: remove it",
+    ("PodSecurityContext", "windowsOptions"): _WINDOWS,
+    ("PodSecurityContext", "fsGroupChangePolicy"): "volumes get their group before the pod starts: remove it",
+    ("PodSecurityContext", "supplementalGroupsPolicy"): "the image's groups are merged in: remove it",
+    ("SeccompProfile", "localhostProfile"): "profiles on hosts are not supported: use type RuntimeDefault",
+    ("PodSpec", "serviceAccountName"): _ACCOUNT,
+    ("PodSpec", "serviceAccount"): _ACCOUNT,
+    ("PodSpec", "priorityClassName"): _PRIORITY,
+    ("PodSpec", "priority"): _PRIORITY,
+    ("PodSpec", "preemptionPolicy"): _PRIORITY,
+    ("PodSpec", "hostIPC"): _HOST_IPC,
+    ("PodSpec", "hostUsers"): _HOST_IPC,
+    ("PodSpec", "shareProcessNamespace"): "containers of a pod see their own processes only: remove it",
+    ("PodSpec", "subdomain"): "pods have no DNS names of their own: remove it",
+    ("PodSpec", "setHostnameAsFQDN"): "pods have no DNS names of their own: remove it",
+    ("PodSpec", "hostnameOverride"): "use hostname",
+    ("PodSpec", "dnsConfig"): "pods use Docker's resolver: remove it, or write hostAliases",
+    ("PodSpec", "runtimeClassName"): "containers run with the host's default runtime: remove it",
+    ("PodSpec", "overhead"): "containers run with the host's default runtime: remove it",
+    ("PodSpec", "readinessGates"): "use a readinessProbe",
+    ("PodSpec", "schedulingGates"): "remove them to have the pod scheduled",
+    ("PodSpec", "schedulingGroup"): "pods of one template are placed together in any case: remove it",
+    ("PodSpec", "resourceClaims"): "devices are not scheduled yet: remove it",
+    ("PodSpec", "resources"): "set the resources of the containers",
+    ("PodSpec", "ephemeralContainers"): "Kubernetes refuses them in manifests too: remove them",
+    ("PodSpec", "os"): _WINDOWS,
+    ("PodAffinityTerm", "matchLabelKeys"): "write the labels into labelSelector",
+    ("PodAffinityTerm", "mismatchLabelKeys"): "write the labels into labelSelector",
+    ("TopologySpreadConstraint", "nodeAffinityPolicy"): "Kubernetes' default (Honor) holds: remove it",
+    ("TopologySpreadConstraint", "nodeTaintsPolicy"): "Kubernetes' default (Ignore) holds: remove it",
+    ("Volume", "persistentVolumeClaim"): f"volumes that outlive their pod are not supported yet: {_VOLUME}",
+    ("Volume", "ephemeral"): f"use emptyDir; or {_VOLUME}",
+    ("Volume", "image"): "copy the files from the image in an init container into an emptyDir",
+    ("Volume", "gitRepo"): "clone in an init container into an emptyDir",
+    ("Volume", "nfs"): f"mount it on the hosts; {_VOLUME}",
+    ("VolumeProjection", "serviceAccountToken"): _ACCOUNT,
+    ("VolumeProjection", "clusterTrustBundle"): "put the certificates into a configMap",
+    ("VolumeProjection", "podCertificate"): "put the certificate into a secret",
+    ("ServiceSpec", "clusterIPs"): "write clusterIP: None for a headless service, or nothing",
+    ("ServiceSpec", "externalIPs"): "use type: NodePort",
+    ("ServiceSpec", "loadBalancerIP"): "every host is an entrance: remove it",
+    ("ServiceSpec", "loadBalancerClass"): "every host is an entrance: remove it",
+    ("ServiceSpec", "loadBalancerSourceRanges"): "restrict the addresses in your firewall",
+    ("ServiceSpec", "allocateLoadBalancerNodePorts"): "use type: NodePort",
+    ("ServiceSpec", "externalTrafficPolicy"): "traffic goes to all ready pods: remove it",
+    ("ServiceSpec", "internalTrafficPolicy"): "traffic goes to all ready pods: remove it",
+    ("ServiceSpec", "trafficDistribution"): "traffic goes to all ready pods: remove it",
+    ("ServiceSpec", "healthCheckNodePort"): "remove it",
+    ("ServiceSpec", "ipFamilies"): _NETWORK,
+    ("ServiceSpec", "ipFamilyPolicy"): _NETWORK,
+}  # fmt: skip
+
+REFUSED_VALUES: dict[tuple[str, str], str] = {
+    ("ServicePort", "protocol"): "the router carries TCP: publish UDP and SCTP with a hostPort of the container",
+    ("ServiceSpec", "clusterIP"): 'Pierhead gives addresses: leave it out, or write "None" for a headless service',
+    ("Container", "terminationMessagePolicy"): "the last log lines are the message: leave it out",
+    ("Container", "terminationMessagePath"): "the last log lines are the message, no file is read: leave it out",
+    ("Container", "restartPolicy"): "only sidecars among the initContainers have one of their own: Always",
+    ("PodSpec", "dnsPolicy"): "pods use Docker's resolver: leave it out",
+    ("PodSpec", "schedulerName"): "there is one scheduler: leave it out",
+    ("PodSpec", "automountServiceAccountToken"): "pods have no Kubernetes API to talk to: write false, or nothing",
+    ("PodSpec", "enableServiceLinks"): "services are found by name, not by variables: write false, or nothing",
+    ("SeccompProfile", "type"): "use RuntimeDefault",
+    ("Probe", "successThreshold"): "Docker counts one success as healthy: leave it out",
+    ("HostPathVolume", "type"): "it is not checked on the host, Docker refuses a path that is missing: leave it out",
+    ("EmptyDirVolumeSource", "medium"): 'write "Memory", or nothing for the disk',
+}
+
+READ_ONLY_METADATA = (
+    "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields",
+    "resourceVersion", "selfLink", "uid",
+)  # fmt: skip
+"""Dropped with a warning, as Kubernetes ignores them too: exported manifests are full of them."""
+
+UNSUPPORTED_KINDS: dict[str, str] = {
+    "ReplicaSet": "is made by Pierhead from a Deployment: write the Deployment",
+    "ReplicationController": "is not supported: write a Deployment",
+    "PodTemplate": "is not supported: write a Deployment",
+    "Kustomization": "is not supported yet: commit the output of `kubectl kustomize`",
+    "HelmRelease": "is not supported: commit the output of `helm template`",
+    "HelmChart": "is not supported: commit the output of `helm template`",
+    "ServiceAccount": "is not supported: there is no Kubernetes API for pods to talk to",
+    "Role": "is not supported: people's roles are given in Pierhead, and pods have none",
+    "RoleBinding": "is not supported: people's roles are given in Pierhead, and pods have none",
+    "ClusterRole": "is not supported: people's roles are given in Pierhead, and pods have none",
+    "ClusterRoleBinding": "is not supported: people's roles are given in Pierhead, and pods have none",
+    "CustomResourceDefinition": "is not supported: there are no custom resources here",
+    "Endpoints": "is made by Pierhead from a Service: write the Service",
+    "EndpointSlice": "is made by Pierhead from a Service: write the Service",
+    "Node": "is registered by `manage.py node add`, never by a manifest",
+    "Event": "is recorded by Pierhead, never written",
+    **dict.fromkeys(
+        (
+            "StatefulSet", "DaemonSet", "Job", "CronJob", "Ingress", "IngressClass", "Gateway", "HTTPRoute",
+            "HorizontalPodAutoscaler", "NetworkPolicy", "PersistentVolumeClaim", "PersistentVolume", "StorageClass",
+            "PodDisruptionBudget", "ResourceQuota", "LimitRange", "PriorityClass", "Rollout", "SealedSecret",
+            "ExternalSecret",
+        ),
+        "is not supported yet",
+    ),
+}  # fmt: skip
+"""Kind -> how the sentence about it ends."""

@@ -1,0 +1,66 @@
+"""Where an application's manifests come from, as values: the words that the sync and poll loops share with Git."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """A commit: its 40-digit id, the author's name, the whole message (at most 4,096 characters), when (seconds)."""
+
+    sha: str
+    author: str
+    message: str
+    committed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class GitCredentials:
+    """What a repository is opened with. `ssh_key` and `known_hosts` are the files' contents, not their paths."""
+
+    username: str = ""
+    token: str = field(default="", repr=False)
+    ssh_key: str = field(default="", repr=False)
+    known_hosts: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryAccess:
+    """All that Git needs to read a repository."""
+
+    uid: str
+    name: str
+    url: str
+    ref: str
+    allow_local: bool
+    poll_seconds: float
+    credentials: GitCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one pass of the sync loop is to do for an application.
+
+    `head` is the commit that the ref was last seen at. `pinned_commit` ("" for none) is applied instead, as long as
+    the path at the head still has `skipped_tree`. `ask_server`: somebody asked for a sync now.
+    """
+
+    uid: str
+    name: str
+    namespace: str
+    path: str
+    prune: bool
+    repository: RepositoryAccess
+    head: str
+    head_seen_at: float
+    ask_server: bool = False
+    prune_confirmed: bool = False
+    actor: str = ""
+    trigger: str = "poll"
+    request_id: str = ""
+    pinned_commit: str = ""
+    skipped_commit: str = ""
+    skipped_tree: str = ""
+    applied_commit: str = ""
+    applied_tree: str = ""

@@ -1,0 +1,35 @@
+"""The automatic rollback: when a new revision has failed and an earlier one is known to work.
+
+Level-triggered: it follows from the stored reason, so a pass that was lost is made up for. Never while a rollout is
+paused (a person is looking), never when the Deployment opted out, never to a revision that has not been healthy.
+"""
+
+from __future__ import annotations
+
+from deployer.core.workloads import conditions, sentences
+from deployer.core.workloads.census import Census, Standing
+from deployer.core.workloads.history import rollback_target
+from deployer.core.workloads.progress import FAILED
+from deployer.core.workloads.values import Progress, Rollback, Snapshot
+
+
+def rollback_of(snapshot: Snapshot, census: Census, after: Progress) -> Rollback | None:
+    deployment, current = snapshot.deployment, census.current
+    if after.reason not in FAILED or current is None or deployment.paused or not deployment.auto_rollback:
+        return None
+    target = rollback_target(snapshot.replica_sets, current.set)
+    if target is None:
+        return None
+    return Rollback(
+        to_revision=target.revision,
+        from_revision=current.set.revision,
+        reason=after.reason,
+        message=sentences.rolled_back(conditions.failure(snapshot, current, after.reason), target),
+        log_tail=_last_lines(current),
+    )
+
+
+def _last_lines(current: Standing) -> str:
+    """Of the pod that failed most often."""
+    telling = [pod for pod in current.pods if pod.log_tail and not pod.ready]
+    return min(telling, key=lambda pod: (-pod.restarts, pod.name)).log_tail if telling else ""

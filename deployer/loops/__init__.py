@@ -1,0 +1,1 @@
+"""The loops: load, ask the core, save, act. One module per row of the design's table."""

@@ -1,0 +1,33 @@
+"""resync: the safety net under every wake-up. Looks at all workloads at once; wakes those that want something.
+
+It reads in bulk and writes nothing itself, so a cluster with nothing to do costs a few queries and the core's time.
+Nodes need no such pass: each comes due by itself once a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from deployer.core.workloads.deployment import reconcile
+from deployer.ports import Clock, Work
+
+
+class ResyncStore(Protocol):
+    def load_all(self, now: float) -> Iterable[Any]: ...
+    def settled(self, loaded: Any, plan: Any) -> bool: ...
+    def keys_without_work(self) -> Iterable[tuple[str, str]]: ...
+    def has_pending_pods(self) -> bool: ...
+
+
+def run(work: Work, store: ResyncStore, clock: Clock) -> int:
+    """Returns how many keys were woken."""
+    woken = list(store.keys_without_work())
+    for loaded in store.load_all(clock.now()):
+        if loaded.terminating or not store.settled(loaded, reconcile(loaded.snapshot)):
+            woken.append(("reconcile", loaded.row.uid))
+    if store.has_pending_pods():
+        woken.append(("schedule", "cluster"))
+    for loop, key in woken:
+        work.wake(loop, key)
+    return len(woken)

@@ -1,0 +1,106 @@
+"""sync: an application's objects are made equal to its manifests at a commit, all of them or none.
+
+    which commit -> fetch -> read and validate -> compare with what is stored -> write in one transaction
+
+Everything before the write may be slow and changes nothing. A commit that is refused leaves a record with file, line
+and field; the objects stay as they are, and the next good commit goes through.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from deployer.core.manifests import ManifestError, ReadResult, read_manifests
+from deployer.core.repository import SourceTree
+from deployer.core.source import Assignment, CommitInfo
+from deployer.core.sync import decide
+from deployer.loops import single_flight
+from deployer.ports import Clock, Source, SourceError, Work
+
+LOOP = "sync"
+RETRY_SECONDS = 30.0
+MAX_ERRORS = 100
+_cache: dict[Any, Any] = {}
+
+
+class SyncStore(Protocol):
+    def assignment(self, uid: str) -> Assignment | None: ...
+    def policies(self) -> Any: ...
+    def stored(self, application: str, manifests: Any) -> Any: ...
+    def begin(self, assignment: Assignment, commit: CommitInfo, now: float) -> Any: ...
+    def failed(self, attempt: Any, message: str, errors: list[dict[str, Any]], now: float) -> None: ...
+    def unreachable(self, assignment: Assignment, message: str, now: float) -> None: ...
+    def resume(self, assignment: Assignment, head: str, now: float) -> None: ...
+    def apply(self, attempt: Any, plan: Any, tree: str, wake: Any, now: float) -> None: ...
+    def up_to_date(self, assignment: Assignment, commit: str, tree: str) -> bool: ...
+
+
+def run(uid: str, work: Work, store: SyncStore, source: Source, clock: Clock) -> None:
+    def one_pass(lease: Any) -> float | None:
+        assignment = store.assignment(uid)
+        if assignment is None:
+            return None
+        try:
+            return _sync(assignment, lease, work, store, source, clock)
+        except SourceError as error:
+            with work.fenced(lease):
+                store.unreachable(assignment, error.sentence, clock.now())
+            return clock.now() + RETRY_SECONDS
+
+    single_flight.run(work, LOOP, uid, clock, one_pass)
+
+
+def _sync(
+    assignment: Assignment, lease: Any, work: Work, store: SyncStore, source: Source, clock: Clock
+) -> float | None:
+    """One attempt. An application that is at its commit already, unasked, costs one query."""
+    repository = assignment.repository
+    head = source.head(repository) if assignment.ask_server else assignment.head
+    commit = assignment.pinned_commit or head
+    if not commit:
+        return None
+    info = source.fetch(repository, commit)
+    tree = source.tree_id(repository, commit, assignment.path)
+    if assignment.pinned_commit and head and head != assignment.skipped_commit:
+        source.fetch(repository, head)
+        if source.tree_id(repository, head, assignment.path) != assignment.skipped_tree:
+            with work.fenced(lease):
+                store.resume(assignment, head, clock.now())
+            return 0.0
+    if store.up_to_date(assignment, commit, tree):
+        return None
+    read = _read(source.files(repository, commit, assignment.path), assignment, store)
+    with work.fenced(lease):
+        attempt = store.begin(assignment, info, clock.now())
+        plan = decide(
+            read.manifests, store.stored(assignment.uid, read.manifests), application=assignment.name,
+            prune=assignment.prune, confirmed=assignment.prune_confirmed,
+        )  # fmt: skip
+        if read.errors:
+            store.failed(attempt, refusal_of(read.errors, commit), rows_of(read.errors), clock.now())
+        elif plan.refusal:
+            store.failed(attempt, plan.refusal, [], clock.now())
+        else:
+            store.apply(attempt, plan, tree, work.wake, clock.now())
+    return None
+
+
+def _read(tree: SourceTree, assignment: Assignment, store: SyncStore) -> ReadResult:
+    read = read_manifests(tree.files, default_namespace=assignment.namespace, policies=store.policies(), cache=_cache)
+    refused = tuple(ManifestError(path, 0, "", sentence, "", "") for path, sentence in tree.refusals)
+    return ReadResult(read.manifests, (*refused, *read.errors), read.warnings)
+
+
+def refusal_of(errors: tuple[ManifestError, ...], commit: str) -> str:
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"commit {commit[:7]} was refused, nothing was changed: {errors[0]}{more}"
+
+
+def rows_of(errors: tuple[ManifestError, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": one.file, "line": one.line, "field": one.field, "object": one.object, "message": one.message,
+            "remedy": one.remedy,
+        }
+        for one in errors[:MAX_ERRORS]
+    ]  # fmt: skip

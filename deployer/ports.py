@@ -1,0 +1,151 @@
+"""The doors between the loops and the world, as protocols.
+
+A loop is handed whoever stands behind these and never asks who it is: real Docker or the simulated engine, a wall
+clock or a test's. The adapters hold to them; one contract suite runs against each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from deployer.core.container import (
+    ContainerSeen,
+    ContainerSpec,
+    EngineEvent,
+    EngineInfo,
+    ExecResult,
+    FileEntry,
+    ImageSeen,
+    RegistryAuth,
+    VolumeSpec,
+)
+from deployer.core.repository import SourceTree
+from deployer.core.source import CommitInfo, RepositoryAccess
+
+
+class EngineError(Exception):
+    """An engine said no, or said nothing. `reason` is one CamelCase word, `sentence` is for people.
+
+    `retryable` is False when asking again cannot help (a manifest must change).
+    """
+
+    def __init__(self, reason: str, sentence: str, *, retryable: bool = True) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+        self.retryable = retryable
+
+
+class EngineUnreachable(EngineError):
+    """Nothing answered in time: the state of the host is unknown."""
+
+
+class LeaseLost(Exception):
+    """Another worker holds the key now. Losing it is a normal return, never a failure."""
+
+
+class Clock(Protocol):
+    def now(self) -> float: ...
+
+
+class Engine(Protocol):
+    """One Docker host. Every call has a timeout, may be repeated, and raises `EngineError`.
+
+    "Already exists", "already running", "already gone" count as done. Containers, volumes and networks without this
+    cluster's label are never returned and never touched.
+    """
+
+    def ping(self) -> None: ...
+    def info(self) -> EngineInfo: ...
+    def close(self) -> None: ...
+
+    def containers(self) -> list[ContainerSeen]:
+        """All containers of this cluster, in any state, by one call (no inspection)."""
+
+    def inspect(self, container: str) -> ContainerSeen | None:
+        """One container with its detail, by id or name; None when it is gone."""
+
+    def image(self, reference: str) -> ImageSeen | None:
+        """The local image for a tag, digest or id. Never asks a registry."""
+
+    def pull(self, reference: str, auth: RegistryAuth | None = None) -> ImageSeen:
+        """Reasons of failure: ImageNotFound, PullDenied, RegistryUnreachable, DiskFull, ErrImagePull."""
+
+    def ensure_pause_image(self) -> str:
+        """The reference of the image whose only process waits for ever; put there without a registry if absent."""
+
+    def ensure_network(self, name: str, labels: dict[str, str]) -> None: ...
+    def ensure_volume(self, spec: VolumeSpec) -> None: ...
+    def fill_volume(self, name: str, files: Sequence[FileEntry]) -> None: ...
+    def create(self, spec: ContainerSpec, files: Sequence[FileEntry] = ()) -> str: ...
+    def start(self, container: str) -> None:
+        """Reasons of failure: PortTaken, CommandNotFound, MountFailed, NoSuchContainer, RunContainerError."""
+
+    def stop(self, container: str, grace_seconds: int) -> None: ...
+    def remove(self, container: str) -> None: ...
+    def execute(self, container: str, command: Sequence[str], timeout_seconds: float) -> ExecResult: ...
+    def logs(
+        self,
+        container: str,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        follow: bool = False,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]: ...
+    def events(self, since: float, until: float) -> Iterator[EngineEvent]:
+        """Container events of this cluster from `since` (replayed) to `until` (waited for), host's clock."""
+
+    def host_time(self) -> float:
+        """The host's clock, for `events(since=...)`."""
+
+    def volumes(self) -> list[VolumeSpec]: ...
+    def networks(self) -> list[str]: ...
+    def images(self) -> list[ImageSeen]:
+        """Images that Pierhead pulled to this host or that its containers were made from; for collection."""
+
+    def remove_volume(self, name: str) -> None: ...
+    def remove_network(self, name: str) -> None: ...
+    def remove_image(self, reference: str) -> None: ...
+
+
+class Lease(Protocol):
+    """The right to act on one key of one loop, for as long as its epoch is the newest."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def until(self) -> float: ...
+    @property
+    def dirty(self) -> frozenset[str]: ...
+
+
+class Work(Protocol):
+    """Wake-ups and leases, kept as rows. Times are seconds since the epoch."""
+
+    def wake(self, loop: str, key: str, at: float = 0.0, dirty: Iterable[str] = ()) -> None: ...
+    def claim(self, loop: str, key: str, now: float) -> Any: ...
+    def renew(self, lease: Any, now: float) -> Any: ...
+    def woken(self, lease: Any) -> bool: ...
+    def release(self, lease: Any, wake_at: float | None) -> bool: ...
+    def fenced(self, lease: Any) -> AbstractContextManager[None]: ...
+
+
+class SourceError(Exception):
+    """A Git operation that did not happen. `reason`: one CamelCase word. `sentence`: for people, without secrets."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+
+
+class Source(Protocol):
+    """Where manifests come from. Every call may be repeated, has a timeout, and raises `SourceError`."""
+
+    def head(self, repository: RepositoryAccess) -> str: ...
+    def fetch(self, repository: RepositoryAccess, sha: str) -> CommitInfo: ...
+    def files(self, repository: RepositoryAccess, sha: str, path: str) -> SourceTree: ...
+    def tree_id(self, repository: RepositoryAccess, sha: str, path: str) -> str: ...

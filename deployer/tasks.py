@@ -1,0 +1,34 @@
+"""Celery's door into the loops. Every task may be delivered twice, late or never: the rows in the database decide."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from control import hints
+from deployer.composition import composition
+
+
+@shared_task(name="deployer.tasks.run", ignore_result=True)
+def run(loop: str, key: str) -> None:
+    """One key of one loop, if it is due."""
+    composition().run(loop, key)
+
+
+@shared_task(name="deployer.tasks.dispatch", ignore_result=True)
+def dispatch() -> None:
+    """Whatever is due, whoever forgot to say so. Every second."""
+    here = composition()
+    for loop, key in here.work.due(here.clock.now()):
+        hints.send(loop, key)
+
+
+@shared_task(name="deployer.tasks.resync", ignore_result=True)
+def resync() -> None:
+    """The safety net: look at everything, wake what is not as it should be. Every minute."""
+    composition().resync()
+
+
+@shared_task(name="deployer.tasks.forget", ignore_result=True)
+def forget() -> None:
+    """Drop events, changes and attempts that are older than they are kept. Every hour."""
+    composition().forget_the_past()

@@ -1,0 +1,273 @@
+"""Deploy, roll, undo and heal on three real hosts: Pierhead, Docker Swarm and `docker run` in one run.
+
+    .venv/bin/python -m tests.benchmarks.rollouts [--rounds 3] [--only pierhead|swarm|run] [--large]
+
+Needs root and docker.io. The image is on every host. Times are wall-clock seconds, medians over the rounds; the
+engines, the control plane and this script share the machine, so compare figures of one run only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.engines import images
+from tests.engines.control_plane import Checkout, ControlPlane, control_plane, deployment, eventually
+from tests.engines.hosts import Hosts, hosts
+
+IMAGES = ("test/web:1", "test/web:2", "registry.invalid:5000/web:1")
+COMMAND = ["/bin/httpd", "-f", "-p", "8080", "-h", "/"]
+Figures = dict[str, list[float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("pierhead", "swarm", "run"))
+    parser.add_argument("--large", action="store_true", help="deploy 100 as well")
+    options = parser.parse_args()
+    sizes = (3, 20, 100) if options.large else (3, 20)
+    with hosts(3) as three:
+        for image in IMAGES:
+            three.load(images.web(image))
+        measured: dict[str, Figures] = {}
+        for name, measure in (("docker run", docker_run), ("Swarm", swarm), ("Pierhead", pierhead)):
+            if options.only in (None, name.lower(), name.split()[-1].lower()):
+                measured[name] = measure(three, sizes, options.rounds)
+        report(measured)
+
+
+def pierhead(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
+    figures: Figures = defaultdict(list)
+    with control_plane() as plane, tempfile.TemporaryDirectory() as name:
+        checkout = Checkout(Path(name))
+        checkout.push("begin", {"k8s/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: marker}\n"})
+        for host in three:
+            plane.add(host)
+        plane.follow(checkout.origin)
+        watch = Seen(plane)
+        for number in range(rounds):
+            for size in sizes:
+                figures[f"deploy {size}"].append(_deploy(plane, checkout, watch, f"web{number}-{size}", size))
+                if size == 20:
+                    _roll_and_undo(plane, checkout, watch, figures, f"web{number}-{size}")
+                if size == 3:
+                    figures["container killed"].append(_kill(three, watch, f"web{number}-{size}"))
+                _clear(checkout, plane, watch, f"web{number}-{size}")
+            figures["deploy 20, registry away"].append(
+                _deploy(plane, checkout, watch, f"far{number}", 20, image="registry.invalid:5000/web:1")
+            )
+            _clear(checkout, plane, watch, f"far{number}")
+        figures["idle, % of a core"].append(_idle_cpu(plane))
+        figures["idle, MB"].append(_memory(plane))
+    return figures
+
+
+class Seen:
+    """What Pierhead's records say, read from its database without a process start in between."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        import sqlite3
+
+        self._rows = sqlite3.connect(f"file:{plane.folder}/db.sqlite3?mode=ro", uri=True, timeout=20)
+
+    def ready(self, name: str, image: str = "") -> int:
+        sql = "select count(*) from control_pod where owner = ? and ready and deleted_at is null"
+        values = [f"Deployment/{name}"]
+        if image:
+            sql += " and replica_set_id in (select uid from control_replicaset where spec like ?)"
+            values.append(f'%"{image}"%')
+        return int(self._rows.execute(sql, values).fetchone()[0])
+
+    def others(self, name: str, image: str) -> int:
+        sql = (
+            "select count(*) from control_pod where owner = ? and replica_set_id not in "
+            "(select uid from control_replicaset where spec like ?)"
+        )
+        return int(self._rows.execute(sql, [f"Deployment/{name}", f'%"{image}"%']).fetchone()[0])
+
+    def restarts(self, name: str) -> int:
+        sql = "select coalesce(sum(restarts), 0) from control_pod where owner = ? and ready"
+        return int(self._rows.execute(sql, [f"Deployment/{name}"]).fetchone()[0])
+
+    def left(self, name: str) -> int:
+        return int(self._rows.execute("select count(*) from control_pod where owner = ?", [f"Deployment/{name}"]).fetchone()[0])
+
+
+def _deploy(
+    plane: ControlPlane, checkout: Checkout, watch: Seen, name: str, size: int, image: str = "test/web:1"
+) -> float:
+    """From the sync being asked for (the commit is pushed, the command has started up) to all pods ready."""
+    checkout.push(f"add {name}", {f"k8s/{name}.yaml": deployment(name, replicas=size, image=image, command=COMMAND)})
+    began = _sync(plane)
+    _until(lambda: watch.ready(name) == size, 180)
+    return time.time() - began
+
+
+def _sync(plane: ControlPlane) -> float:
+    """Ask for a sync; the moment at which the request was on record."""
+    import sqlite3
+
+    plane.manage("application", "sync", "shop")
+    rows = sqlite3.connect(f"file:{plane.folder}/db.sqlite3?mode=ro", uri=True, timeout=20)
+    sql = "select at from control_auditentry where action = 'application sync' order by id desc limit 1"
+    return float(rows.execute(sql).fetchone()[0])
+
+
+def _roll_and_undo(plane: ControlPlane, checkout: Checkout, watch: Seen, figures: Figures, name: str) -> None:
+    text = deployment(name, replicas=20, image="test/web:2", command=COMMAND)
+    checkout.push(f"roll {name}", {f"k8s/{name}.yaml": text})
+    began = _sync(plane)
+    _until(lambda: watch.ready(name, "test/web:2") == 20 and watch.ready(name) == 20, 180)
+    figures["roll 20"].append(time.time() - began)
+    _until(lambda: watch.others(name, "test/web:2") == 0, 60)
+    plane.manage("rollout", "undo", f"deployment/{name}", "-n", "shop")
+    began = time.time()
+    _until(lambda: watch.ready(name, "test/web:1") == 20 and watch.ready(name) == 20, 180)
+    figures["undo 20"].append(time.time() - began)
+
+
+def _kill(three: Hosts, watch: Seen, name: str) -> float:
+    """SIGKILL to a container's process on its host; until it runs again and the record says so."""
+    before = watch.restarts(name)
+    victim = next(one for host in three if (one := _pid(host, name)))
+    subprocess.run(["kill", "-9", str(victim)], check=True)
+    began = time.time()
+    _until(lambda: watch.restarts(name) > before and watch.ready(name) == 3, 60)
+    return time.time() - began
+
+
+def _pid(host: object, name: str) -> int:
+    listed = host.docker("ps", "-q", "--filter", f"name=-{name}-").split()  # type: ignore[attr-defined]
+    return int(host.docker("inspect", "-f", "{{.State.Pid}}", listed[0])) if listed else 0  # type: ignore[attr-defined]
+
+
+def _clear(checkout: Checkout, plane: ControlPlane, watch: Seen, name: str) -> None:
+    checkout.push(f"remove {name}", {f"k8s/{name}.yaml": None})
+    plane.manage("application", "sync", "shop")
+    _until(lambda: watch.left(name) == 0, 120)
+
+
+def _idle_cpu(plane: ControlPlane, seconds: float = 20) -> float:
+    before = _ticks(plane)
+    time.sleep(seconds)
+    return (_ticks(plane) - before) / seconds
+
+
+def _ticks(plane: ControlPlane) -> float:
+    """CPU time of all processes, in hundredths of a second (one tick)."""
+    total = 0.0
+    for pid in plane.processes():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total
+
+
+def _memory(plane: ControlPlane) -> float:
+    total = 0
+    for pid in plane.processes():
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            total += int(line.split()[1]) if line.startswith("Pss:") else 0
+    return total / 1024
+
+
+def swarm(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
+    figures: Figures = defaultdict(list)
+    first = three[0]
+    first.docker("swarm", "init", "--advertise-addr", first.ip)
+    token = first.docker("swarm", "join-token", "-q", "worker")
+    for host in list(three)[1:]:
+        host.docker("swarm", "join", "--token", token, f"{first.ip}:2377")
+    try:
+        for number in range(rounds):
+            for size in sizes:
+                _swarm_round(three, figures, f"s{number}-{size}", size)
+    finally:
+        for host in reversed(list(three)):
+            host.docker("swarm", "leave", "--force")
+    return figures
+
+
+def _swarm_round(three: Hosts, figures: Figures, name: str, size: int) -> None:
+    first = three[0]
+    began = time.time()
+    first.docker("service", "create", "-d", "--no-resolve-image", "--name", name, "--replicas", str(size), "test/web:1")
+    _until(lambda: _tasks(first, name) == size, 180)
+    figures[f"deploy {size}"].append(time.time() - began)
+    if size == 20:
+        began = time.time()
+        update = ["--update-parallelism", "5", "--update-delay", "0s", "--stop-grace-period", "2s"]
+        first.docker("service", "update", "-d", "--no-resolve-image", *update, "--image", "test/web:2", name)
+        _until(lambda: _tasks(first, name, "test/web:2") == size, 180)
+        figures["roll 20"].append(time.time() - began)
+        began = time.time()
+        first.docker("service", "rollback", "-d", name)
+        _until(lambda: _tasks(first, name, "test/web:1") == size, 180)
+        figures["undo 20"].append(time.time() - began)
+    if size == 3:
+        victim = next(pid for host in three if (pid := _swarm_pid(host, name)))
+        ids = _task_ids(first, name)
+        subprocess.run(["kill", "-9", str(victim)], check=True)
+        began = time.time()
+        _until(lambda: _tasks(first, name) == size and _task_ids(first, name) != ids, 60)
+        figures["container killed"].append(time.time() - began)
+    first.docker("service", "rm", name)
+    _until(lambda: not any(host.docker("ps", "-q", "--filter", f"name={name}.") for host in three), 120)
+
+
+def _tasks(host: object, name: str, image: str = "") -> int:
+    form = "{{.CurrentState}} {{.Image}}"
+    lines = host.docker("service", "ps", name, "--filter", "desired-state=running", "--format", form).splitlines()  # type: ignore[attr-defined]
+    return sum(line.startswith("Running") and image in line for line in lines)
+
+
+def _task_ids(host: object, name: str) -> set[str]:
+    return set(host.docker("service", "ps", name, "-q", "--filter", "desired-state=running").split())  # type: ignore[attr-defined]
+
+
+def _swarm_pid(host: object, name: str) -> int:
+    listed = host.docker("ps", "-q", "--filter", f"name={name}.").split()  # type: ignore[attr-defined]
+    return int(host.docker("inspect", "-f", "{{.State.Pid}}", listed[0])) if listed else 0  # type: ignore[attr-defined]
+
+
+def docker_run(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
+    """`docker run -d` of as many, four at a time, spread over the hosts."""
+    figures: Figures = defaultdict(list)
+    for _ in range(rounds):
+        for size in sizes:
+            began = time.time()
+            with ThreadPoolExecutor(4) as pool:
+                ids = list(pool.map(lambda n: (n % 3, three[n % 3].docker("run", "-d", "test/web:1")), range(size)))
+            figures[f"deploy {size}"].append(time.time() - began)
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(lambda one: three[one[0]].docker("rm", "-f", one[1]), ids))
+    return figures
+
+
+def report(measured: dict[str, Figures]) -> None:
+    rows = dict.fromkeys(row for figures in measured.values() for row in figures)
+    print(f"{'':28}" + "".join(f"{name:>14}" for name in measured) + f"{'/ Swarm':>10}{'/ run':>10}")
+    for row in rows:
+        cells = {name: statistics.median(figures[row]) for name, figures in measured.items() if figures.get(row)}
+        line = f"{row:28}" + "".join(f"{cells[name]:14.2f}" if name in cells else f"{'-':>14}" for name in measured)
+        for other in ("Swarm", "docker run"):
+            known = "Pierhead" in cells and other in cells
+            line += f"{cells['Pierhead'] / cells[other]:10.2f}" if known else f"{'-':>10}"
+        print(line)
+    print(json.dumps({name: {row: [round(one, 3) for one in values] for row, values in figures.items()} for name, figures in measured.items()}))
+
+
+def _until(true: Callable[[], object], seconds: float) -> None:
+    eventually(true, seconds)
+
+
+if __name__ == "__main__":
+    main()

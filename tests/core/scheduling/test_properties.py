@@ -1,0 +1,121 @@
+"""What holds for any cluster and any pods, judged by the plain rules of `reference.py`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deployer.core.objects.placement import LabelSelector, TopologySpreadConstraint
+from deployer.core.scheduling.placement import place, still_fits
+from deployer.core.scheduling.values import Node, PendingPod, Placement, Resources
+from tests.core.scheduling.clusters import NAMESPACES, Scene, scenes
+from tests.core.scheduling.reference import as_placed, fits, has_room, ports_conflict
+
+thorough = settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+def placement(scene: Scene) -> Placement:
+    with scene.pooled():
+        return place(scene.pending, scene.nodes, scene.placed, NAMESPACES)
+
+
+@given(scenes())
+@thorough
+def test_every_pod_is_bound_or_waits_with_a_sentence(scene: Scene) -> None:
+    answer = placement(scene)
+    assert sorted([*answer.bound, *answer.waiting]) == sorted(pod.uid for pod in scene.pending)
+    for sentence in answer.waiting.values():
+        head, _, reasons = re.sub(r" \([^)]*\)", "", sentence).partition(" fit: ")
+        if scene.nodes:
+            assert head == f"0 of {len(scene.nodes)} node{'s' * (len(scene.nodes) > 1)}"
+            assert sum(int(reason.split()[0]) for reason in reasons.split(", ")) == len(scene.nodes), sentence
+
+
+@given(scenes())
+@thorough
+def test_no_node_gives_more_than_it_has(scene: Scene) -> None:
+    answer = placement(scene)
+    pods = {pod.uid: pod for pod in scene.pending}
+    for node in scene.nodes:
+        here = [other for other in scene.placed if other.node == node.name]
+        for pod in (pods[uid] for uid, name in answer.bound.items() if name == node.name):
+            assert has_room(pod, node, here)
+            assert not ports_conflict(pod, here)
+            here.append(as_placed(pod, node.name))
+
+
+@given(scenes())
+@thorough
+def test_a_bound_pod_passed_every_filter_at_its_turn(scene: Scene) -> None:
+    pods, nodes = {pod.uid: pod for pod in scene.pending}, {node.name: node for node in scene.nodes}
+    placed = list(scene.placed)
+    for uid, name in placement(scene).bound.items():
+        assert fits(pods[uid], nodes[name], scene.nodes, placed, NAMESPACES), f"{uid} on {name}"
+        placed.append(as_placed(pods[uid], name))
+
+
+@given(scenes())
+@thorough
+def test_a_waiting_pod_fits_nowhere_in_the_end(scene: Scene) -> None:
+    answer = placement(scene)
+    pods = {pod.uid: pod for pod in scene.pending}
+    placed = [*scene.placed, *(as_placed(pods[uid], name) for uid, name in answer.bound.items())]
+    for uid in answer.waiting:
+        found = [node.name for node in scene.nodes if fits(pods[uid], node, scene.nodes, placed, NAMESPACES)]
+        assert not found, f"{uid} waits ({answer.waiting[uid]}), but fits on {found}"
+
+
+@given(scenes(), st.randoms(use_true_random=False))
+@thorough
+def test_the_order_of_the_input_does_not_matter(scene: Scene, order: st.DataObject) -> None:
+    shuffled = replace(scene, **{
+        field: order.sample(getattr(scene, field), len(getattr(scene, field)))  # type: ignore[attr-defined]
+        for field in ("nodes", "pending", "placed")
+    })  # fmt: skip
+    one, other = placement(scene), placement(shuffled)
+    assert list(one.bound.items()) == list(other.bound.items())
+    assert one.waiting == other.waiting
+
+
+@given(scenes())
+@thorough
+def test_what_place_decides_still_fits_when_it_is_bound(scene: Scene) -> None:
+    pods, nodes = {pod.uid: pod for pod in scene.pending}, {node.name: node for node in scene.nodes}
+    placed = list(scene.placed)
+    for uid, name in placement(scene).bound.items():
+        here = [other for other in placed if other.node == name]
+        assert still_fits(pods[uid], nodes[name], here, NAMESPACES)
+        placed.append(as_placed(pods[uid], name))
+
+
+@given(
+    zones=st.lists(st.sampled_from("abc"), min_size=1, max_size=8),
+    rooms=st.lists(st.integers(0, 4), min_size=8, max_size=8),
+    replicas=st.integers(1, 12),
+    max_skew=st.integers(1, 3),
+    strategy=st.sampled_from(["", "pack", "spread"]),
+)
+@thorough
+def test_a_hard_spread_holds_in_the_end(
+    zones: list[str], rooms: list[int], replicas: int, max_skew: int, strategy: str
+) -> None:
+    nodes = [
+        Node(f"n{number}", {"zone": zone}, allocatable=Resources(rooms[number], 10))
+        for number, zone in enumerate(zones)
+    ]
+    spread = TopologySpreadConstraint(
+        max_skew=max_skew, topology_key="zone", when_unsatisfiable="DoNotSchedule",
+        label_selector=LabelSelector(match_labels={"app": "web"}),
+    )  # fmt: skip
+    template = PendingPod("", "shop", "", {"app": "web"}, requests=Resources(1, 0), spread=(spread,))
+    pods = [replace(template, uid=f"u{n}", name=f"web-{n}", strategy=strategy) for n in range(replicas)]  # type: ignore[arg-type]
+    bound = place(pods, nodes, []).bound
+    counted = Counter({zone: 0 for zone in zones})
+    counted.update(zones[int(name[1:])] for name in bound.values())
+    assert max(counted.values()) - min(counted.values()) <= max_skew

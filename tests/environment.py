@@ -1,0 +1,32 @@
+"""The surroundings of a test run: a data folder that goes away, and no server that someone happens to have.
+
+Loaded by pytest before Django's settings are (`-p tests.environment` in pyproject.toml).
+"""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+FOLDER = tempfile.mkdtemp(prefix="pierhead-test-")
+
+for name in [name for name in os.environ if name.startswith("PIERHEAD_") or name in ("DATABASE_URL", "REDIS_URL")]:
+    del os.environ[name]
+os.environ["PIERHEAD_DATA"] = FOLDER
+
+
+def require(condition: object, sentence: str) -> None:
+    """Skip the test unless `condition` holds; under CI a real thing that is missing is a failure.
+
+    `sentence` says what is missing and how to get it: "dockerd is missing: apt-get install docker.io".
+    """
+    if condition:
+        return
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(FOLDER, ignore_errors=True)

@@ -1,0 +1,127 @@
+"""Push, scale, break, fix, undo, heal: a Deployment's life as a person tells it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from control.models import Event, Pod, Sync
+from tests.scenarios.world import World, web
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    for name in ("a", "b", "c"):
+        made.add_node(name)
+    return made
+
+
+def test_a_push_runs(world: World) -> None:
+    world.push(web())
+    world.settle()
+    assert world.ready() == 3
+    assert world.condition("Progressing")["reason"] == "NewReplicaSetAvailable"
+    assert sum(map(len, world.running().values())) == 3
+
+
+def test_nothing_to_do_writes_nothing(world: World) -> None:
+    world.push(web())
+    world.settle()
+    before = world.deployment().resource_version
+    assert world.resync() == 0
+    world.pass_time(130)
+    assert world.deployment().resource_version == before
+
+
+def test_a_new_image_rolls(world: World) -> None:
+    world.push(web())
+    world.settle()
+    old = {pod.uid for pod in world.pods()}
+    world.push(web(image="shop/web:2"))
+    world.settle()
+    assert world.ready() == 3
+    assert not old & {pod.uid for pod in world.pods()}
+    assert world.revisions() == {2}
+
+
+def test_a_broken_file_changes_nothing(world: World) -> None:
+    world.push(web())
+    world.settle()
+    before = [pod.uid for pod in world.pods()]
+    world.push(web(image="shop/web:2"), "kind: [broken")
+    world.settle()
+    assert [pod.uid for pod in world.pods()] == before
+    attempt = Sync.objects.first()
+    assert attempt is not None
+    assert attempt.phase == Sync.FAILED
+    assert attempt.errors[0]["file"] == "1.yaml"
+    world.push(web(image="shop/web:3"))
+    world.settle()
+    assert world.ready() == 3
+
+
+def test_a_crashing_revision_rolls_back_with_its_last_words(world: World) -> None:
+    world.push(web())
+    world.settle()
+    world.push(web(image="shop/web:2", command="sh, -c, 'echo no database; exit 3'"))
+    for _ in range(60):
+        world.settle()
+        world.clock.at += 1
+        for name in world.engines:
+            world.event(name)
+    assert world.ready() == 3
+    deployment = world.deployment()
+    assert deployment.pin["automatic"]
+    assert "revision 2" in deployment.pin["reason"]
+    assert "no database" in deployment.pin["log_tail"]
+    assert len({one.image for engine in world.engines.values() for one in engine.containers()}) == 1
+
+
+def test_a_pod_that_fits_nowhere_says_why_and_is_placed_when_room_appears(world: World) -> None:
+    world.push(web(replicas=1, container="resources: {requests: {memory: 100Gi}}"))
+    world.settle()
+    pod = world.pods()[0]
+    assert pod.node is None
+    assert "0 of 3 nodes fit" in pod.message
+    assert "100Gi" in pod.message
+    world.push(web(replicas=1, container="resources: {requests: {memory: 1Gi}}"))
+    world.settle()
+    assert world.ready() == 1
+
+
+def test_a_container_removed_by_hand_is_put_back_and_told(world: World) -> None:
+    world.push(web(replicas=1))
+    world.settle()
+    node = world.pods()[0].node
+    assert node is not None
+    engine = world.engines[node.name]
+    victim = engine.containers()[0]
+    engine.remove(victim.id)
+    world.event(node.name, victim.id)
+    world.settle()
+    assert world.ready() == 1
+    assert Event.objects.filter(kind="Pod", type="Warning", message__contains="outside Pierhead").exists()
+
+
+def test_a_pruned_deployment_leaves_nothing_behind(world: World) -> None:
+    world.push(web(), web("api", replicas=1))
+    world.settle()
+    world.push(web("api", replicas=1))
+    world.settle()
+    assert not Pod.objects.filter(owner="Deployment/web").exists()
+    assert sum(map(len, world.running().values())) == 1
+
+
+def test_an_emptied_folder_waits_for_a_person(world: World) -> None:
+    world.push(web())
+    world.settle()
+    world.push()
+    world.settle()
+    assert world.ready() == 3
+    attempt = Sync.objects.first()
+    assert attempt is not None
+    assert "--prune-all" in attempt.message

@@ -1,0 +1,227 @@
+"""A whole cluster in one thread: real rows, real loops, simulated hosts, a clock that moves when told to.
+
+    world = World(tmp_path)
+    world.add_node("a")
+    world.push(web(replicas=3))
+    world.settle()
+    assert world.ready("web") == 3
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
+from control.store import adoption, resync as resync_store
+from control.store import repositories as repository_store
+from control.store import scheduling as scheduling_store
+from control.store import sync as sync_store
+from control.store import work as work_store
+from control.store import workloads as workload_store
+from deployer.adapters.simulated import SimulatedEngine
+from deployer.composition import NodeRows
+from deployer.core.container import LABEL_REVISION
+from deployer.core.repository import SourceFile, SourceTree
+from deployer.core.source import CommitInfo, RepositoryAccess
+from deployer.loops import converge, poll, reconcile, resync, schedule, sync
+from deployer.loops.images import NodeImages
+from deployer.ports import SourceError
+
+CLUSTER = "0123456789ab"
+BEGIN = 1_750_000_000.0
+STEPS = 2_000
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.at = BEGIN
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+class Inline(Executor):
+    """Runs what is submitted at once, in the caller's thread: the order of a story is its own."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # handed on, as a pool does
+            future.set_exception(error)
+        return future
+
+
+class FakeSource:
+    """Git as a list of commits, each a dict of files."""
+
+    def __init__(self) -> None:
+        self.commits: list[tuple[str, dict[str, str], CommitInfo]] = []
+        self.failure = ""
+
+    def push(self, files: dict[str, str], message: str, now: float) -> str:
+        sha = hashlib.sha1(f"{len(self.commits)}{sorted(files.items())}".encode()).hexdigest()
+        self.commits.append((sha, files, CommitInfo(sha, "Ada", message, now)))
+        return sha
+
+    def head(self, repository: RepositoryAccess) -> str:
+        if self.failure:
+            raise SourceError("Unreachable", self.failure)
+        return self.commits[-1][0]
+
+    def fetch(self, repository: RepositoryAccess, sha: str) -> CommitInfo:
+        return self._commit(sha)[2]
+
+    def files(self, repository: RepositoryAccess, sha: str, path: str) -> SourceTree:
+        found = sorted(self._commit(sha)[1].items())
+        return SourceTree(tuple(SourceFile(name, text.encode()) for name, text in found), ())
+
+    def tree_id(self, repository: RepositoryAccess, sha: str, path: str) -> str:
+        return hashlib.sha1(repr(sorted(self._commit(sha)[1].items())).encode()).hexdigest()
+
+    def _commit(self, sha: str) -> tuple[str, dict[str, str], CommitInfo]:
+        return next(commit for commit in self.commits if commit[0] == sha)
+
+
+class World:
+    """`settle` runs whatever is due until nothing is; `pass_time` moves the clock and settles along the way."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clock, self.source = folder, FakeClock(), FakeSource()
+        self.engines: dict[str, SimulatedEngine] = {}
+        self.access: dict[str, converge.NodeAccess] = {}
+        self._workers = itertools.count(1)
+        self.work = self.new_worker()
+
+    def new_worker(self) -> work_store.WorkRows:
+        """Another worker on the same database; the one before it is as good as dead."""
+        self.work = work_store.WorkRows(f"worker-{next(self._workers)}", lambda loop, key: None)
+        return self.work
+
+    # What people do
+
+    def add_node(self, name: str, **columns: Any) -> SimulatedEngine:
+        engine = SimulatedEngine(name, CLUSTER, run_dir=self.folder, clock=self.clock, sleep=self.clock.sleep)
+        info = engine.info()
+        row = Node(
+            name=name, address=f"sim://{name}", engine_id=info.engine_id, cpu_millicores=info.cpu_millicores,
+            memory_bytes=info.memory_bytes, ready=True, observed_at=self.clock.now(), **columns,
+        )  # fmt: skip
+        row.save(force_insert=True)
+        adoption.adopt(row, converge.adopted(engine.containers()), self.work.wake, self.clock.now())
+        self.engines[name] = engine
+        images = NodeImages(engine, self.clock, lambda reference, seen: None, self.clock.sleep)
+        self.access[row.uid] = converge.NodeAccess(row.uid, name, engine, images, Inline(), Inline())
+        self.work.wake("converge", row.uid)
+        self.work.wake("schedule", "cluster")
+        return engine
+
+    def follow(self, name: str = "shop") -> Application:
+        repository, _ = Repository.objects.get_or_create(name=name, defaults={"url": "fake", "poll_seconds": 30})
+        row = Application.objects.create(name=name, repository=repository, path=".", namespace="shop")
+        self.work.wake("poll", repository.uid)
+        return row
+
+    def push(self, *documents: str, message: str = "a change") -> str:
+        """One commit that holds these documents, and the poll that finds it."""
+        sha = self.source.push({f"{number}.yaml": text for number, text in enumerate(documents)}, message, self.clock.now())
+        if not Application.objects.exists():
+            self.follow()
+        for uid in Repository.objects.values_list("uid", flat=True):
+            self.work.wake("poll", uid)
+        return sha
+
+    # What the processes do
+
+    def settle(self) -> int:
+        """Run due keys until none is due. Returns how many turns it took; more than STEPS means that it spins."""
+        for step in range(STEPS):
+            due = self.work.due(self.clock.now())
+            if not due:
+                return step
+            self.run(*due[0])
+        raise AssertionError(f"still busy after {STEPS} turns: {self.work.due(self.clock.now())}")
+
+    def run(self, loop: str, key: str) -> None:
+        match loop:
+            case "reconcile":
+                reconcile.run(key, self.work, workload_store, self.clock)
+            case "schedule":
+                schedule.run(self.work, scheduling_store, self.clock)
+            case "sync":
+                sync.run(key, self.work, sync_store, self.source, self.clock)
+            case "poll":
+                poll.run(key, self.work, repository_store, self.source, self.clock, 0.0)
+            case "converge":
+                converge.run(self.access[key], CLUSTER, self.work, NodeRows(), self.clock)
+
+    def pass_time(self, seconds: float) -> None:
+        """Everything that comes due within the next `seconds` happens at its time."""
+        until = self.clock.now() + seconds
+        self.settle()
+        while (at := self._next_due()) <= until:
+            self.clock.at = max(self.clock.at, at)
+            self.settle()
+        self.clock.at = until
+
+    def event(self, name: str, container: str = "") -> None:
+        """What the watch process does when something happened on a node."""
+        uid = Node.objects.get(name=name).uid
+        self.work.wake("converge", uid, dirty=[container] if container else ())
+
+    def resync(self) -> int:
+        return resync.run(self.work, resync_store, self.clock)
+
+    def _next_due(self) -> float:
+        at = Work.objects.order_by("due_at").values_list("due_at", flat=True).first()
+        return NEVER if at is None else max(at, self.clock.now() + 0.001)
+
+    # What a person sees
+
+    def deployment(self, name: str = "web") -> Deployment:
+        return Deployment.objects.get(name=name)
+
+    def pods(self, name: str = "web") -> list[Pod]:
+        return list(Pod.objects.filter(owner=f"Deployment/{name}", deleted_at=None).order_by("name"))
+
+    def ready(self, name: str = "web") -> int:
+        return sum(pod.ready for pod in self.pods(name))
+
+    def running(self) -> dict[str, list[str]]:
+        """Node -> names of the containers that run there."""
+        return {
+            name: sorted(one.name for one in engine.containers() if one.state == "running")
+            for name, engine in self.engines.items()
+        }
+
+    def revisions(self) -> set[int]:
+        """The revisions whose containers are on the hosts, in any state."""
+        return {int(one.labels[LABEL_REVISION]) for engine in self.engines.values() for one in engine.containers()}
+
+    def condition(self, kind: str, name: str = "web") -> dict[str, Any]:
+        found: dict[str, Any] = next(one for one in self.deployment(name).status["conditions"] if one["type"] == kind)
+        return found
+
+
+def web(
+    name: str = "web", *, replicas: int = 3, image: str = "shop/web:1", command: str = "", annotations: str = "", spec: str = "",
+    container: str = "", pod: str = "",
+) -> str:  # fmt: skip
+    """A Deployment. `spec`, `pod` and `container` are YAML lines (flow style) that are added at their level."""
+    lines = [
+        "apiVersion: apps/v1", "kind: Deployment", "metadata:", f"  name: {name}",
+        *([f"  annotations: {annotations}"] if annotations else []), "spec:", f"  replicas: {replicas}",
+        *(f"  {line}" for line in spec.splitlines()), f"  selector: {{matchLabels: {{app: {name}}}}}", "  template:",
+        f"    metadata: {{labels: {{app: {name}}}}}", "    spec:", *(f"      {line}" for line in pod.splitlines()),
+        "      containers:", f"        - name: {name}", f"          image: {image}",
+        *([f"          command: [{command}]"] if command else []), *(f"          {line}" for line in container.splitlines()),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
