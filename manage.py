@@ -83,7 +83,7 @@ def enter_environment(lock, arguments):
 
 def is_installed(lock):
     # type: (str) -> str
-    """"before" when `.venv` has the packages of `lock`, else an empty string."""
+    """ "before" when `.venv` has the packages of `lock`, else an empty string."""
     return "before" if os.path.exists(VENV_PYTHON) and stamp().get(lock) == digest(lock) else ""
 
 

@@ -13,7 +13,6 @@ app = Celery("pierhead")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
 
-
 def keep_logging(**_: Any) -> None:
     """Being connected keeps Celery from replacing Django's logging."""
 

@@ -13,6 +13,8 @@
     PIERHEAD_ADMIN_PASSWORD           the first user's password; default: generated, and shown once
     PIERHEAD_ADMIN_PASSWORD_FILE      a file that contains it
 
+    PIERHEAD_TOKEN                    what `repository add` takes as the token for an https URL; default: none
+
     PIERHEAD_ALLOWED_HOSTS            further names under which pages are served, separated by commas; default: none
     PIERHEAD_CSRF_TRUSTED_ORIGINS     origins such as https://deploy.example.com, separated by commas; default: none
     PIERHEAD_TLS_PROXY                1 when every request comes through a proxy that speaks TLS and sets

@@ -2,7 +2,7 @@
 
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 
 def health(_request: HttpRequest) -> HttpResponse:
@@ -17,4 +17,5 @@ def health(_request: HttpRequest) -> HttpResponse:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health),
+    path("", include("control.dashboard.urls")),
 ]

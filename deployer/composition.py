@@ -79,6 +79,7 @@ def engine_of(row: Node) -> Engine:
         settings.PIERHEAD.cluster_id,
         run_dir=settings.PIERHEAD.data_dir / "run",
         timeout_seconds=NODE_TIMEOUT_SECONDS,
+        pause_image_fallback=settings.PIERHEAD.pause_image,
     )
 
 

@@ -5,9 +5,11 @@ Every command of Pierhead derives from `Command` here. argparse itself answers w
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import sys
+from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, handle_default_options
@@ -41,6 +43,8 @@ class Command(BaseCommand):
         parser = self.create_parser(argv[0], argv[1])
         options = parser.parse_args(argv[2:])
         handle_default_options(options)
+        # A hint that reached no broker costs a second, no more: the wake-up is a row. Nothing to tell a person.
+        logging.getLogger("pierhead").setLevel(logging.ERROR)
         arguments = {name: value for name, value in vars(options).items() if name != "args"}
         try:
             self.execute(**arguments)
@@ -72,6 +76,18 @@ class Command(BaseCommand):
         if message:
             sys.stderr.write(message)
         sys.exit(code)
+
+
+class ExactParser(CommandParser):
+    """No abbreviations: `--token SECRET` must not be taken for `--token-file` and its value printed as a path."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+
+def verbs(parser: ArgumentParser, *names: str) -> Any:
+    """Subparsers for `COMMAND VERB ...`; the verb is `options["verb"]`."""
+    return parser.add_subparsers(dest="verb", required=True, metavar="|".join(names), parser_class=ExactParser)
 
 
 def database_sentence(error: DatabaseError) -> str:

@@ -15,7 +15,9 @@ from typing import Any
 
 GAP = "   "
 NOTHING = "<none>"
-_DURATION = re.compile(r"(?:(?P<hours>\d{1,6})h)?(?:(?P<minutes>\d{1,6})m)?(?:(?P<seconds>\d{1,9}(?:\.\d+)?)s?)?")
+_DURATION = re.compile(
+    r"(?:(?P<hours>\d{1,6})h)?(?:(?P<minutes>\d{1,6})m)?(?:(?P<seconds>\d{1,9}(?:\.\d+)?)s?)?", re.ASCII
+)
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\)|[ -/]*[0-~])", re.DOTALL)
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 LONGEST_DURATION_SECONDS = 366 * 86400.0

@@ -23,7 +23,7 @@ def stored_body(row: KubernetesObject) -> dict[str, Any]:
         spec: Mapping[str, Any] = {
             "type": row.spec.get("type", "Opaque"),
             "data": row.sealed.load(),
-            **({"immutable": True} if row.spec.get("immutable") else {}),
+            "immutable": bool(row.spec.get("immutable")),
         }
         return _body(row.kind, row.labels, row.annotations, spec)
     if isinstance(row, Pod) and row.replacement:

@@ -111,7 +111,7 @@ def _state(row: Deployment, sets: list[ReplicaSet], counts: dict[str, Counts], n
     wanted = in_force(row)
     new = next((one for one in sets if one.template_hash == wanted), None)
     sentence = _sentence(row, new, {one.uid: counts[one.uid] for one in sets})
-    if failed := _failure(row, new, sets, now):
+    if failed := _failure(row, new, now):
         failure, log_tail = failed
         return RolloutState(row.namespace, row.name, sentence, failure=failure, log_tail=log_tail)
     if not sentence:
@@ -141,16 +141,12 @@ def _sentence(row: Deployment, new: ReplicaSet | None, counts: dict[str, Counts]
     return ""
 
 
-def _failure(row: Deployment, new: ReplicaSet | None, sets: list[ReplicaSet], now: float) -> tuple[str, str] | None:
+def _failure(row: Deployment, new: ReplicaSet | None, now: float) -> tuple[str, str] | None:
     """(sentence, last log lines) of a rollout that failed."""
     pin = row.pin
     if pin and pin.get("automatic") and pin.get("skipped_hash") == row.live_hash:
-        broken = next((one.revision for one in sets if one.template_hash == pin["skipped_hash"]), None)
-        which = f"revision {broken}" if broken else f"commit {str(pin.get('skipped_commit', ''))[:7]}"
-        return (
-            f'deployment "{row.name}": {which} failed and was rolled back automatically to revision '
-            f"{pin['revision']}: {pin.get('reason', '')}"
-        ), str(pin.get("log_tail", ""))
+        sentence = f'deployment "{row.name}" was rolled back automatically: {pin.get("reason", "")}'
+        return sentence, str(pin.get("log_tail", ""))
     reason = row.progress.get("reason", "")
     if new is not None and reason in FAILED and _settled(row, now):
         trouble, log_tail = _trouble(new)

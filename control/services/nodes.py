@@ -74,7 +74,10 @@ def register_local() -> str | None:
     try:
         row = register(LOCAL, _from_environment(url), Actor("Pierhead", "start"))
     except Refused as refusal:
-        return f"The Docker engine at {url} was not registered: {refusal.sentence}"
+        return (
+            f"The Docker engine at {url} was not registered: {refusal.sentence}. "
+            "Add a host: python3 manage.py node add NAME ADDRESS"
+        )
     return (
         f"The Docker engine at {url} is node {LOCAL} ({row.cpu_millicores // 1000} CPUs, {row.memory_bytes >> 30} GiB)."
     )
@@ -101,28 +104,34 @@ def cordon(name: str, actor: Actor, *, cordoned: bool = True) -> Node:
             )
             record(actor, f"node {word}", f"Node {name}")
             composition().work.wake("schedule", "cluster")
+            _wake_owners(row)
     return row
 
 
 def drain(name: str, actor: Actor) -> int:
-    """Cordon, and have every pod replaced elsewhere. Returns how many pods were asked to go.
+    """Cordon, and have every pod replaced elsewhere. Returns how many pods are to go.
 
-    A replacement starts before an old pod ends wherever there is room: see `drain_step`.
+    Pods of a Deployment go when their replacements serve (`deployer/core/workloads/eviction.py`); bare pods, which
+    nothing replaces, are stopped at once. Level-triggered: it goes on until the node is empty or uncordoned.
     """
     row = cordon(name, actor)
     row.draining = True
+    work = composition().work
     with transaction.atomic():
         row.save(update_fields=["draining"])
         record(actor, "node drain", f"Node {name}")
-        asked = list(Pod.objects.filter(node=row, deleted_at=None, orphaned=False).values_list("uid", flat=True))
-        work = composition().work
-        for node in delete_pods([(uid, f"node {name} is drained") for uid in asked], time.time()):
+        there = Pod.objects.filter(node=row, deleted_at=None, orphaned=False)
+        bare = list(there.filter(replica_set=None).values_list("uid", flat=True))
+        for node in delete_pods([(uid, f"node {name} is drained") for uid in bare], time.time()):
             work.wake("converge", node)
-        for owner in set(Pod.objects.filter(pk__in=asked).values_list("replica_set__deployment_id", flat=True)) - {
-            None
-        }:
-            work.wake("reconcile", str(owner))
-    return len(asked)
+        _wake_owners(row)
+        return there.count()
+
+
+def _wake_owners(row: Node) -> None:
+    owners = Pod.objects.filter(node=row).values_list("replica_set__deployment_id", flat=True)
+    for owner in set(owners) - {None}:
+        composition().work.wake("reconcile", str(owner))
 
 
 def remove(name: str, actor: Actor, *, force: bool = False) -> None:

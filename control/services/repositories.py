@@ -6,6 +6,7 @@ import re
 import time
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from control.models import Application, Deployment, KubernetesObject, Repository, Sync
@@ -30,6 +31,7 @@ def add_repository(
 ) -> Repository:  # fmt: skip
     """Ask the server for the ref before anything is stored: a typing error is told here, not in a log."""
     _check_name("repository", name)
+    allow_local = allow_local or settings.PIERHEAD.allow_local_repositories
     if not SHORTEST_POLL_SECONDS <= poll_seconds <= 86400:
         raise Refused(f"--poll {poll_seconds:g} is not between {SHORTEST_POLL_SECONDS:g} and 86400 seconds")
     try:

@@ -19,7 +19,7 @@ from deployer.core.workloads import values
 
 POD_COLUMNS = (
     "uid", "name", "replica_set_id", "node_id", "phase", "ready", "ready_at", "created_at", "deleted_at", "restarts",
-    "deletion_cost", "waiting", "message", "log_tail",
+    "deletion_cost", "waiting", "message", "log_tail", "node__ready", "node__draining",
 )  # fmt: skip
 
 
@@ -42,9 +42,21 @@ def load(uid: str, now: float) -> Loaded | None:
         return None
     if resumed(row):
         resume(row, "a newer commit changed the template")
+    _recognise(row)
     sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
     pods = Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS)
     return Loaded(row, sets, snapshot(row, sets.values(), [pod_value(pod) for pod in pods], now))
+
+
+def _recognise(row: Deployment) -> None:
+    """An adopted set whose template Git asks for (again) is whole: its template and config are known now."""
+    found = row.replica_sets.filter(adopted=True, template_hash=row.live_hash).first()
+    if found is not None:
+        template = templates.live_template(row)
+        found.spec, found.adopted = {"template": template}, False
+        found.labels = (template.get("metadata") or {}).get("labels") or {}
+        found.config.store(templates.pack(templates.contents_for(template, row.namespace)))
+        objects.update([found], ["spec", "adopted", "labels", "config"])
 
 
 def snapshot(row: Deployment, sets: Iterable[ReplicaSet], pods: Iterable[values.Pod], now: float) -> values.Snapshot:
@@ -122,11 +134,15 @@ def replica_set_value(row: ReplicaSet) -> values.ReplicaSet:
 
 
 def pod_value(column: tuple[Any, ...]) -> values.Pod:
-    uid, name, owner, node, phase, ready, ready_at, created, deleted, restarts, cost, waiting, message, log = column
+    """A pod on a node that is not seen is Unknown, whatever was observed last: it must not pay for another one."""
+    (uid, name, owner, node, phase, ready, ready_at, created, deleted, restarts, cost, waiting, message, log, seen,
+     draining) = column  # fmt: skip
+    if node and not seen:
+        phase, ready, ready_at = "Unknown", False, 0
     return values.Pod(
         uid=uid, name=name, replica_set=owner, node=node or "", phase=phase, ready=ready, ready_at=ready_at,
         created_at=created, deleting=deleted is not None, restarts=restarts, deletion_cost=cost, waiting=waiting,
-        message=message, log_tail=log,
+        message=message, log_tail=log, evicting=bool(draining),
     )  # fmt: skip
 
 
@@ -178,6 +194,7 @@ def delete_pods(doomed: Iterable[tuple[str, str]], now: float) -> set[str]:
 
 
 def _create_set(row: Deployment, new: values.NewReplicaSet, now: float) -> ReplicaSet:
+    assert new.template_hash == row.live_hash, "a pinned revision is never pruned"
     template = templates.live_template(row)
     made = ReplicaSet(
         namespace=row.namespace, name=new.name, labels=(template.get("metadata") or {}).get("labels") or {},

@@ -11,15 +11,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 
 from urllib3 import BaseHTTPResponse
 
 from deployer.adapters import docker_render as render
 from deployer.adapters import docker_seen as seen
-from deployer.adapters.docker_address import EngineAddress, Location, locate, tcp_pool, tls_context, unix_pool
+from deployer.adapters.docker_address import (
+    EngineAddress,
+    Location,
+    explain_reset,
+    locate,
+    tcp_pool,
+    tls_context,
+    unix_pool,
+)
 from deployer.adapters.docker_errors import refusal
 from deployer.adapters.docker_images import Images
 from deployer.adapters.docker_logs import Logs
@@ -42,7 +51,7 @@ from deployer.core.container import (
 )
 from deployer.ports import Engine, EngineError, EngineUnreachable
 
-_PING_SECONDS = 1.0
+_PING_SECONDS, _FIRST_PING_SECONDS = 1.0, 3.0
 _LONG_SECONDS = 120.0
 """For what the engine may take long over when it is busy. A host that vanishes meanwhile is noticed much earlier."""
 _EVENTS = ["create", "start", "die", "oom", "destroy", "pause", "unpause", "health_status"]
@@ -75,14 +84,28 @@ def open_engine(
         return SimulatedEngine(location.host, cluster_id, run_dir=run_dir)
     tunnel = Tunnel(address, location, run_dir, timeout_seconds) if location.scheme == "ssh" else None
     wire = _connect(address, location, tunnel, timeout_seconds, pool)
-    return DockerEngine(wire, cluster_id, tunnel=tunnel, pause_image_fallback=pause_image_fallback)
+    explain = tunnel.explain if tunnel else partial(explain_reset, address, location)
+    return DockerEngine(
+        wire,
+        cluster_id,
+        explain=explain,
+        close=tunnel.close if tunnel else _nothing,
+        pause_image_fallback=pause_image_fallback,
+    )
 
 
 class DockerEngine:
     def __init__(
-        self, wire: Wire, cluster_id: str, *, tunnel: Tunnel | None = None, pause_image_fallback: str = ""
+        self,
+        wire: Wire,
+        cluster_id: str,
+        *,
+        explain: Callable[[EngineUnreachable], EngineUnreachable],
+        close: Callable[[], None],
+        pause_image_fallback: str,
     ) -> None:
-        self._wire, self._cluster_id, self._tunnel = wire, cluster_id, tunnel
+        """`explain` may find a better word for a ping that failed; `close` ends what carries the connection."""
+        self._wire, self._cluster_id, self._explain, self._close = wire, cluster_id, explain, close
         self._pause_image_fallback = pause_image_fallback
         self._images = Images(wire, cluster_id)
         self._storage = Storage(wire, cluster_id)
@@ -94,9 +117,9 @@ class DockerEngine:
 
     def ping(self) -> None:
         try:
-            self._wire.ping(_PING_SECONDS)
+            self._wire.ping(_PING_SECONDS if self._wire.is_known else _FIRST_PING_SECONDS)
         except EngineUnreachable as error:
-            raise (self._tunnel.explain(error) if self._tunnel else error) from error
+            raise self._explain(error) from error.__cause__
 
     def info(self) -> EngineInfo:
         return seen.engine_info(self._wire.json(Request("GET", "/info", "read the engine's description")))
@@ -107,8 +130,7 @@ class DockerEngine:
 
     def close(self) -> None:
         self._wire.close()
-        if self._tunnel:
-            self._tunnel.close()
+        self._close()
 
     # Containers
 

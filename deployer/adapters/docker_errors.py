@@ -92,10 +92,10 @@ def _silence(error: Exception, timeout_seconds: float) -> tuple[str, str]:
             return _tls(str(error))
         case NameResolutionError():
             return "Unreachable", "the name is not known: check it, or use the IP address"
+        case NewConnectionError():  # which urllib3 derives from ConnectTimeoutError
+            return _no_connection(error)
         case ConnectTimeoutError() | ReadTimeoutError():
             return "Unreachable", f"no answer within {timeout_seconds:g} s"
-        case NewConnectionError():
-            return _no_connection(error)
     cause: BaseException | None = error
     while cause is not None:  # a client certificate is refused after the handshake: the alert is found while reading
         if isinstance(cause, ssl.SSLError):
@@ -105,12 +105,19 @@ def _silence(error: Exception, timeout_seconds: float) -> tuple[str, str]:
 
 
 def _no_connection(error: NewConnectionError) -> tuple[str, str]:
-    words = str(error)
-    if "Permission denied" in words:
-        return "AuthenticationFailed", "permission denied on the engine's socket: run as root or in the group docker"
-    if "No such file" in words:
-        return "Unreachable", "there is no such socket: is Docker installed and running?"
-    return "Unreachable", re.sub(r"^.*?(?:>: |Connection\([^)]*\): )", "", _one_line(words))
+    match error.__cause__:
+        case PermissionError():
+            return (
+                "AuthenticationFailed",
+                "permission denied on the engine's socket: run as root or in the group docker",
+            )
+        case FileNotFoundError():
+            return "Unreachable", "there is no such socket: is Docker installed and running?"
+        case ConnectionRefusedError():
+            return "Unreachable", "connection refused: is Docker running, and listening there?"
+        case OSError() as cause:
+            return "Unreachable", (cause.strerror or str(cause)).lower()
+    return "Unreachable", _one_line(str(error))
 
 
 def _tls(words: str) -> tuple[str, str]:

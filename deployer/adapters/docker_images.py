@@ -40,8 +40,8 @@ class Images:
         return seen.image_seen(json.loads(response.data), except_tags=f"{self._mark}:")
 
     def pull(self, reference: str, auth: RegistryAuth | None) -> ImageSeen:
-        before = {row["Id"] for row in self._listed({})}
         repository, tag = _split(_checked(reference))
+        before = {row["Id"] for row in self._listed({})}
         request = Request(
             "POST",
             "/images/create",

@@ -71,9 +71,15 @@ class Wire:
         self._open: set[BaseHTTPResponse] = set()
         self._closed = False
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it has ever answered."""
+        return bool(self._version)
+
     def ping(self, timeout_seconds: float) -> None:
         """Raises NotDocker and TooOld as well as what every call does."""
-        request = Request("GET", "/_ping", "reach the engine", timeout_seconds=timeout_seconds)
+        waiting = min(timeout_seconds, self.timeout_seconds)
+        request = Request("GET", "/_ping", "reach the engine", timeout_seconds=waiting)
         response = self._send("/_ping", request, stream=False)
         version = response.headers.get("Api-Version", "")
         if response.status >= 500 and version:

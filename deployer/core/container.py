@@ -184,7 +184,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineEvent:
-    """`action`: start, die, oom, destroy, create, pause, unpause, health_status: healthy ... `at` by the host's clock."""
+    """`action`: start, die, oom, destroy, create, pause, unpause, health_status: healthy. `at`: the host's clock."""
 
     action: str
     container_id: str

@@ -1,4 +1,4 @@
-"""Plans and statuses in words: for `plan`, `describe`, the timeline and the log. Never shows a value or a file's content.
+"""Plans and statuses in words, for `plan`, `describe`, the timeline and the log. Never shows a value or a content.
 
 One sentence for a step, one for a pod. The words are the same everywhere, so that what a person saw in an event can be
 found again on a page.
@@ -51,7 +51,8 @@ def step_words(step: Step) -> str:
 
 def status_words(pod: str, status: PodStatus, *, deleting: bool = False) -> str:
     """A pod in one sentence: "pod shop/web-x: Pending, 0 of 1 ready; ImagePullBackOff: container web: denied"."""
-    counted = [*status.containers, *(one for one in status.init_containers if one.started)]
+    lasting = [one for one in status.init_containers if status.initialized and one.state != "terminated"]  # sidecars
+    counted = [*status.containers, *lasting]
     ready = sum(one.ready for one in counted)
     phase = "Terminating" if deleting else status.phase
     words = f"pod {pod}: {phase}, {ready} of {len(counted)} ready"

@@ -108,7 +108,7 @@ def create_container(
     spec = ContainerSpec(
         name=container_name(desired, container.name, attempt),
         image=image,
-        labels=labels(desired, container.name, attempt, cluster_id, spec_hash(desired, container)),
+        labels=labels(desired, container.name, attempt, cluster_id, spec_hash(desired, container, network)),
         entrypoint=_expanded(container.command, made.variables),
         command=_expanded(container.args, made.variables),
         env=tuple(made.variables.items()),
@@ -212,8 +212,12 @@ def health_check(container: Container) -> HealthCheck | None:
     )
 
 
-def spec_hash(desired: PodDesired, container: Container) -> str:
-    """Hash of all that is written for this container; see the module's text for what it leaves out and why."""
+def spec_hash(desired: PodDesired, container: Container, network: str) -> str:
+    """Hash of all that is written for this container; see the module's text for what it leaves out and why.
+
+    Of `network` the pause container's attempt counts: what joined an earlier one must be made again.
+    """
+    joins = network.startswith("container:")
     used = {mount.name for mount in container.volume_mounts}
     return _hashed(
         {
@@ -222,7 +226,7 @@ def spec_hash(desired: PodDesired, container: Container) -> str:
             "restartPolicy": desired.spec.restart_policy,
             "securityContext": _written(desired.spec.security_context),
             "hostPID": desired.spec.host_pid,
-            "network": "pause" if has_pause(desired) else _owner_parts(desired),
+            "network": f"pause {network.rpartition('-')[2]}" if joins else _owner_parts(desired),
         }
     )
 

@@ -48,7 +48,7 @@ def container_move(scene: Scene, container: Container, footing: Footing) -> Move
     status = observed_status(scene, container, seen)
     if seen.state == "exited" and not wants_restart(scene.desired, container, status.exit_code):
         return Move(status)
-    if (altered := _altered(scene, container, seen)) is not None:
+    if (altered := _altered(scene, container, footing, seen)) is not None:
         return _made_again(scene, container, footing, seen, status, altered)
     match seen.state:
         case "created":
@@ -76,9 +76,9 @@ def proof_seconds(crashes: int) -> float:
 # A container that someone changed.
 
 
-def _altered(scene: Scene, container: Container, seen: ContainerSeen) -> tuple[str, str] | None:
+def _altered(scene: Scene, container: Container, footing: Footing, seen: ContainerSeen) -> tuple[str, str] | None:
     """Why it cannot stay: (event reason, words), or None. Labels cannot be changed, names can."""
-    if seen.labels.get(LABEL_SPEC_HASH) != spec_hash(scene.desired, container):
+    if footing.attach and seen.labels.get(LABEL_SPEC_HASH) != spec_hash(scene.desired, container, footing.attach):
         return "Changed", "is not made as its pod says; it is made again"
     if seen.name != container_name(scene.desired, container.name, attempt_of(seen)):
         return "Renamed", f"was renamed to {seen.name} outside Pierhead; it is made again"
@@ -174,7 +174,8 @@ def judged(scene: Scene, container: Container, seen: ContainerSeen, status: Cont
         words = f"ended {status.crashes} times in a row; counts as running after {proof_seconds(status.crashes):.0f} s"
         return Move(replace(status, reason="CrashLoopBackOff", message=words), wake_at=believed_at)
     ready = healthy if container.readiness_probe is not None else status.started
-    return Move(replace(status, ready=ready))
+    runs_on = container.is_sidecar or not status.is_init  # an init container is there to end
+    return Move(replace(status, ready=ready and runs_on))
 
 
 def _paused(scene: Scene, container: Container, seen: ContainerSeen, status: ContainerStatus) -> Move:
@@ -193,9 +194,7 @@ def _restarting(status: ContainerStatus) -> Move:
     return Move(_crash_loop(status, "the engine starts it again"))
 
 
-def _ended(
-    scene: Scene, container: Container, footing: Footing, seen: ContainerSeen, status: ContainerStatus
-) -> Move:
+def _ended(scene: Scene, container: Container, footing: Footing, seen: ContainerSeen, status: ContainerStatus) -> Move:
     """Ended, and to run again, but the engine will not do it."""
     if (failure := scene.failure(seen.name)) is not None:
         reason = failure_reason(failure, "RunContainerError")

@@ -89,11 +89,13 @@ def _reason(unready: Sequence[ContainerStatus]) -> tuple[str, str]:
         return "", ""
     loud = [one for one in unready if one.reason not in _QUIET]
     first = (loud or list(unready))[0]
-    reason = first.reason or "ContainersNotReady"
+    reason = first.reason or ("PodInitializing" if first.is_init and not first.ready_once else "ContainersNotReady")
     return reason, f"container {first.name}: {first.message or _plainly(first)}"
 
 
 def _plainly(one: ContainerStatus) -> str:
+    if one.state == "running" and one.is_init:
+        return "runs before the others"
     if one.state == "running":
         return "runs, and is not ready yet"
     if one.state == "terminated":

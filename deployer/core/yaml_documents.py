@@ -20,12 +20,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from deployer.core.yaml_values import (
-    CORE, MAX_ALIAS_GROWTH, MAX_DEPTH, MERGE, PLAIN, TEXT, Conversion, Refused, too_deep,
-)  # fmt: skip
+    CORE,
+    MAX_ALIAS_GROWTH,
+    MAX_DEPTH,
+    MERGE,
+    PLAIN,
+    TEXT,
+    Conversion,
+    Problem,
+    Refused,
+    line_from_zero,
+    too_deep,
+)
 
 Path = tuple[str | int, ...]
 
@@ -38,21 +48,13 @@ _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u(
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with the text itself, in words for the person who wrote it. `line` counts from 1 in the file."""
-
-    line: int
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
 class Document:
     """One document: `data` is JSON-like (None when nothing could be read), `line` that of its first content."""
 
     data: Any = field(repr=False)
     line: int
     problems: tuple[Problem, ...] = ()
+    has_nulls: bool = False
     node: Node | None = field(default=None, repr=False)
     first_line: int = 1
 
@@ -109,7 +111,8 @@ def _read(chunk: str, line: int) -> Iterator[Document]:
         _check_nesting(chunk)
         loader = _Composer(chunk)
         while loader.check_node():
-            document = _converted(loader.get_node(), line, len(chunk))
+            node = loader.get_node()
+            document = _converted(node, line, len(chunk)) if node is not None else None
             if document is not None:
                 yield document
     except Refused as refused:
@@ -122,7 +125,7 @@ def _broken(line: int, message: str, remedy: str) -> Document:
     return Document(None, line, (Problem(line, message, remedy),))
 
 
-class _Composer(CParser):  # type: ignore[misc,unused-ignore]  # compiled: no types
+class _Composer(CParser):
     """libyaml's parser and composer, which leaves plain scalars to us."""
 
     def resolve(self, kind: type[Node], _value: str | None, implicit: Any) -> str:
@@ -147,14 +150,14 @@ def _check_nesting(chunk: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise too_deep(event.start_mark.line)
+                raise too_deep(event.start_mark.line if event.start_mark else 0)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
 
 def _converted(node: Node, first_line: int, length: int) -> Document | None:
     conversion = Conversion(length + MAX_ALIAS_GROWTH)
-    line = node.start_mark.line + first_line
+    line = line_from_zero(node) + first_line
     data = None
     try:
         data = conversion.value(node, 0)
@@ -163,12 +166,12 @@ def _converted(node: Node, first_line: int, length: int) -> Document | None:
     if data is None and not conversion.problems:
         return None
     problems = (Problem(one.line + first_line, one.message, one.remedy) for one in conversion.problems)
-    return Document(data, line, tuple(problems), node, first_line)
+    return Document(data, line, tuple(problems), conversion.saw_null, node, first_line)
 
 
 def _locate(node: Node | None, path: Path) -> tuple[int, Node | None]:
     """(line from 0, node) at a path; without such a node, the line of the deepest one above it, and None."""
-    line = node.start_mark.line if node is not None else 0
+    line = line_from_zero(node) if node is not None else 0
     for step in path:
         found = _child(node, step)
         if found is None:
@@ -180,12 +183,12 @@ def _locate(node: Node | None, path: Path) -> tuple[int, Node | None]:
 def _child(node: Node | None, step: str | int) -> tuple[int, Node] | None:
     if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
         child = node.value[step]
-        return child.start_mark.line, child
+        return line_from_zero(child), child
     if not isinstance(node, MappingNode):
         return None
     for key, value in node.value:
         if key.value == step:
-            return key.start_mark.line, value
+            return line_from_zero(key), value
     for key, value in node.value:
         if key.value == MERGE:
             for source in value.value if isinstance(value, SequenceNode) else [value]:
@@ -219,7 +222,7 @@ def _in_words(problem: str, context: str, at: str) -> tuple[str, str]:
 
 
 _REMEDIES = {
-    "mapping values are not allowed": "a second ': ' on the line needs quotes around the value; or the indentation is off",
+    "mapping values are not allowed": "quote the value if ': ' is part of it, or mend the indentation",
     "could not find expected ':'": "this line or the one above lacks a ':', or its indentation is off",
     "did not find expected key": "check the indentation and the quotes of this line and the one above",
     "did not find expected '-' indicator": "indent every item of a list alike",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -32,7 +33,18 @@ _FLOAT = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _LONGEST_NUMBER = 40
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the text itself, in words for the person who wrote it. `line` counts from 1 in the file."""
+
+    line: int
+    message: str
+    remedy: str
+
+
 class Refused(Exception):
+    """The rest of the document is not read."""
+
     def __init__(self, line: int, message: str, remedy: str) -> None:
         super().__init__(message)
         self.line, self.message, self.remedy = line, message, remedy
@@ -42,20 +54,25 @@ def too_deep(line: int) -> Refused:
     return Refused(line, f"nests deeper than {MAX_DEPTH} levels", "no Kubernetes object does: check the brackets")
 
 
+def line_from_zero(node: Node) -> int:
+    return node.start_mark.line if node.start_mark is not None else 0
+
+
 class Conversion:
     """Nodes -> dicts, lists and scalars. `budget` is how many characters and nodes may still come out."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.problems: list[Problem] = []
+        self.saw_null = False
 
     def value(self, node: Node, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise too_deep(node.start_mark.line)
+            raise too_deep(line_from_zero(node))
         self.budget -= 1
         if self.budget < 0:
             sentence = f"aliases (*name) grow the document by more than {MAX_ALIAS_GROWTH} characters"
-            raise Refused(node.start_mark.line, sentence, "write the parts out")
+            raise Refused(line_from_zero(node), sentence, "write the parts out")
         if isinstance(node, ScalarNode):
             return self.scalar(node)
         if isinstance(node, MappingNode):
@@ -77,10 +94,13 @@ class Conversion:
     def plain(self, node: ScalarNode, text: str) -> Any:
         if text in _NO_NUMBERS:
             return self.problem(node, "is not a number that Kubernetes knows", "write a finite number, or quote it")
-        return _plain(text)
+        found = _plain(text)
+        self.saw_null = self.saw_null or found is None
+        return found
 
     def tagged(self, node: ScalarNode, text: str) -> Any:
         """`!!int "5"` and its like: what the plain scalar would be, if it is of that kind."""
+        self.saw_null = True
         found = _plain(text)
         kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "null": (type(None),)}
         if node.tag == CORE + "bool" and isinstance(found, bool):
@@ -141,8 +161,8 @@ class Conversion:
 
     def problem(self, node: Node, message: str, remedy: str) -> None:
         if len(self.problems) == MAX_PROBLEMS:
-            raise Refused(node.start_mark.line, "has more errors of this sort", "mend those above first")
-        self.problems.append(Problem(node.start_mark.line, message, remedy))
+            raise Refused(line_from_zero(node), "has more errors of this sort", "mend those above first")
+        self.problems.append(Problem(line_from_zero(node), message, remedy))
 
 
 def _plain(text: str) -> Any:

@@ -170,9 +170,7 @@ class Turn:
         if desired is None:
             return ForgottenTurn(pod.uid, pod.deleting, observed, node.engine, self.clock).take
         desired = replace(desired, exits={one.id: self.exits[one.id] for one in observed if one.id in self.exits})
-        turn = PodTurn(
-            desired, observed, node.engine, node.images, self.store, self.cluster_id, self.clock, failures
-        )
+        turn = PodTurn(desired, observed, node.engine, node.images, self.store, self.cluster_id, self.clock, failures)
         return turn.take
 
     def _collect(self) -> bool:

@@ -22,10 +22,13 @@ from pathlib import Path
 from tests.engines import images
 from tests.engines.control_plane import Checkout, ControlPlane, control_plane, deployment, eventually
 from tests.engines.hosts import Hosts, hosts
+from tests.engines.servers import Registry, registry
 
-IMAGES = ("test/web:1", "test/web:2", "registry.invalid:5000/web:1")
+FAR = "registry.invalid:5000/web:1"
 COMMAND = ["/bin/httpd", "-f", "-p", "8080", "-h", "/"]
 Figures = dict[str, list[float]]
+IMAGES = ["", ""]
+"""The two versions of the image, as this run's registry names them."""
 
 
 def main() -> None:
@@ -35,14 +38,26 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="deploy 100 as well")
     options = parser.parse_args()
     sizes = (3, 20, 100) if options.large else (3, 20)
-    with hosts(3) as three:
-        for image in IMAGES:
-            three.load(images.web(image))
+    with hosts(3) as three, registry(three) as near:
+        IMAGES[:] = _publish(three, near)
         measured: dict[str, Figures] = {}
         for name, measure in (("docker run", docker_run), ("Swarm", swarm), ("Pierhead", pierhead)):
             if options.only in (None, name.lower(), name.split()[-1].lower()):
                 measured[name] = measure(three, sizes, options.rounds)
         report(measured)
+
+
+def _publish(three: Hosts, near: Registry) -> list[str]:
+    """Two versions in a registry that answers, and on every host already."""
+    references = []
+    for name in ("web:1", "web:2"):
+        three[0].load(images.web(f"test/{name}"))
+        references.append(near.push(three[0], f"test/{name}", name))
+    for host in three:
+        for reference in references:
+            host.docker("pull", "-q", reference)
+    three.load(images.web(FAR))
+    return references
 
 
 def pierhead(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
@@ -62,9 +77,7 @@ def pierhead(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
                 if size == 3:
                     figures["container killed"].append(_kill(three, watch, f"web{number}-{size}"))
                 _clear(checkout, plane, watch, f"web{number}-{size}")
-            figures["deploy 20, registry away"].append(
-                _deploy(plane, checkout, watch, f"far{number}", 20, image="registry.invalid:5000/web:1")
-            )
+            figures["deploy 20, registry away"].append(_deploy(plane, checkout, watch, f"far{number}", 20, image=FAR))
             _clear(checkout, plane, watch, f"far{number}")
         figures["idle, % of a core"].append(_idle_cpu(plane))
         figures["idle, MB"].append(_memory(plane))
@@ -99,14 +112,16 @@ class Seen:
         return int(self._rows.execute(sql, [f"Deployment/{name}"]).fetchone()[0])
 
     def left(self, name: str) -> int:
-        return int(self._rows.execute("select count(*) from control_pod where owner = ?", [f"Deployment/{name}"]).fetchone()[0])
+        return int(
+            self._rows.execute("select count(*) from control_pod where owner = ?", [f"Deployment/{name}"]).fetchone()[0]
+        )
 
 
-def _deploy(
-    plane: ControlPlane, checkout: Checkout, watch: Seen, name: str, size: int, image: str = "test/web:1"
-) -> float:
+def _deploy(plane: ControlPlane, checkout: Checkout, watch: Seen, name: str, size: int, image: str = "") -> float:
     """From the sync being asked for (the commit is pushed, the command has started up) to all pods ready."""
-    checkout.push(f"add {name}", {f"k8s/{name}.yaml": deployment(name, replicas=size, image=image, command=COMMAND)})
+    checkout.push(
+        f"add {name}", {f"k8s/{name}.yaml": deployment(name, replicas=size, image=image or IMAGES[0], command=COMMAND)}
+    )
     began = _sync(plane)
     _until(lambda: watch.ready(name) == size, 180)
     return time.time() - began
@@ -123,15 +138,15 @@ def _sync(plane: ControlPlane) -> float:
 
 
 def _roll_and_undo(plane: ControlPlane, checkout: Checkout, watch: Seen, figures: Figures, name: str) -> None:
-    text = deployment(name, replicas=20, image="test/web:2", command=COMMAND)
+    text = deployment(name, replicas=20, image=IMAGES[1], command=COMMAND)
     checkout.push(f"roll {name}", {f"k8s/{name}.yaml": text})
     began = _sync(plane)
-    _until(lambda: watch.ready(name, "test/web:2") == 20 and watch.ready(name) == 20, 180)
+    _until(lambda: watch.ready(name, IMAGES[1]) == 20 and watch.ready(name) == 20, 180)
     figures["roll 20"].append(time.time() - began)
-    _until(lambda: watch.others(name, "test/web:2") == 0, 60)
+    _until(lambda: watch.others(name, IMAGES[1]) == 0, 60)
     plane.manage("rollout", "undo", f"deployment/{name}", "-n", "shop")
     began = time.time()
-    _until(lambda: watch.ready(name, "test/web:1") == 20 and watch.ready(name) == 20, 180)
+    _until(lambda: watch.ready(name, IMAGES[0]) == 20 and watch.ready(name) == 20, 180)
     figures["undo 20"].append(time.time() - began)
 
 
@@ -199,18 +214,19 @@ def swarm(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
 def _swarm_round(three: Hosts, figures: Figures, name: str, size: int) -> None:
     first = three[0]
     began = time.time()
-    first.docker("service", "create", "-d", "--no-resolve-image", "--name", name, "--replicas", str(size), "test/web:1")
+    first.docker("service", "create", "-d", "--name", name, "--replicas", str(size), IMAGES[0])
     _until(lambda: _tasks(first, name) == size, 180)
     figures[f"deploy {size}"].append(time.time() - began)
     if size == 20:
         began = time.time()
         update = ["--update-parallelism", "5", "--update-delay", "0s", "--stop-grace-period", "2s"]
-        first.docker("service", "update", "-d", "--no-resolve-image", *update, "--image", "test/web:2", name)
-        _until(lambda: _tasks(first, name, "test/web:2") == size, 180)
+        update += ["--rollback-parallelism", "5", "--rollback-delay", "0s"]
+        first.docker("service", "update", "-d", *update, "--image", IMAGES[1], name)
+        _until(lambda: _tasks(first, name, IMAGES[1]) == size, 180)
         figures["roll 20"].append(time.time() - began)
         began = time.time()
         first.docker("service", "rollback", "-d", name)
-        _until(lambda: _tasks(first, name, "test/web:1") == size, 180)
+        _until(lambda: _tasks(first, name, IMAGES[0]) == size, 180)
         figures["undo 20"].append(time.time() - began)
     if size == 3:
         victim = next(pid for host in three if (pid := _swarm_pid(host, name)))
@@ -245,7 +261,7 @@ def docker_run(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
         for size in sizes:
             began = time.time()
             with ThreadPoolExecutor(4) as pool:
-                ids = list(pool.map(lambda n: (n % 3, three[n % 3].docker("run", "-d", "test/web:1")), range(size)))
+                ids = list(pool.map(lambda n: (n % 3, three[n % 3].docker("run", "-d", IMAGES[0])), range(size)))
             figures[f"deploy {size}"].append(time.time() - began)
             with ThreadPoolExecutor(4) as pool:
                 list(pool.map(lambda one: three[one[0]].docker("rm", "-f", one[1]), ids))
@@ -262,7 +278,14 @@ def report(measured: dict[str, Figures]) -> None:
             known = "Pierhead" in cells and other in cells
             line += f"{cells['Pierhead'] / cells[other]:10.2f}" if known else f"{'-':>10}"
         print(line)
-    print(json.dumps({name: {row: [round(one, 3) for one in values] for row, values in figures.items()} for name, figures in measured.items()}))
+    print(
+        json.dumps(
+            {
+                name: {row: [round(one, 3) for one in values] for row, values in figures.items()}
+                for name, figures in measured.items()
+            }
+        )
+    )
 
 
 def _until(true: Callable[[], object], seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,8 +82,7 @@ def test_a_process_that_ignores_sigterm_is_killed_after_its_grace(bench: Bench) 
     before = bench.engine.host_time()
     bench.engine.stop("stubborn", 1)
     assert 0.9 <= bench.engine.host_time() - before < 5
-    seen = bench.engine.inspect("stubborn")
-    assert seen and seen.detail and seen.detail.exit_code == 137
+    assert bench.detail("stubborn").exit_code == 137
 
 
 def test_what_was_stopped_by_hand_is_not_restarted(bench: Bench) -> None:
@@ -94,8 +94,7 @@ def test_what_was_stopped_by_hand_is_not_restarted(bench: Bench) -> None:
 
 def test_the_engine_restarts_what_crashes(bench: Bench) -> None:
     bench.run("crashes", *shell("exit 1"), restart="always")
-    count = lambda: (s := bench.engine.inspect("crashes")) and s.detail and s.detail.restart_count >= 2  # noqa: E731
-    bench.eventually(count)
+    bench.eventually(lambda: bench.detail("crashes").restart_count >= 2)
     bench.eventually(lambda: bench.state("crashes") == "restarting")
 
 
@@ -104,18 +103,16 @@ def test_on_failure_restarts_failures_alone(bench: Bench, code: int, restarted: 
     bench.run("sometimes", *shell(f"exit {code}"), restart="on-failure")
     bench.eventually(lambda: bench.state("sometimes") in ("exited", "restarting"))
     bench.sleep(0.5)
-    seen = bench.engine.inspect("sometimes")
-    assert seen and seen.detail and (seen.detail.restart_count > 0) == restarted
+    assert (bench.detail("sometimes").restart_count > 0) == restarted
 
 
 def test_health_is_seen_in_the_listing_and_follows_the_check(bench: Bench) -> None:
     check = HealthCheck(("test", "-e", "/ready"), interval_seconds=0.2, timeout_seconds=2, retries=2)
     bench.run("checked", health=check)
-    health = lambda: bench.engine.containers()[0].health  # noqa: E731
-    assert health() == "starting"
-    bench.eventually(lambda: health() == "unhealthy")
+    assert bench.health("checked") == "starting"
+    bench.eventually(lambda: bench.health("checked") == "unhealthy")
     bench.engine.execute("checked", ["touch", "/ready"], 5)
-    bench.eventually(lambda: health() == "healthy")
+    bench.eventually(lambda: bench.health("checked") == "healthy")
     seen = bench.engine.inspect("checked")
     assert seen and seen.health == "healthy"
 
@@ -137,7 +134,7 @@ def test_env_and_files_are_there_when_it_starts(bench: Bench) -> None:
         pytest.param({"network": "nowhere"}, "NetworkMissing", id="no network"),
     ],
 )
-def test_what_cannot_start_says_why(bench: Bench, fields: dict[str, object], reason: str) -> None:
+def test_what_cannot_start_says_why(bench: Bench, fields: dict[str, Any], reason: str) -> None:
     def create_and_start() -> None:
         bench.engine.create(spec("refused", **fields))
         bench.engine.start("refused")
@@ -180,9 +177,8 @@ def test_logs_by_tail_and_time(bench: Bench) -> None:
     assert list(bench.engine.logs("talks")) == [b"one\n", b"two\n", b"three\n"]
     assert b"".join(bench.engine.logs("talks", tail=1)) == b"three\n"
     assert b"".join(bench.engine.logs("talks", tail=0)) == b""
-    seen = bench.engine.inspect("talks")
-    assert seen and seen.detail
-    assert b"".join(bench.engine.logs("talks", since=seen.detail.started_at + 0.3)) == b"two\nthree\n"
+    later = bench.detail("talks").started_at + 0.3
+    assert b"".join(bench.engine.logs("talks", since=later)) == b"two\nthree\n"
     stamp, text = next(bench.engine.logs("talks", timestamps=True, tail=1)).split(b" ", 1)
     assert text == b"three\n" and stamp.endswith(b"Z") and stamp[4:5] == b"-"
 

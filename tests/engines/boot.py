@@ -49,6 +49,9 @@ def join(pid: str) -> None:
 cgroup_file, mode, count, *rest = sys.argv[1:]
 with open(cgroup_file, "w") as members:
     members.write(str(os.getpid()))
-{"become": become, "join": join}[mode](*rest[: int(count)])
-command = rest[int(count) :]
+where, command = rest[: int(count)], rest[int(count) :]
+if mode == "become":
+    become(*where)
+else:
+    join(*where)
 os.execv(command[0], command)

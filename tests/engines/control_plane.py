@@ -36,11 +36,12 @@ class ControlPlane:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._shell: subprocess.Popen[str] | None = None
 
     def start(self, *options: str) -> None:
-        log = (self.folder / "up.log").open("ab")
         command = [sys.executable, "manage.py", "up", "--port", str(self.port), "--data", str(self.folder), *options]
-        self._process = subprocess.Popen(command, cwd=HOME, stdout=log, stderr=log, env=self._environment())
+        with (self.folder / "up.log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=HOME, stdout=log, stderr=log, env=self._environment())
         ready = f"ready at http://127.0.0.1:{self.port}"
         eventually(
             lambda: ready in self.said().splitlines()[-1:][0] if self.said() else False, START_SECONDS, self.said
@@ -51,6 +52,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """As Ctrl-C does."""
+        self.close_shell()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(timeout=15)
@@ -58,6 +60,7 @@ class ControlPlane:
 
     def kill(self) -> None:
         """`kill -9` of the whole control plane."""
+        self.close_shell()
         assert self._process is not None
         self._process.kill()
         self._process.wait(timeout=10)
@@ -76,18 +79,43 @@ class ControlPlane:
                         found.append(int(entry.name))
         return found
 
-    def manage(self, *arguments: str, timeout: float = 60) -> str:
+    def manage(self, *arguments: str) -> str:
         """Run a command; its output. Raises Refused with the sentence when it exits with anything but 0."""
-        done = self.attempt(*arguments, timeout=timeout)
-        if done.returncode:
-            raise Refused(f"manage.py {' '.join(arguments)} exited {done.returncode}: {done.stderr}\n{done.stdout}")
-        return done.stdout
+        code, out, err = self.attempt(*arguments)
+        if code:
+            raise Refused(f"manage.py {' '.join(arguments)} exited {code}: {err}\n{out}")
+        return out
 
-    def attempt(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def attempt(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, output, errors; in a warm process (see `shell`). A command's own timeout bounds it."""
+        if self._shell is None or self._shell.poll() is not None:
+            command = [sys.executable, "-m", "tests.engines.shell"]
+            pipe = subprocess.PIPE
+            self._shell = subprocess.Popen(
+                command, cwd=HOME, stdin=pipe, stdout=pipe, text=True, env=self._environment()
+            )
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(json.dumps(arguments) + "\n")
+        self._shell.stdin.flush()
+        answer = json.loads(self._shell.stdout.readline())
+        return answer["code"], answer["out"], answer["err"]
+
+    def command(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """The same as a person types it: a process of its own."""
         command = [sys.executable, "manage.py", *arguments]
         return subprocess.run(
             command, cwd=HOME, capture_output=True, text=True, timeout=timeout, env=self._environment(), check=False
         )
+
+    def close_shell(self) -> None:
+        if self._shell is not None:
+            assert self._shell.stdin is not None
+            assert self._shell.stdout is not None
+            self._shell.stdin.close()
+            self._shell.wait(timeout=10)
+            self._shell.stdout.close()
+            self._shell = None
 
     def add(self, host: Host) -> None:
         tls = self.folder / "tls" / host.name
@@ -110,7 +138,7 @@ class ControlPlane:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIERHEAD_", "DOCKER_"))}
-        return {**kept, "PIERHEAD_DATA": str(self.folder), "DOCKER_HOST": "", "PIERHEAD_NO_LOCAL_ENGINE": "1"}
+        return {**kept, "PIERHEAD_DATA": str(self.folder), "DOCKER_HOST": ""}
 
 
 class Checkout:

@@ -91,7 +91,7 @@ class Host:
 
     def boot(self) -> None:
         """Start the engine without waiting for it."""
-        network.plug_in(self.namespace, self.cable, self.bridge, self.ip, self.gateway)
+        network.plug_in(self.namespace, self.cable, self.bridge, self.ip)
         shutil.rmtree(self.folder / "exec", ignore_errors=True)
         (self.folder / "pid").unlink(missing_ok=True)
         identity = ["become", "3", self.name, self.namespace, str(self.folder / "etc")]
@@ -135,7 +135,7 @@ class Host:
             *("-H", f"unix://{self.socket}", "-H", "unix:///run/docker.sock", "-H", f"tcp://{self.ip}:{_PORT}"),
             *("--tlsverify", "--tlscacert", f"{folder}/ca", "--tlscert", f"{folder}/cert", "--tlskey", f"{folder}/key"),
             *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{self.group}"),
-            *("--insecure-registry", f"{self.gateway}:5000", "--log-level", "warn", "--shutdown-timeout", "1"),
+            *("--insecure-registry", f"{self.gateway}/24", "--log-level", "warn", "--shutdown-timeout", "1"),
         ]
 
     def _environment(self) -> dict[str, str]:

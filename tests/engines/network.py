@@ -11,10 +11,13 @@ from collections.abc import Iterator
 _SUBNETS = range(1, 250)
 
 
-def ip(*commands: str, check: bool = True) -> None:
+def ip(*commands: str, inside: str = "", check: bool = True) -> None:
     """Run `ip` commands in one process. With `check` off, what does not exist is passed over."""
-    arguments = ["ip", "-batch", "-"] if check else ["ip", "-force", "-batch", "-"]
-    done = subprocess.run(arguments, input="\n".join(commands) + "\n", text=True, capture_output=True, timeout=20)
+    where = ["-n", inside] if inside else []
+    how = ["-batch", "-"] if check else ["-force", "-batch", "-"]
+    done = subprocess.run(
+        ["ip", *where, *how], input="\n".join(commands) + "\n", text=True, capture_output=True, timeout=20
+    )
     if check and done.returncode:
         raise RuntimeError(f"ip {commands}: {done.stderr.strip()}")
 
@@ -41,20 +44,16 @@ def make_bridge(name: str, address: str) -> None:
     ip(f"link add {name} type bridge forward_delay 0", f"addr add {address}/24 dev {name}", f"link set {name} up")
 
 
-def plug_in(namespace: str, outside: str, bridge: str, address: str, gateway: str) -> None:
-    """A new network namespace with `address` on the bridge; `outside` is the name of the cable's end on the bridge."""
-    ip(f"netns add {namespace}", f"link add {outside} type veth peer name eth0 netns {namespace}")
+def plug_in(namespace: str, outside: str, bridge: str, address: str) -> None:
+    """A new network namespace with `address` on the bridge; `outside` is the name of the cable's end on the bridge.
+
+    The card's hardware address follows from the IP address: a machine keeps it when it boots again, and its neighbours
+    remember it. There is no default route: nothing leaves the bridge, and whoever tries is told so at once.
+    """
+    card = "02:d5:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+    ip(f"netns add {namespace}", f"link add {outside} type veth peer name eth0 address {card} netns {namespace}")
     ip(f"link set {outside} master {bridge} up")
-    inside = f"-n {namespace}"
-    done = subprocess.run(
-        ["ip", "-n", namespace, "-batch", "-"],
-        input=f"link set lo up\naddr add {address}/24 dev eth0\nlink set eth0 up\nroute add default via {gateway}\n",
-        text=True,
-        capture_output=True,
-        timeout=20,
-    )
-    if done.returncode:
-        raise RuntimeError(f"ip {inside}: {done.stderr.strip()}")
+    ip("link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up", inside=namespace)
 
 
 def unplug(namespace: str, outside: str) -> None:

@@ -19,7 +19,7 @@ from deployer.adapters.docker_address import EngineAddress
 from tests.engines.hosts import Host, Hosts
 from tests.environment import require
 
-REGISTRY_PORT = 5000
+REGISTRY_PORT, PRIVATE_PORT = 5000, 5001
 USER, PASSWORD = "pierhead", "secret"
 _HTPASSWD = "pierhead:$2b$04$DnygLNGDLU6XySG118BIVOARrLpFryuBaBDQUmbdZXquLqylXmsuO\n"
 
@@ -28,7 +28,8 @@ class Registry:
     """A real registry at `address`, reachable from every host. A private one wants USER and PASSWORD."""
 
     def __init__(self, folder: Path, gateway: str, private: bool) -> None:
-        self.address = f"{gateway}:{REGISTRY_PORT}"
+        self._port = PRIVATE_PORT if private else REGISTRY_PORT
+        self.address = f"{gateway}:{self._port}"
         self._gateway, self._folder, self._private = gateway, folder, private
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,6 +37,8 @@ class Registry:
         """Push `image`, which `host` has, as `name` ("team/web:1"); returns the reference to pull, untagged locally."""
         reference = f"{self.address}/{name}"
         host.docker("tag", image, reference)
+        if self._private:
+            host.docker("login", "-u", USER, "--password-stdin", self.address, data=PASSWORD.encode())
         host.docker("push", "-q", reference)
         host.docker("rmi", "--no-prune", reference)
         return reference
@@ -46,7 +49,7 @@ class Registry:
         with (self._folder / "log").open("ab") as log:
             command = ["docker-registry", "serve", str(self._folder / "config.yml")]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until_listening(self._gateway, REGISTRY_PORT)
+        wait_until_listening(self._gateway, self._port)
 
     def stop(self) -> None:
         """From now on nobody answers there; `start` brings it back with what it holds."""
@@ -69,7 +72,7 @@ class Registry:
 @contextlib.contextmanager
 def registry(hosts: Hosts, *, private: bool = False) -> Iterator[Registry]:
     require(shutil.which("docker-registry"), "docker-registry is missing: apt-get install docker-registry")
-    folder = hosts.folder / "registry"
+    folder = hosts.folder / ("private-registry" if private else "registry")
     folder.mkdir(exist_ok=True)
     server = Registry(folder, hosts.gateway, private)
     server.start()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +18,18 @@ import pytest
 
 from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
-from deployer.core.container import LABEL_ATTEMPT, LABEL_POD_UID, ContainerSpec
+from deployer.core.container import LABEL_ATTEMPT, LABEL_POD_UID, ContainerSpec, RegistryAuth
 from deployer.ports import Engine, EngineError, EngineUnreachable
+from tests.engines import cgroups
 from tests.engines.certificates import Authority
 from tests.engines.hosts import Host, Hosts
-from tests.engines.servers import Registry, ssh_key, ssh_server
+from tests.engines.hosts import hosts as start_hosts
+from tests.engines.servers import PASSWORD, USER, Registry, ssh_key, ssh_server
+from tests.engines.servers import registry as start_registry
 
 pytestmark = pytest.mark.engines
+
+HOME = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -133,8 +143,6 @@ def test_an_engine_that_was_restarted_costs_no_failed_call(host: Host, tmp_path:
 
 
 def test_closing_ends_a_stream_at_once(hosts: Hosts, tmp_path: Path) -> None:
-    import threading
-
     for address in (hosts[1].engine_address, EngineAddress(f"unix://{hosts[1].socket}")):
         engine = open_engine(address, "test-hosts", run_dir=tmp_path)
         now = engine.host_time()
@@ -158,6 +166,41 @@ def test_hosts_share_a_registry(hosts: Hosts, registry: Registry, tmp_path: Path
     reference = registry.push(hosts[0], "test/web:2", "shop/web:2")
     with opened(hosts[1].engine_address, tmp_path) as engine:
         assert engine.pull(reference).digests[0].startswith(f"{registry.address}/shop/web@sha256:")
+
+
+def test_a_private_registry_wants_credentials(hosts: Hosts, tmp_path: Path) -> None:
+    with start_registry(hosts, private=True) as private, opened(hosts[1].engine_address, tmp_path) as engine:
+        reference = private.push(hosts[0], "test/web:2", "shop/secret:2")
+        for wrong in (None, RegistryAuth(USER, "guess", private.address)):
+            with pytest.raises(EngineError) as caught:
+                engine.pull(reference, wrong)
+            assert caught.value.reason == "PullDenied" and "guess" not in caught.value.sentence
+        assert engine.pull(reference, RegistryAuth(USER, PASSWORD, private.address)).digests
+
+
+def test_a_killed_run_is_swept_up(hosts: Hosts, tmp_path: Path) -> None:
+    """A test process that is killed leaves an engine, a container and a bridge; the next run takes them down."""
+    script = """
+import os, signal
+from tests.engines import images
+from tests.engines.hosts import hosts
+with hosts(1) as one:
+    one.load(images.busybox())
+    one[0].docker("run", "-d", "--network", "none", "test/busybox:1")
+    print(one[0].group, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=HOME, capture_output=True, text=True, timeout=60)
+    run = done.stdout.strip().partition("/")[0]
+    assert run and traces(run)
+    with start_hosts(0):
+        pass
+    assert not traces(run) and hosts[0].docker("ps", "-q") is not None
+
+
+def traces(run: str) -> list[str]:
+    folders = [*cgroups.trees(), Path("/run/netns"), Path("/sys/class/net"), Path("/tmp")]
+    return [str(path) for folder in folders for path in folder.glob(f"{run}*")]
 
 
 def test_hosts_can_form_a_swarm(hosts: Hosts) -> None:
@@ -186,7 +229,7 @@ def test_mutual_tls_is_mutual(hosts: Hosts, tmp_path: Path) -> None:
     wrong = stranger.client("pierhead")
     assert refused(replace(good, ca=stranger.certificate), tmp_path).reason == "WrongCertificate"
     client = refused(replace(good, cert=wrong.certificate, key=wrong.key), tmp_path)
-    assert client.reason == "WrongCertificate" and "refuses our certificate" in client.sentence
+    assert (client.reason, "refuses our certificate" in client.sentence) == ("WrongCertificate", True), client.sentence
 
 
 def test_a_port_that_is_not_docker(hosts: Hosts, registry: Registry, tmp_path: Path) -> None:
@@ -233,9 +276,6 @@ def test_an_ssh_host_is_refused_with_the_reason(hosts: Hosts, tmp_path: Path) ->
 
 def end_ssh(tunnel: Path) -> None:
     """Kill the ssh process that serves the socket in this folder."""
-    import os
-    import signal
-
     for process in Path("/proc").glob("[0-9]*"):
         try:
             arguments = (process / "cmdline").read_bytes()

@@ -22,7 +22,7 @@ def world(tmp_path: Path) -> World:
 
 def test_a_push_runs(world: World) -> None:
     world.push(web())
-    world.settle()
+    world.pass_time(20)
     assert world.ready() == 3
     assert world.condition("Progressing")["reason"] == "NewReplicaSetAvailable"
     assert sum(map(len, world.running().values())) == 3
@@ -30,7 +30,7 @@ def test_a_push_runs(world: World) -> None:
 
 def test_nothing_to_do_writes_nothing(world: World) -> None:
     world.push(web())
-    world.settle()
+    world.pass_time(20)
     before = world.deployment().resource_version
     assert world.resync() == 0
     world.pass_time(130)
@@ -39,10 +39,10 @@ def test_nothing_to_do_writes_nothing(world: World) -> None:
 
 def test_a_new_image_rolls(world: World) -> None:
     world.push(web())
-    world.settle()
+    world.pass_time(20)
     old = {pod.uid for pod in world.pods()}
     world.push(web(image="shop/web:2"))
-    world.settle()
+    world.pass_time(20)
     assert world.ready() == 3
     assert not old & {pod.uid for pod in world.pods()}
     assert world.revisions() == {2}
@@ -50,29 +50,25 @@ def test_a_new_image_rolls(world: World) -> None:
 
 def test_a_broken_file_changes_nothing(world: World) -> None:
     world.push(web())
-    world.settle()
+    world.pass_time(20)
     before = [pod.uid for pod in world.pods()]
     world.push(web(image="shop/web:2"), "kind: [broken")
-    world.settle()
+    world.pass_time(20)
     assert [pod.uid for pod in world.pods()] == before
     attempt = Sync.objects.first()
     assert attempt is not None
     assert attempt.phase == Sync.FAILED
     assert attempt.errors[0]["file"] == "1.yaml"
     world.push(web(image="shop/web:3"))
-    world.settle()
+    world.pass_time(20)
     assert world.ready() == 3
 
 
 def test_a_crashing_revision_rolls_back_with_its_last_words(world: World) -> None:
     world.push(web())
-    world.settle()
+    world.pass_time(20)
     world.push(web(image="shop/web:2", command="sh, -c, 'echo no database; exit 3'"))
-    for _ in range(60):
-        world.settle()
-        world.clock.at += 1
-        for name in world.engines:
-            world.event(name)
+    world.pass_time_watched(30)
     assert world.ready() == 3
     deployment = world.deployment()
     assert deployment.pin["automatic"]
@@ -83,44 +79,44 @@ def test_a_crashing_revision_rolls_back_with_its_last_words(world: World) -> Non
 
 def test_a_pod_that_fits_nowhere_says_why_and_is_placed_when_room_appears(world: World) -> None:
     world.push(web(replicas=1, container="resources: {requests: {memory: 100Gi}}"))
-    world.settle()
+    world.pass_time(20)
     pod = world.pods()[0]
     assert pod.node is None
     assert "0 of 3 nodes fit" in pod.message
     assert "100Gi" in pod.message
     world.push(web(replicas=1, container="resources: {requests: {memory: 1Gi}}"))
-    world.settle()
+    world.pass_time(20)
     assert world.ready() == 1
 
 
 def test_a_container_removed_by_hand_is_put_back_and_told(world: World) -> None:
     world.push(web(replicas=1))
-    world.settle()
+    world.pass_time(20)
     node = world.pods()[0].node
     assert node is not None
     engine = world.engines[node.name]
     victim = engine.containers()[0]
     engine.remove(victim.id)
     world.event(node.name, victim.id)
-    world.settle()
+    world.pass_time(20)
     assert world.ready() == 1
     assert Event.objects.filter(kind="Pod", type="Warning", message__contains="outside Pierhead").exists()
 
 
 def test_a_pruned_deployment_leaves_nothing_behind(world: World) -> None:
     world.push(web(), web("api", replicas=1))
-    world.settle()
+    world.pass_time(20)
     world.push(web("api", replicas=1))
-    world.settle()
+    world.pass_time(20)
     assert not Pod.objects.filter(owner="Deployment/web").exists()
     assert sum(map(len, world.running().values())) == 1
 
 
 def test_an_emptied_folder_waits_for_a_person(world: World) -> None:
     world.push(web())
-    world.settle()
+    world.pass_time(20)
     world.push()
-    world.settle()
+    world.pass_time(20)
     assert world.ready() == 3
     attempt = Sync.objects.first()
     assert attempt is not None

@@ -1,10 +1,10 @@
 """A whole cluster in one thread: real rows, real loops, simulated hosts, a clock that moves when told to.
 
-    world = World(tmp_path)
-    world.add_node("a")
-    world.push(web(replicas=3))
-    world.settle()
-    assert world.ready("web") == 3
+world = World(tmp_path)
+world.add_node("a")
+world.push(web(replicas=3))
+world.settle()
+assert world.ready("web") == 3
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
-from control.store import adoption, resync as resync_store
+from control.store import adoption
 from control.store import repositories as repository_store
+from control.store import resync as resync_store
 from control.store import scheduling as scheduling_store
 from control.store import sync as sync_store
 from control.store import work as work_store
@@ -132,7 +133,9 @@ class World:
 
     def push(self, *documents: str, message: str = "a change") -> str:
         """One commit that holds these documents, and the poll that finds it."""
-        sha = self.source.push({f"{number}.yaml": text for number, text in enumerate(documents)}, message, self.clock.now())
+        sha = self.source.push(
+            {f"{number}.yaml": text for number, text in enumerate(documents)}, message, self.clock.now()
+        )
         if not Application.objects.exists():
             self.follow()
         for uid in Repository.objects.values_list("uid", flat=True):
@@ -171,6 +174,16 @@ class World:
             self.clock.at = max(self.clock.at, at)
             self.settle()
         self.clock.at = until
+
+    def pass_time_watched(self, seconds: int) -> None:
+        """The same with an event stream: whatever does not simply run is named as changed, every second."""
+        for _ in range(seconds):
+            self.pass_time(1)
+            for name, engine in self.engines.items():
+                for one in engine.containers():
+                    if one.state != "running" or (one.uptime_seconds or 0) < 2:
+                        self.event(name, one.id)
+        self.settle()
 
     def event(self, name: str, container: str = "") -> None:
         """What the watch process does when something happened on a node."""

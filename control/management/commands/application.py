@@ -10,7 +10,7 @@ from typing import Any
 from control.management.columns import short
 from control.management.commands.get import kind_table
 from control.management.failure import Command as PierheadCommand
-from control.management.failure import Failure, actor
+from control.management.failure import Failure, actor, verbs
 from control.management.following import NO_WORKER, NO_WORKER_SECONDS, Patience, Told
 from control.management.output import age, duration, indented, table
 from control.models import Application, Sync
@@ -23,10 +23,8 @@ class Command(PierheadCommand):
     help = "Applications: paths of repositories that are applied to a namespace."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(
-            dest="verb", required=True, metavar="add|list|sync|rollback|resume|history|remove"
-        )
-        add = verbs.add_parser("add", help="follow a path of a repository")
+        make = verbs(parser, "add", "list", "sync", "rollback", "resume", "history", "remove")
+        add = make.add_parser("add", help="follow a path of a repository")
         add.add_argument("name", metavar="NAME")
         add.add_argument("--repository", required=True, metavar="R", help="a registered repository")
         add.add_argument("--path", required=True, help="a file or folder in it; '.' for all of it")
@@ -34,14 +32,14 @@ class Command(PierheadCommand):
         add.add_argument("--manual", action="store_true", help="sync only when asked")
         add.add_argument("--no-prune", action="store_true", help="keep objects that left the path")
         add.add_argument("--no-self-heal", action="store_true", help="do not put back what was changed on hosts")
-        verbs.add_parser("list", help="all applications").add_argument("-o", "--output", choices=("wide",))
-        sync = _followed(verbs.add_parser("sync", help="look at Git and apply now"))
+        make.add_parser("list", help="all applications").add_argument("-o", "--output", choices=("wide",))
+        sync = _followed(make.add_parser("sync", help="look at Git and apply now"))
         sync.add_argument("--prune-all", action="store_true", help="agree to losing every object of it")
-        rollback = _followed(verbs.add_parser("rollback", help="apply an earlier commit and hold it"))
+        rollback = _followed(make.add_parser("rollback", help="apply an earlier commit and hold it"))
         rollback.add_argument("--to", required=True, metavar="COMMIT", help="a commit of `application history`")
-        _followed(verbs.add_parser("resume", help="end a rollback's pin: apply what Git is at"))
-        verbs.add_parser("history", help="every attempt, failures too").add_argument("name", metavar="NAME")
-        remove = verbs.add_parser("remove", help="take it off the record and prune its objects")
+        _followed(make.add_parser("resume", help="end a rollback's pin: apply what Git is at"))
+        make.add_parser("history", help="every attempt, failures too").add_argument("name", metavar="NAME")
+        remove = make.add_parser("remove", help="take it off the record and prune its objects")
         remove.add_argument("name", metavar="NAME")
         remove.add_argument("--keep-objects", action="store_true", help="leave its objects as nobody's")
 

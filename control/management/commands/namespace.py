@@ -7,7 +7,7 @@ from typing import Any
 
 from control.management.commands.get import kind_table
 from control.management.failure import Command as PierheadCommand
-from control.management.failure import actor
+from control.management.failure import actor, verbs
 from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find
 
@@ -16,12 +16,12 @@ class Command(PierheadCommand):
     help = "Allows a namespace what is denied by default, such as host-path."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="allow|deny|list")
+        make = verbs(parser, "allow", "deny", "list")
         for verb, text in (("allow", "give an allowance"), ("deny", "take it back")):
-            one = verbs.add_parser(verb, help=text)
+            one = make.add_parser(verb, help=text)
             one.add_argument("namespace", metavar="NAMESPACE")
             one.add_argument("allowance", metavar="ALLOWANCE", help="capabilities, host-network, host-path, privileged")
-        verbs.add_parser("list", help="all namespaces with what they are allowed")
+        make.add_parser("list", help="all namespaces with what they are allowed")
 
     def handle(self, **options: Any) -> None:
         if options["verb"] == "list":

@@ -9,7 +9,7 @@ from typing import Any
 
 from control.management.commands.get import kind_table
 from control.management.failure import Command as PierheadCommand
-from control.management.failure import Failure, actor
+from control.management.failure import Failure, actor, verbs
 from control.management.following import Patience
 from control.management.output import duration, size
 from control.models import Node, Pod
@@ -27,23 +27,21 @@ class Command(PierheadCommand):
     help = "Docker hosts: register, label, taint, cordon, drain, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(
-            dest="verb", required=True, metavar="add|list|label|taint|cordon|uncordon|drain|remove"
-        )
-        _add_arguments(verbs.add_parser("add", help="register a Docker host"))
-        verbs.add_parser("list", help="all hosts").add_argument("-o", "--output", choices=("wide",))
-        label = verbs.add_parser("label", help="set labels, or remove them: zone=a disk-")
+        make = verbs(parser, "add", "list", "label", "taint", "cordon", "uncordon", "drain", "remove")
+        _add_arguments(make.add_parser("add", help="register a Docker host"))
+        make.add_parser("list", help="all hosts").add_argument("-o", "--output", choices=("wide",))
+        label = make.add_parser("label", help="set labels, or remove them: zone=a disk-")
         label.add_argument("name", metavar="NAME")
         label.add_argument("changes", nargs="+", type=pair, metavar="K=V|K-")
-        taint = verbs.add_parser("taint", help="set taints, or remove them: gpu=yes:NoSchedule gpu:NoSchedule-")
+        taint = make.add_parser("taint", help="set taints, or remove them: gpu=yes:NoSchedule gpu:NoSchedule-")
         taint.add_argument("name", metavar="NAME")
         taint.add_argument("changes", nargs="+", type=taint_change, metavar="K=V:EFFECT|K:EFFECT-|K-")
-        verbs.add_parser("cordon", help="no new pods on it").add_argument("name", metavar="NAME")
-        verbs.add_parser("uncordon", help="new pods on it again").add_argument("name", metavar="NAME")
-        drain = verbs.add_parser("drain", help="cordon it, and move its pods elsewhere")
+        make.add_parser("cordon", help="no new pods on it").add_argument("name", metavar="NAME")
+        make.add_parser("uncordon", help="new pods on it again").add_argument("name", metavar="NAME")
+        drain = make.add_parser("drain", help="cordon it, and move its pods elsewhere")
         drain.add_argument("name", metavar="NAME")
         drain.add_argument("--timeout", type=duration, default=300.0, help="how long to wait (300s; 0: for ever)")
-        remove = verbs.add_parser("remove", help="take it off the record; its containers are left as they are")
+        remove = make.add_parser("remove", help="take it off the record; its containers are left as they are")
         remove.add_argument("name", metavar="NAME")
         remove.add_argument("--force", action="store_true", help="forget the pods on it as well")
 

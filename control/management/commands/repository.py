@@ -11,7 +11,7 @@ from typing import Any
 from control.management.commands.get import kind_table
 from control.management.commands.node import read_text
 from control.management.failure import Command as PierheadCommand
-from control.management.failure import Failure, actor
+from control.management.failure import Failure, actor, verbs
 from control.management.output import duration
 from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find
@@ -23,8 +23,8 @@ class Command(PierheadCommand):
     help = "Git repositories: register, list, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="add|list|remove")
-        add = verbs.add_parser("add", help="register a repository; the server is asked for the ref at once")
+        make = verbs(parser, "add", "list", "remove")
+        add = make.add_parser("add", help="register a repository; the server is asked for the ref at once")
         add.add_argument("name", metavar="NAME")
         add.add_argument("url", metavar="URL", help="https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH")
         add.add_argument("--ref", default="main", help="branch or tag (%(default)s)")
@@ -36,8 +36,8 @@ class Command(PierheadCommand):
         )
         add.add_argument("--ssh-key", type=Path, metavar="FILE", help="the private key, without a passphrase")
         add.add_argument("--known-hosts", type=Path, metavar="FILE", help="the host's key, as ssh-keyscan prints it")
-        verbs.add_parser("list", help="all repositories").add_argument("-o", "--output", choices=("wide",))
-        verbs.add_parser("remove", help="take it off the record").add_argument("name", metavar="NAME")
+        make.add_parser("list", help="all repositories").add_argument("-o", "--output", choices=("wide",))
+        make.add_parser("remove", help="take it off the record").add_argument("name", metavar="NAME")
 
     def handle(self, **options: Any) -> None:
         match options["verb"]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from control.management.columns import short
 from control.management.failure import Command as PierheadCommand
-from control.management.failure import Failure, actor
+from control.management.failure import Failure, actor, verbs
 from control.management.following import Patience, Told
 from control.management.output import age, as_yaml, duration, indented, table
 from control.models import Deployment
@@ -30,9 +30,9 @@ class Command(PierheadCommand):
     help = "Follows and steers a Deployment's rollout."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(VERBS))
+        make = verbs(parser, *VERBS)
         for verb, text in VERBS.items():
-            one = verbs.add_parser(verb, help=text, description=text)
+            one = make.add_parser(verb, help=text, description=text)
             one.add_argument("object", nargs="+", metavar="KIND/NAME", help="deployment/web, or: deployment web")
             one.add_argument("-n", "--namespace", default="default", help="the namespace (%(default)s)")
             if verb in ("undo", "history"):

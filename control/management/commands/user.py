@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
 from control.management.failure import Command as PierheadCommand
-from control.management.failure import Failure, actor
+from control.management.failure import Failure, actor, verbs
 from control.management.output import table
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,149}")
@@ -21,13 +21,13 @@ class Command(PierheadCommand):
     help = "People: add, new password, list, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="add|password|list|remove")
-        add = verbs.add_parser("add", help="a new user, with a generated password")
+        make = verbs(parser, "add", "password", "list", "remove")
+        add = make.add_parser("add", help="a new user, with a generated password")
         add.add_argument("name", metavar="NAME")
         add.add_argument("--admin", action="store_true", help="may do everything")
-        verbs.add_parser("password", help="a new password, generated").add_argument("name", metavar="NAME")
-        verbs.add_parser("list", help="all users")
-        verbs.add_parser("remove", help="they can sign in no more").add_argument("name", metavar="NAME")
+        make.add_parser("password", help="a new password, generated").add_argument("name", metavar="NAME")
+        make.add_parser("list", help="all users")
+        make.add_parser("remove", help="they can sign in no more").add_argument("name", metavar="NAME")
 
     def handle(self, **options: Any) -> None:
         match options["verb"]:

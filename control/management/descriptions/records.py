@@ -42,7 +42,7 @@ def describe_application(row: Application, now: float) -> str:
             ("Git Is At", row.repository.head),
             ("Applied", parts.time_of(row.applied_at, now)),
             ("Message", row.message),
-            *([("Pinned", pin_sentence(row))] if row.pin else []),
+            *([("Pin", pin_sentence(row))] if row.pin else []),
             *([("Asked For", f"a sync by {row.request.get('by', '')}")] if row.request else []),
         ]
     )

@@ -27,7 +27,7 @@ def describe_deployment(row: Deployment, now: float) -> str:
         ("Health", f"{health.status}: {health.message}" if health.message else health.status),
         ("Rollout", rollouts.rollout_state(row, now).sentence),
         *([("Paused", "`rollout resume` goes on")] if row.paused or row.spec.get("paused") else []),
-        *([("Pinned", rollouts.pin_sentence(row))] if row.pin else []),
+        *([("Pin", rollouts.pin_sentence(row))] if row.pin else []),
     ]
     text = parts.head(row, now, *facts)
     text += parts.section("Pod Template", _template(row.spec.get("template") or {}))

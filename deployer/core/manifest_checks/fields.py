@@ -28,6 +28,7 @@ Written = Callable[[Path], str]
 _ROUNDS = 8
 _MOST = 50
 """Findings of one object that are told; who has more fixes those first."""
+_MISSING = "is required"
 _TYPES = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list",
     "object": "a map", "null": "empty",
@@ -48,7 +49,7 @@ class Reading:
 
 def read_object(kind: str, data: dict[str, Any], written: Written) -> Reading:
     model = KINDS[kind]
-    findings = [] if schema.validator(kind).is_valid(data) else list(_by_schema(kind, data, written))
+    findings = [] if schema.validator(kind).is_valid(data) else _by_schema(kind, data, written)
     if not findings:
         try:
             return Reading(model.model_validate(data), [], lambda path: path)
@@ -62,7 +63,7 @@ def read_object(kind: str, data: dict[str, Any], written: Written) -> Reading:
             typed = model.model_validate(readable.data)
             break
         except ValidationError as error:
-            details = error.errors(include_url=False)
+            details = _of_this_level(readable, error.errors(include_url=False))
             findings.extend(_by_models(kind, readable, details, findings))
             if not readable.take_out([_location(readable.data, one) for one in details]):
                 break
@@ -121,20 +122,26 @@ class _Readable:
         return tuple(made)
 
 
-def _by_schema(kind: str, data: dict[str, Any], written: Written) -> Iterator[Finding]:
-    for error in schema.validator(kind).iter_errors(data):
-        path: Path = tuple(error.instance_path)
-        match error.kind.name:
-            case "additionalProperties":
-                yield from (_unknown(kind, path, name) for name in sorted(error.kind.unexpected))
-            case "required":
-                yield Finding((*path, str(error.kind.property)), "is required")
-            case "type":
-                yield _wrong_type(kind, path, [str(one) for one in error.kind.types], error.instance, written)
-            case "minimum" | "maximum":
-                yield Finding(path, "is out of range", "write a smaller number")
-            case _:
-                yield Finding(path, "is not what Kubernetes expects here")
+def _by_schema(kind: str, data: dict[str, Any], written: Written) -> list[Finding]:
+    """A field that is missing because its name has a typo is told once, as the typo."""
+    found = [one for error in schema.validator(kind).iter_errors(data) for one in _told(kind, error, written)]
+    typos = {(*one.path[:-1], one.remedy.removeprefix("did you mean ").removesuffix("?")) for one in found}
+    return [one for one in found if one.message != _MISSING or one.path not in typos]
+
+
+def _told(kind: str, error: Any, written: Written) -> Iterator[Finding]:
+    path: Path = tuple(error.instance_path)
+    match error.kind.name:
+        case "additionalProperties":
+            yield from (_unknown(kind, path, name) for name in sorted(error.kind.unexpected))
+        case "required":
+            yield Finding((*path, str(error.kind.property)), _MISSING)
+        case "type":
+            yield _wrong_type(kind, path, [str(one) for one in error.kind.types], error.instance, written)
+        case "minimum" | "maximum":
+            yield Finding(path, "is out of range", "write a smaller number")
+        case _:
+            yield Finding(path, "is not what Kubernetes expects here")
 
 
 def _unknown(kind: str, path: Path, name: str) -> Finding:
@@ -150,10 +157,21 @@ def _suggestion(kind: str, path: Path, name: str) -> str:
     for length in range(len(path) - 1, -1, -1):
         if name in schema.fields_of(schema.type_at(kind, path[:length])):
             return f"it belongs into {field_text(path[:length]) or 'the object itself'}: check the indentation"
-    for child in known:
-        if name in schema.fields_of(schema.type_at(kind, (*path, child))):
-            return f"it belongs into {field_text((*path, child))}: check the indentation"
+    below = _below(kind, path, name)
+    if below:
+        return f"it belongs into {field_text(below)}: check the indentation"
     return f"fields here: {', '.join(sorted(known)[:12])}{', ...' if len(known) > 12 else ''}" if known else ""
+
+
+def _below(kind: str, path: Path, name: str) -> Path:
+    """The nearest part of the object under this one that has such a field, at most three levels down; () for none."""
+    level = [path]
+    for _ in range(3):
+        level = [(*one, child) for one in level for child in schema.fields_of(schema.type_at(kind, one))]
+        for one in level:
+            if name in schema.fields_of(schema.type_at(kind, one)):
+                return one
+    return ()
 
 
 def _wrong_type(kind: str, path: Path, types: list[str], value: Any, written: Written) -> Finding:
@@ -183,10 +201,17 @@ def _by_models(kind: str, readable: _Readable, details: list[ErrorDetails], know
     for detail in details:
         path = readable.original(_location(readable.data, detail))
         follows = detail["type"] == "missing" and path[:-1] in broken
-        if follows or path in seen or any(path[: len(one)] == one for one in told):
+        # Above what has been told, a field is missing only because it was taken out for that.
+        around = any(path[: len(one)] == one or one[: len(path)] == path for one in told)
+        if follows or around or path in seen:
             continue
         seen.add(path)
         yield _sentence(kind, path, detail)
+
+
+def _of_this_level(readable: _Readable, details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without "too short" for lists that are not: pydantic counts the items that it could read."""
+    return [one for one in details if one["type"] != "too_short" or not readable.at(_location(readable.data, one))]
 
 
 def _location(data: Any, detail: ErrorDetails) -> Path:
@@ -210,7 +235,7 @@ def _sentence(kind: str, path: Path, detail: ErrorDetails) -> Finding:
         remedy = REFUSED_FIELDS.get((owner, name)) or _default_remedy(owner)
         return Finding(path, "is not supported", remedy)
     if detail["type"] == "missing":
-        return Finding(path, "is required")
+        return Finding(path, _MISSING)
     if detail["type"] == "literal_error":
         return Finding(path, _refused_value(kind, detail), REFUSED_VALUES.get((owner, name)) or _allowed(detail))
     bound = _BOUNDS.get(detail["type"])

@@ -31,8 +31,7 @@ REFUSED_FIELDS: dict[tuple[str, str], str] = {
     ("Container", "resizePolicy"): "a change of resources rolls the pods: remove it",
     ("Container", "restartPolicyRules"): "use the pod's restartPolicy",
     ("Container", "volumeDevices"): "block devices are not supported: use volumeMounts",
-    ("ContainerPort", "hostIp"): "Kubernetes writes it hostIP",
-    ("EnvVarSource", "fileKeyRef"): "use configMapKeyRef or secretKeyRef",
+        ("EnvVarSource", "fileKeyRef"): "use configMapKeyRef or secretKeyRef",
     ("ResourceRequirements", "claims"): "devices are not scheduled yet: remove it",
     ("VolumeMount", "subPathExpr"): "write the sub-path out, as subPath",
     ("VolumeMount", "mountPropagation"): "mounts do not propagate between containers here: remove it",
@@ -107,9 +106,27 @@ REFUSED_VALUES: dict[tuple[str, str], str] = {
     ("PodSpec", "enableServiceLinks"): "services are found by name, not by variables: write false, or nothing",
     ("SeccompProfile", "type"): "use RuntimeDefault",
     ("Probe", "successThreshold"): "Docker counts one success as healthy: leave it out",
-    ("HostPathVolume", "type"): "it is not checked on the host, Docker refuses a path that is missing: leave it out",
+    (
+        "HostPathVolumeSource",
+        "type",
+    ): "it is not checked on the host, Docker refuses a path that is missing: leave it out",
     ("EmptyDirVolumeSource", "medium"): 'write "Memory", or nothing for the disk',
 }
+
+HONOURED_NOTES: dict[tuple[str, str], str] = {
+    ("Volume", "hostPath"): "where the namespace is allowed host-path",
+    ("PodSpec", "hostNetwork"): "where the namespace is allowed host-network",
+    ("PodSpec", "hostPID"): "where the namespace is allowed privileged",
+    ("SecurityContext", "privileged"): "where the namespace is allowed privileged",
+    ("Capabilities", "add"): "beyond the baseline where the namespace is allowed capabilities",
+    ("EmptyDirVolumeSource", "sizeLimit"): "with medium: Memory",
+    ("VolumeMount", "subPath"): "not of emptyDir and hostPath",
+    ("ResourceRequirements", "limits"): "cpu, memory",
+    ("ResourceRequirements", "requests"): "cpu, memory",
+    ("Probe", "exec"): "one command for all probes of a container",
+    ("Service", "spec"): "stored and validated; the router acts on it",
+}
+"""What a support table says beside a field that is honoured within limits."""
 
 READ_ONLY_METADATA = (
     "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from deployer.core.workloads.trial import NO_TRIAL, Trial, trial_of
 from deployer.core.workloads.values import Pod, ReplicaSet, Snapshot
 
 
@@ -17,7 +18,8 @@ from deployer.core.workloads.values import Pod, ReplicaSet, Snapshot
 class Standing:
     """One replica set and its pods. `replicas` is what it counts for in a rollout.
 
-    `pods` are active; `ended` have Failed or Succeeded; `leaving` are being deleted.
+    `pods` are active; `ended` have Failed or Succeeded; `leaving` are being deleted; `evicted` are on a node that is
+    drained: they no longer count, so they are replaced, and serve until that is done (`eviction.py`).
     """
 
     set: ReplicaSet
@@ -25,8 +27,16 @@ class Standing:
     pods: list[Pod] = field(default_factory=list)
     ended: list[Pod] = field(default_factory=list)
     leaving: list[Pod] = field(default_factory=list)
+    evicted: list[Pod] = field(default_factory=list)
     ready: int = 0
     available: int = 0
+
+    trial: Trial = NO_TRIAL
+
+    @property
+    def trusted(self) -> int:
+        """The same for a revision on trial, whose pods have to prove themselves before they count."""
+        return min(self.trial.trusted, self.replicas)
 
     @property
     def serving(self) -> int:
@@ -76,6 +86,8 @@ def take(snapshot: Snapshot) -> Census:
     _count_pods(census, standings, snapshot)
     for standing in standings.values():
         _enter(census, standing, deployment.template_hash)
+    if (current := census.current) is not None:
+        current.trial = trial_of(deployment, current.set, current.pods, current.available, snapshot.now)
     return census
 
 
@@ -93,6 +105,8 @@ def _count_pods(census: Census, standings: dict[str, Standing], snapshot: Snapsh
             standing.leaving.append(pod)
         elif pod.phase == "Failed" or pod.phase == "Succeeded":
             standing.ended.append(pod)
+        elif pod.evicting:
+            standing.evicted.append(pod)
         else:
             standing.pods.append(pod)
             if pod.ready:

@@ -17,6 +17,7 @@ from deployer.core.workloads import history, recreate, replicaset, rolling, scal
 from deployer.core.workloads import progress as progressing
 from deployer.core.workloads.census import Census, Standing, take
 from deployer.core.workloads.conditions import conditions_of, events_of, unavailable
+from deployer.core.workloads.eviction import evictions
 from deployer.core.workloads.rollback import rollback_of
 from deployer.core.workloads.rolling import Bounds, bounds_of
 from deployer.core.workloads.values import (
@@ -52,7 +53,7 @@ def reconcile(snapshot: Snapshot) -> Plan:
         reuse=reuse,
         scale=scale,
         create_pods=pods.created,
-        delete_pods=pods.deleted,
+        delete_pods=pods.deleted + evictions(snapshot, census, bounds),
         delete_replica_sets=_forgotten(snapshot, census, targets),
         mark_healthy=_healthy(snapshot, census, after),
         events=events + pods.events,
@@ -67,8 +68,7 @@ def _move(snapshot: Snapshot, census: Census, bounds: Bounds) -> dict[str, int]:
     is_rolling = deployment.strategy == "RollingUpdate"
     resized = _is_scaling(snapshot)
     if deployment.paused or (is_rolling and resized):
-        counted = snapshot.progress.replicas
-        targets = scaling.step(census, bounds, rolling=is_rolling, resized=resized, counted=counted)
+        targets = scaling.step(census, bounds, rolling=is_rolling, resized=resized)
         if targets or deployment.paused:
             return targets
     if not is_rolling:
@@ -199,5 +199,6 @@ def _waiting_for(snapshot: Snapshot, census: Census, after: Progress) -> tuple[s
 
 def _wake_at(snapshot: Snapshot, census: Census, after: Progress) -> float | None:
     deadline = progressing.deadline_at(snapshot.deployment, after)
-    times = [at for at in (deadline, census.available_at) if at is not None]
+    proof = census.current.trial.proof_at if census.current else None
+    times = [at for at in (deadline, census.available_at, proof) if at is not None]
     return min(times, default=None)

@@ -7,7 +7,8 @@ does not count, and the deadline starts anew when it ends. Time has no event, so
 
 One reason is Pierhead's own: CrashLoopBackOff. Docker starts a crashed container again after 0.1 s, then after twice
 as long each time, so five restarts take about 7 s. When more new pods have crashed that often than are ready, waiting
-for the deadline would teach nothing.
+for the deadline would teach nothing. The same evidence counts for `WATCH_SECONDS` after success, against a revision
+that fell over as soon as it had replaced the one before; later crashes are no reason to go back.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ FAILED = frozenset({TIMED_OUT, CRASHING})
 UNTIMED = frozenset({COMPLETE, TIMED_OUT, PAUSED})
 
 CRASHES_ARE_EVIDENCE = 5  # restarts
+WATCH_SECONDS = 30.0
 NO_DEADLINE = 2**31 - 1  # as Kubernetes: the largest int32 is "none"
 CLOCK_STEP_SECONDS = 0.01  # "later than the deadline" must hold when the wake-up comes
 
@@ -51,8 +53,9 @@ def progress_of(snapshot: Snapshot, census: Census, started: str) -> Progress:
 
 
 def is_complete(deployment: Deployment, census: Census) -> bool:
-    """updated = total = available = desired. The generation is observed by the pass that asks."""
-    return deployment.replicas == census.updated == census.pods == census.available
+    """updated = total = available = desired, and they are trusted. The pass that asks observes the generation."""
+    trusted = census.current.trusted if census.current else 0
+    return deployment.replicas == census.updated == census.pods == census.available == trusted
 
 
 def deadline_at(deployment: Deployment, progress: Progress) -> float | None:
@@ -77,7 +80,8 @@ def _reason(snapshot: Snapshot, census: Census, started: str) -> tuple[str, floa
     if deployment.paused:
         return (before.reason if succeeded or before.reason == TIMED_OUT else PAUSED), before.last_progress_at
     if succeeded:
-        return COMPLETE, before.last_progress_at
+        fell = now - before.last_progress_at < WATCH_SECONDS and _is_crashing(census)
+        return CRASHING if fell else COMPLETE, before.last_progress_at
     if census.current is not None and is_complete(deployment, census):
         return COMPLETE, now
     if started:
@@ -97,9 +101,11 @@ def _unfinished(snapshot: Snapshot, census: Census) -> tuple[str, float]:
         return TIMED_OUT, at
     if _has_deadline(deployment) and at + deployment.progress_deadline_seconds < now:
         return TIMED_OUT, at
-    if census.current is not None and len(crashing(census.current)) > census.current.ready:
-        return CRASHING, at
-    return before.reason, at
+    return CRASHING if _is_crashing(census) else before.reason, at
+
+
+def _is_crashing(census: Census) -> bool:
+    return census.current is not None and len(crashing(census.current)) > census.current.ready
 
 
 def _moved_on(before: Progress, census: Census) -> bool:

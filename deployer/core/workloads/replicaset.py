@@ -44,7 +44,7 @@ def doomed_pods(standing: Standing, wanted: int, census: Census, snapshot: Snaps
     surplus = len(standing.pods) - wanted
     if surplus <= 0:
         return tuple(ended)
-    reason = f"{standing.set.name} has {len(standing.pods)} pods and is to have {wanted}"
+    reason = f"{standing.set.name} is to have {wanted}, not {len(standing.pods)}"
     ranked = by_deletion(standing.pods, census, snapshot)
     return (*ended, *(DeletePod(pod.uid, pod.name, reason) for pod in ranked[:surplus]))
 

@@ -7,6 +7,8 @@ Kubernetes' rule (pkg/controller/deployment/rolling.go), one kind of move at a t
 (c) else the old sets shrink, by no more than leaves desired - unavailable pods available. Replicas that are not
     available go first, or a rollback from a broken version would wait for its broken pods for ever.
 
+One thing is stricter: a new pod pays for an old one only when its revision has stood its trial (`trial.py`).
+
 Never creates or deletes a pod; never looks at the clock.
 """
 
@@ -80,13 +82,13 @@ def current_target(census: Census, bounds: Bounds) -> int:
 
 def old_targets(census: Census, bounds: Bounds) -> dict[str, int]:
     """(c). 10 desired, unavailable 2, surge 3: old 8, and of 5 new ones none available -> 13 - 8 - 5 = 0, so wait."""
-    serving = census.current.serving if census.current else 0
-    spare = census.replicas - bounds.minimum - (census.current_replicas - serving)
+    trusted = census.current.trusted if census.current else 0
+    spare = census.replicas - bounds.minimum - (census.current_replicas - trusted)
     if spare <= 0:
         return {}
     left = {standing.set.name: standing.replicas for standing in census.old}
     _drop_unavailable(census.old, left, spare)
-    _drop_available(census.old, left, serving + sum(one.serving for one in census.old) - bounds.minimum)
+    _drop_available(census.old, left, trusted + sum(one.serving for one in census.old) - bounds.minimum)
     return {one.set.name: left[one.set.name] for one in census.old if left[one.set.name] != one.replicas}
 
 

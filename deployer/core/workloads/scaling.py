@@ -16,11 +16,8 @@ from deployer.core.workloads.census import Census, Standing
 from deployer.core.workloads.rolling import Bounds
 
 
-def step(census: Census, bounds: Bounds, *, rolling: bool, resized: bool, counted: int) -> dict[str, int]:
-    """Set name -> replicas, for the sets that change.
-
-    `resized`: another number is desired than before. `counted` stands in for a set's unknown `max_replicas`.
-    """
+def step(census: Census, bounds: Bounds, *, rolling: bool, resized: bool) -> dict[str, int]:
+    """Set name -> replicas, for the sets that change. `resized`: another number is desired than before."""
     active = [standing for standing in census.standings() if standing.replicas > 0]
     if len(active) <= 1:
         return _alone(census, active, bounds.desired)
@@ -28,7 +25,7 @@ def step(census: Census, bounds: Bounds, *, rolling: bool, resized: bool, counte
         return {one.set.name: 0 for one in active if one is not census.current}
     if not rolling or (census.replicas > bounds.ceiling and not resized):
         return {}
-    return _proportional(census, active, bounds, counted)
+    return _proportional(census, active, bounds)
 
 
 def _alone(census: Census, active: list[Standing], desired: int) -> dict[str, int]:
@@ -43,12 +40,12 @@ def _saturated(census: Census, bounds: Bounds) -> bool:
     current = census.current
     return (
         current is not None
-        and current.replicas == bounds.desired == current.serving
+        and current.replicas == bounds.desired == current.trusted
         and current.set.max_replicas == bounds.ceiling
     )
 
 
-def _proportional(census: Census, active: list[Standing], bounds: Bounds, counted: int) -> dict[str, int]:
+def _proportional(census: Census, active: list[Standing], bounds: Bounds) -> dict[str, int]:
     """4 -> 2 without surge, old 3, new 1, both made for 4: shares 1.5 and 0.5 round to 2 and 1, and the one that is
     too many comes off the largest: 1 and 1.
     """
@@ -63,8 +60,8 @@ def _proportional(census: Census, active: list[Standing], bounds: Bounds, counte
     sizes: dict[str, int] = {}
     added = 0
     for standing in active:
-        share = _share(standing, bounds, counted or census.replicas)
-        part = min(share, change - added) if change > 0 else max(share, change - added)
+        share = _share(standing, bounds, census.replicas)
+        part = max(0, min(share, change - added)) if change > 0 else min(0, max(share, change - added))
         sizes[standing.set.name] = standing.replicas + part
         added += part
     largest = active[0].set.name
@@ -72,12 +69,15 @@ def _proportional(census: Census, active: list[Standing], bounds: Bounds, counte
     return {one.set.name: sizes[one.set.name] for one in active if sizes[one.set.name] != one.replicas}
 
 
-def _share(standing: Standing, bounds: Bounds, counted: int) -> int:
-    """By how much a set would grow (or shrink, negative) if it kept its part of the whole."""
+def _share(standing: Standing, bounds: Bounds, total: int) -> int:
+    """By how much a set would grow (or shrink, negative) if it kept its part of the whole.
+
+    The whole is what the set was last scaled for; a set that does not know is measured by what there is now.
+    """
     if bounds.desired == 0:
         return -standing.replicas
-    known = standing.set.max_replicas or counted
-    return _round(standing.replicas * bounds.ceiling, known) - standing.replicas
+    whole = standing.set.max_replicas or total
+    return _round(standing.replicas * bounds.ceiling, whole) - standing.replicas
 
 
 def _round(numerator: int, denominator: int) -> int:

@@ -23,7 +23,8 @@ class Deployment:
     """`max_surge` and `max_unavailable` are numbers or percentages ("25%") of `replicas`.
 
     `template_hash` is the template in force: Git's, or the one that a pin holds. `stop_first`: a host port or a
-    volume with one writer, so an old pod must end before a new one starts.
+    volume with one writer, so an old pod must end before a new one starts. `trial_seconds` is how long a pod of a
+    revision that was never healthy has to stay ready before it costs an old one (0: not at all), see `trial.py`.
     """
 
     uid: str
@@ -42,6 +43,7 @@ class Deployment:
     commit: str
     auto_rollback: bool = True
     stop_first: bool = False
+    trial_seconds: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class ReplicaSet:
 @dataclass(frozen=True, slots=True)
 class Pod:
     """`replica_set` is the set's uid; `node` is "" until it is placed; `ready_at` is since when it is ready without
-    a break (0: it is not). `waiting` is Kubernetes' reason (CrashLoopBackOff, ImagePullBackOff, ...) or "".
+    a break (0: it is not). `waiting` is Kubernetes' reason (CrashLoopBackOff, ImagePullBackOff, ...) or "". `evicting`: its node is drained.
     """
 
     uid: str
@@ -88,6 +90,7 @@ class Pod:
     waiting: str = ""
     message: str = ""
     log_tail: str = ""
+    evicting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ from deployer.core.container import (
     ContainerDetail,
     ContainerSeen,
     ContainerSpec,
+    ContainerState,
     FileEntry,
+    Health,
     ImageSeen,
 )
 from deployer.core.node import Event, PodDesired, PodPlan, PullFailure, plan_pod, step_failed
@@ -86,8 +88,8 @@ class Box:
     name: str
     outcome: int | None
     files: tuple[FileEntry, ...] = ()
-    state: str = "created"
-    health: str = ""
+    state: ContainerState = "created"
+    health: Health = ""
     exit_code: int = 0
     restart_count: int = 0
     started_at: float = 0
@@ -108,7 +110,7 @@ class Box:
             self.health,
             up,
             self.spec.image,
-            detail,  # type: ignore[arg-type]
+            detail,
         )
 
 

@@ -186,11 +186,13 @@ def test_the_hash_is_of_what_is_written_not_of_what_it_means() -> None:
     desired = replace(web(env=[variable]), config={("Secret", "db"): {"p": b"1"}})
     container = desired.spec.containers[0]
     same = replace(desired, config={("Secret", "db"): {"p": b"2"}}, images={}, commit="def", node_ip="1.1.1.1")
-    assert spec_hash(same, container) == spec_hash(desired, container)
+    assert spec_hash(same, container, "") == spec_hash(desired, container, "")
     spelled_out = web(env=[variable], imagePullPolicy=None, stdin=False)
-    assert spec_hash(spelled_out, spelled_out.spec.containers[0]) == spec_hash(desired, container)
+    assert spec_hash(spelled_out, spelled_out.spec.containers[0], "") == spec_hash(desired, container, "")
     other = web(env=[variable], args=["x"])
-    assert spec_hash(other, other.spec.containers[0]) != spec_hash(desired, container)
+    assert spec_hash(other, other.spec.containers[0], "") != spec_hash(desired, container, "")
+    joined = {spec_hash(desired, container, f"container:x-pause-{attempt}") for attempt in (0, 1)}
+    assert len(joined) == 2
 
 
 def golden() -> str:
@@ -198,7 +200,7 @@ def golden() -> str:
         {"name": "web", "env": [{"name": "A", "value": "1"}], "resources": {"limits": {"cpu": "1"}}, "args": ["é"]},
         volumes=[{"name": "v", "emptyDir": {}}],
     )
-    return spec_hash(desired, desired.spec.containers[0])
+    return spec_hash(desired, desired.spec.containers[0], "pierhead-shop")
 
 
 def test_the_hash_is_the_same_in_every_process_and_version() -> None:

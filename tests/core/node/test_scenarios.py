@@ -12,7 +12,7 @@ import pytest
 
 from deployer.core.explain import status_words
 from deployer.core.node import PodDesired, plan_pod
-from tests.core.node.host import CLUSTER, NOW, Host, Turn, brief, plan, pod, turn
+from tests.core.node.host import CLUSTER, NOW, Host, Killed, Turn, brief, plan, pod, turn
 
 WEB = {"name": "web"}
 SLOW = {"periodSeconds": 5, "failureThreshold": 12}
@@ -113,6 +113,7 @@ ROWS = [
     ("one", ["web crashed"], "",
      "pod shop/web-x: Running, 0 of 1 ready; Error: container web: ended with exit code 1 (1 restart)",
      "container web of pod shop/web-x ended with exit code 1 and was started again"),
+    ("one", ["web crashed", "web came"], "", f"{READY} (1 restart)", ""),
     ("one", ["web crashed x3"], "",
      "pod shop/web-x: Running, 0 of 1 ready; CrashLoopBackOff: container web: ended 3 times in a row "
      "(Error, exit code 1); the engine starts it again (3 restarts)",
@@ -225,6 +226,13 @@ def turn_once(desired: PodDesired, host: Host) -> Turn:
     return Turn(replace(desired, previous=made.status), made, list(made.steps), list(made.events))
 
 
+def test_while_an_init_container_runs_the_others_wait_for_it() -> None:
+    waiting = turn(PODS["init"](), Host())
+    words = "pod shop/web-x: Pending, 0 of 1 ready; PodInitializing: container prep: runs before the others"
+    assert status_words("shop/web-x", waiting.plan.status) == words
+    assert waiting.plan.status.containers[0].reason == "PodInitializing"
+
+
 def test_an_init_container_that_fails_keeps_the_others_waiting_and_ends_a_pod_that_never_restarts() -> None:
     host = Host({"prep": 1})
     waiting = turn(PODS["init"](), host)
@@ -241,3 +249,37 @@ def test_read_only_looks_and_touches_nothing() -> None:
     host.kill("web")
     read = plan_pod(running.desired, host.observe(), cluster_id=CLUSTER, pulls={}, allow_start=False, now=NOW + 5)
     assert (read.steps, read.wake_at, read.status.ready) == ((), None, False)
+
+
+def test_ready_since_is_kept_from_look_to_look_and_starts_anew_with_the_container() -> None:
+    host, running = story(PODS["one"]())
+    since = running.plan.status.ready_at
+    host.now += 100
+    assert turn(running.desired, host).plan.status.ready_at == since
+    host.end("web", 1)
+    host.restart("web")
+    assert turn(running.desired, host).plan.status.ready_at == host.now
+
+
+def test_a_network_that_was_half_rebuilt_when_the_control_plane_died_runs_its_init_containers_again() -> None:
+    host, running = story(PODS["init"]())
+    host.kill("pause")
+    with pytest.raises(Killed):
+        turn(running.desired, host, kill_after=4)
+    assert not host.boxes
+    steps = brief(turn(running.desired, host).steps)
+    assert steps.endswith("create:prep-1 start:prep-1 create:web-1 start:web-1")
+
+
+@pytest.mark.parametrize("what", [{"lifecycle": {"postStart": EXEC}}, {"startupProbe": EXEC}], ids=["hook", "probe"])
+def test_a_sidecar_has_started_before_the_next_container_is_made(what: dict[str, object]) -> None:
+    host = Host()
+    done = turn(pod(WEB, initContainers=[{"name": "proxy", "restartPolicy": "Always", **what}]), host)
+    if "startupProbe" in what:
+        assert brief(done.steps).endswith("create:proxy start:proxy")
+        host.box("proxy").health = "healthy"
+        done = turn(done.desired, host)
+        assert brief(done.steps) == "create:web start:web"
+    else:
+        assert brief(done.steps).endswith("create:proxy start:proxy hook:proxy create:web start:web")
+    assert done.plan.status.ready

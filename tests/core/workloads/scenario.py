@@ -2,8 +2,9 @@
 
 A sketch is replica sets and their pods: "v1:RRR v2:Rx". The order is that of their revisions and ages.
 
-    R ready        r running, not ready    p pending, not placed    s placed, starting
-    y ready now    x crashed five times    u on a node not seen     t terminating    f failed
+    R ready        r running, not ready    p pending, not placed    s placed, starting    i image not pulled
+    y ready now    x crashed five times    u on a node not seen     t terminating         f failed
+    o ready for 5 s after a crash               e ready, on a drained node         E the same, not ready
 
 `v1/5:RR` wants 5 and has 2; after the name `*` marks a set that was healthy, `!` one that failed, `?` an adopted one.
 Pods are named web-v1-0, web-v1-1, ... and are older the smaller their number.
@@ -25,6 +26,7 @@ SET = re.compile(r"(?P<hash>\w+)(?P<marks>[*!?]*)(?:/(?P<wanted>\d+))?:(?P<pods>
 LETTERS: dict[str, dict[str, Any]] = {
     "R": {"phase": "Running", "ready": True, "ready_at": NOW - 500},
     "y": {"phase": "Running", "ready": True, "ready_at": NOW},
+    "o": {"phase": "Running", "ready": True, "ready_at": NOW - 5, "restarts": 1},
     "r": {"phase": "Running"},
     "p": {"phase": "Pending", "node": "", "message": "0 of 3 nodes fit: 3 lack memory"},
     "s": {"phase": "Pending"},
@@ -33,6 +35,8 @@ LETTERS: dict[str, dict[str, Any]] = {
     "u": {"phase": "Unknown"},
     "t": {"phase": "Running", "deleting": True},
     "f": {"phase": "Failed", "message": "OOMKilled"},
+    "e": {"phase": "Running", "ready": True, "ready_at": NOW - 500, "evicting": True},
+    "E": {"phase": "Running", "evicting": True},
 }
 
 

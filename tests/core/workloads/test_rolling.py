@@ -91,7 +91,7 @@ def _fields(value: Any) -> dict[str, Any]:
         param("v1/3:RR", "+v1", "a pod that is gone is replaced"),
         param("v1/3:RRt", "+v1", "so is one that is going"),
         param("v1/3:RRf", "+v1 -web-v1-2", "a pod that has failed makes room"),
-        param("v1/2:RRR", "v1=3 healthy:v1", "desired again before anything was deleted"),
+        param("v1/2:RRR", "v1=3", "desired again before anything was deleted"),
         param("v1/3:RRR v2/1:RR", "v1=2 -web-v2-1 -web-v1-2", "a surplus pod of any set goes"),
         param("v1:R", "new:v2=0 v1=0 -web-v1-0", "one replica, stop first", desired=1, template="v2", stop_first=True),
         param("v1:t v2:", "v2=1 +v2", "and then the new one starts", desired=1, stop_first=True),

@@ -31,6 +31,7 @@ ROWS = [
     param("v1*:RRR", "v1=5 +v1*2", "with a new template: first the scaling", was=3, desired=5, template="v2"),
     param("v1*:RRR", "v1=2 -web-v1-2", "the same, downwards", was=3, desired=2, template="v2"),
     param("v1: v2:", "v2=2 +v2*2", "from nothing: the new set", was=0, desired=2),
+    param("v1?:R v2:pp", "v2=1 -web-v2-1", "nor when all shrink", was=2, desired=1),
     param("v1?:RR v2:RR", "v2=5 +v2*3", "an adopted set cannot grow", was=3, desired=6),
     param("v1?:RRR", "new:v2=3 +v2*3", "nor on its own: the new set grows", was=3, desired=5, template="v2"),
 ]  # fmt: skip

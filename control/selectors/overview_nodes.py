@@ -1,0 +1,91 @@
+"""Nodes as the first page shows them: seen or not, and how much of each is promised to pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import BigIntegerField, Count, Sum
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
+
+from control.models import Node, Pod
+from control.selectors.kubernetes_nodes import allocatable, engine
+from control.selectors.words import WORST_FIRST, Moment, State, cpus, sentence, size
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What pods request of what they may request together. `percent` is 0 to 100, for a bar."""
+
+    requested: str
+    allocatable: str
+    percent: int
+
+    @property
+    def full(self) -> bool:
+        return self.percent >= 90
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    name: str
+    engine: str
+    simulated: bool
+    state: State
+    message: str
+    changed: Moment
+    heard: Moment
+    pods: int
+    cpu: Capacity
+    memory: Capacity
+
+
+def node_lines(now: float) -> list[NodeLine]:
+    """Two queries, the worst first."""
+    loads = _loads()
+    rows = Node.objects.defer("credentials", "images", "annotations")
+    lines = [_line(row, loads.get(row.uid, (0, 0, 0)), now) for row in rows]
+    return sorted(lines, key=lambda line: (WORST_FIRST.index(line.state.tone), line.name))
+
+
+def _loads() -> dict[str, tuple[int, int, int]]:
+    """Node uid -> (pods, CPU millicores, memory bytes): what the scheduler counts, pods that are leaving included."""
+    counted = (
+        Pod.objects.filter(node__isnull=False)
+        .values("node")
+        .annotate(pods=Count("uid"), cpu=Sum(_placement("cpu")), memory=Sum(_placement("memory")))
+    )
+    return {one["node"]: (one["pods"], one["cpu"] or 0, one["memory"] or 0) for one in counted}
+
+
+def _placement(key: str) -> Cast:
+    return Cast(KeyTextTransform(key, "placement"), BigIntegerField())
+
+
+def _line(row: Node, load: tuple[int, int, int], now: float) -> NodeLine:
+    pods, cpu, memory = load
+    cpu_room, memory_room = allocatable(row)
+    return NodeLine(
+        name=row.name,
+        engine=engine(row).replace("docker://", "Docker "),
+        simulated=row.is_simulated,
+        state=_state(row),
+        message="" if row.ready else sentence(row.message),
+        changed=Moment(row.ready_changed_at, now),
+        heard=Moment(row.heartbeat_at, now),
+        pods=pods,
+        cpu=Capacity(cpus(cpu), cpus(cpu_room), _percent(cpu, cpu_room)),
+        memory=Capacity(size(memory), size(memory_room), _percent(memory, memory_room)),
+    )
+
+
+def _state(row: Node) -> State:
+    if not row.ready:
+        return State("Unknown" if row.reason == "Unknown" else "NotReady", "bad")
+    if row.draining:
+        return State("Draining", "busy")
+    return State("Cordoned", "idle") if row.cordoned else State("Ready", "good")
+
+
+def _percent(part: int, whole: int) -> int:
+    return min(round(100 * part / whole), 100) if whole else 0

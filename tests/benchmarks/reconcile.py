@@ -1,0 +1,85 @@
+"""One reconcile pass with nothing to do: 100 simulated nodes, 250 Deployments, 5,000 pods.
+
+    .venv/bin/python -m tests.benchmarks.reconcile [--nodes 100] [--deployments 250] [--replicas 20]
+
+Every Deployment is loaded and reconciled, every node listed and compared with what is placed there: what the safety net
+does, without the wake-ups that spare most of it. Prints seconds of CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=100)
+    parser.add_argument("--deployments", type=int, default=250)
+    parser.add_argument("--replicas", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PIERHEAD_DATA"] = folder
+        os.environ["DJANGO_SETTINGS_MODULE"] = "control.settings"
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        measure(Path(folder), options)
+
+
+def measure(folder: Path, options: argparse.Namespace) -> None:
+    from control.models import Pod
+    from tests.scenarios.world import World, web
+
+    world = World(folder)
+    for number in range(options.nodes):
+        world.add_node(f"node-{number:03}", labels={})
+    for engine in world.engines.values():
+        engine._capacity = (64_000, 256 << 30)
+    began = time.process_time()
+    world.push(*(web(f"web-{number}", replicas=options.replicas) for number in range(options.deployments)))
+    _settle(world)
+    built = time.process_time() - began
+    pods, ready = Pod.objects.count(), Pod.objects.filter(ready=True).count()
+    print(
+        f"{options.nodes} nodes, {options.deployments} Deployments, {pods} pods ({ready} ready), built in {built:.0f} s of CPU"
+    )
+    rows = [one_pass(world) for _ in range(options.rounds)]
+    print(f"{'CPU seconds':24}{'median':>10}{'best':>10}")
+    for index, name in enumerate(("workloads", "nodes", "together")):
+        values = sorted(row[index] for row in rows)
+        print(f"{name:24}{values[len(values) // 2]:10.3f}{values[0]:10.3f}")
+
+
+def _settle(world: object) -> None:
+    from tests.scenarios import world as worlds
+
+    worlds.STEPS = 1_000_000
+    world.settle()  # type: ignore[attr-defined]
+
+
+def one_pass(world: object) -> tuple[float, float, float]:
+    from control.store import nodes
+    from deployer.core.node import attention
+
+    began = time.process_time()
+    woken = world.resync()  # type: ignore[attr-defined]
+    between = time.process_time()
+    for uid, access in world.access.items():  # type: ignore[attr-defined]
+        listed = access.engine.containers()
+        found = attention(nodes.placed(uid), listed, frozenset(), world.clock.now())  # type: ignore[attr-defined]
+        woken += len(found.pods) + len(found.unknown)
+    ended = time.process_time()
+    assert woken == 0, f"{woken} things wanted something"
+    return between - began, ended - between, ended - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""A browser per run, a fresh window per test, somebody signed in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.environment import require
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+# Of an answer like 404, and of a poll that found no server: each is looked at by the test that causes it.
+EXPECTED = "status of 4", "net::ERR_FAILED", "htmx:afterRequest", "htmx:sendError"
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    require(Path(CHROMIUM).exists(), f"{CHROMIUM} is missing: apt-get install chromium")
+    # Playwright keeps an event loop in this thread; Django's tables are used between its calls, not within.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield made
+        made.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def window(browser: Browser, live_server: Any) -> Iterator[Open]:
+    """`window(width=390, theme="dark", scripts=False, signed_in=False)`: an empty page that can go to "/".
+
+    What the browser complains of (the Content-Security-Policy, a script's error) fails the test. `lax` is for axe,
+    which styles the page while it looks at it.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def window(
+        *, width: int = 1280, theme: Any = "light", scripts: bool = True, signed_in: bool = True, lax: bool = False
+    ) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url, viewport={"width": width, "height": 900}, color_scheme=theme,
+            java_script_enabled=scripts, bypass_csp=lax,
+        )  # fmt: skip
+        contexts.append(context)
+        if signed_in:
+            context.add_cookies([{"name": "pierhead_session", "value": session(), "url": live_server.url}])
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield window
+    for context in contexts:
+        context.close()
+    assert not [one for one in complaints if not any(known in one for known in EXPECTED)]
+
+
+def session() -> str:
+    """A session cookie of an administrator."""
+    client = Client()
+    client.force_login(User.objects.filter(username="ada").first() or User.objects.create_superuser("ada"))
+    return str(client.cookies["pierhead_session"].value)

@@ -1,0 +1,165 @@
+"""The first page in Chromium: it moves by itself, it can be used with and without scripts, axe finds nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from control.models import Deployment, Pod
+from control.store import objects
+from tests.browser.conftest import Open
+from tests.control import factories, pages_data
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+SHOTS = os.environ.get("SCREENSHOTS", "")  # a folder: every page that axe looks at is kept there as a picture
+PASSWORD = "a long harbour wall"
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds: rule and element."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+
+
+def shoot(page: Page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "width", "theme"),
+    [
+        ("/", 1280, "light"),
+        ("/", 1280, "dark"),
+        ("/", 390, "light"),
+        ("/", 390, "dark"),
+        ("/workloads/shop/api/undo", 1280, "light"),
+        ("/workloads/shop/api/undo", 390, "dark"),
+        ("/workloads/shop/api/resume", 390, "light"),
+        ("/workloads/shop/api/resume", 1280, "dark"),
+        ("/workloads/shop/none/undo", 390, "light"),
+        ("/nowhere", 1280, "dark"),
+    ],
+)
+def test_axe_finds_nothing_and_nothing_sticks_out(window: Open, path: str, width: int, theme: str) -> None:
+    pages_data.story()
+    page = window(width=width, theme=theme, lax=True)
+    page.goto(path)
+    for closed in page.locator("details").all():
+        closed.locator("summary").click()
+    shoot(page, f"{path.strip('/').replace('/', '-') or 'overview'}-{width}-{theme}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults(page) == []
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (390, "light")])
+@pytest.mark.parametrize("path", ["/", "/sign-in"])
+def test_axe_finds_nothing_where_nothing_is_yet(window: Open, path: str, width: int, theme: str) -> None:
+    page = window(width=width, theme=theme, signed_in=path == "/", lax=True)
+    page.goto(path)
+    shoot(page, f"{'empty' if path == '/' else 'sign-in'}-{width}-{theme}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults(page) == []
+
+
+def test_a_change_is_seen_without_reloading(window: Open) -> None:
+    pages_data.healthy(None, "web")
+    page = window()
+    page.goto("/")
+    expect(page).to_have_title("all healthy - Pierhead")
+    expect(page.locator("#connection")).to_have_text("Live")
+    pages_data.rolled_back(None)
+    expect(page).to_have_title("1 degraded - Pierhead")
+    expect(page.locator("#deployment-shop-api")).to_contain_text("rolled back to revision 2")
+    expect(page.locator("#said")).to_have_text("1 degraded")
+
+
+def test_what_is_open_or_has_the_focus_stays_so(window: Open) -> None:
+    pages_data.rolled_back(None)
+    page = window()
+    page.goto("/")
+    page.locator("summary").click()
+    page.locator("#undo-deployment-shop-api").focus()
+    pages_data.healthy(None, "web")
+    expect(page.locator("#deployment-shop-web")).to_be_visible()
+    expect(page.locator("details pre")).to_be_visible()
+    expect(page.locator("#undo-deployment-shop-api")).to_be_focused()
+
+
+def test_a_server_that_is_gone_is_said(window: Open) -> None:
+    page = window()
+    page.goto("/")
+    expect(page.locator("#connection")).to_have_text("Live")
+    page.route("**/?seen=*", lambda route: route.abort())
+    expect(page.locator("#connection")).to_contain_text("No answer since")
+    page.unroute("**/?seen=*")
+    expect(page.locator("#connection")).to_have_text("Live")
+
+
+def test_a_session_that_ends_leads_to_the_form(window: Open) -> None:
+    page = window()
+    page.goto("/")
+    page.context.clear_cookies()
+    expect(page).to_have_title("Sign in - Pierhead")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_sign_in_undo_resume_and_sign_out(window: Open, scripts: bool) -> None:
+    User.objects.create_superuser("ada", password=PASSWORD)
+    pages_data.healthy(None, "web")
+    page = window(scripts=scripts, signed_in=False)
+    page.goto("/")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Undo shop/web to 1").click()
+    expect(page.get_by_label("Revision 1")).to_be_checked()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".notice")).to_have_text("shop/web goes back to revision 1.")
+    expect(page.locator("#deployment-shop-web")).to_contain_text("Pinned to revision 1")
+    page.get_by_role("link", name="Resume shop/web").click()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".notice")).to_contain_text("the pin has ended")
+    assert Deployment.objects.get().pin == {}
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_title("Sign in - Pierhead")
+
+
+def test_undo_by_keyboard(window: Open) -> None:
+    pages_data.healthy(None, "web")
+    page = window()
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("#undo-deployment-shop-web")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_label("Revision 1").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice")).to_have_text("shop/web goes back to revision 1.")
+
+
+def test_a_rollout_is_watched(window: Open) -> None:
+    """Two of four, then all: the bar goes when there is nothing left to wait for."""
+    row = pages_data.rolling(None, factories.NOW)
+    page = window()
+    page.goto("/")
+    bar = page.get_by_role("img", name="1 of 4 new pods ready, 3 old")
+    expect(bar).to_be_visible()
+    Pod.objects.filter(name__startswith="front-old").delete()
+    for number in (2, 3):
+        factories.pod(row.replica_sets.get(revision=3), f"front-new-{number}")
+    Pod.objects.update(ready=True)
+    row.progress = {**row.progress, "updated": 4, "ready": 4, "available": 4, "replicas": 4}
+    objects.update([row], ["progress"])
+    expect(page).to_have_title("all healthy - Pierhead")
+    expect(page.locator("#deployment-shop-front")).to_contain_text("4/4")
+    expect(page.locator("#deployment-shop-front .meter")).to_have_count(0)

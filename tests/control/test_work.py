@@ -1,0 +1,171 @@
+"""Leases and wake-ups: one worker at a key, no wake-up lost, no write by a worker whose lease went."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import connections
+
+from control.models import NEVER, Namespace, Work
+from control.store import objects
+from control.store.work import LEASE_SECONDS, WorkRows
+from deployer.ports import LeaseLost
+
+NOW = 1_000_000.0
+
+
+def rows(name: str = "one") -> WorkRows:
+    return WorkRows(name, lambda loop, key: None)
+
+
+@pytest.mark.django_db
+class TestLease:
+    def test_a_key_that_is_not_due_is_not_claimed(self) -> None:
+        work = rows()
+        work.wake("sync", "a", at=NOW + 5)
+        assert work.claim("sync", "a", NOW) is None
+        assert work.claim("sync", "a", NOW + 5) is not None
+
+    def test_a_key_that_nobody_woke_does_not_exist(self) -> None:
+        assert rows().claim("sync", "a", NOW) is None
+
+    def test_two_workers_never_hold_one_key(self) -> None:
+        rows().wake("sync", "a")
+        assert rows("one").claim("sync", "a", NOW) is not None
+        assert rows("two").claim("sync", "a", NOW) is None
+
+    def test_a_killed_workers_key_comes_due_by_itself(self) -> None:
+        rows().wake("sync", "a")
+        rows("one").claim("sync", "a", NOW)
+        assert rows("two").due(NOW + LEASE_SECONDS - 1) == []
+        assert rows("two").due(NOW + LEASE_SECONDS) == [("sync", "a")]
+        assert rows("two").claim("sync", "a", NOW + LEASE_SECONDS) is not None
+
+    def test_a_worker_that_was_paused_beyond_its_lease_writes_nothing(self) -> None:
+        rows().wake("sync", "a")
+        late = rows("one")
+        lease = late.claim("sync", "a", NOW)
+        assert rows("two").claim("sync", "a", NOW + LEASE_SECONDS) is not None
+        with pytest.raises(LeaseLost), late.fenced(lease):  # type: ignore[arg-type]
+            objects.create([Namespace(name="late")])
+        assert not Namespace.objects.filter(name="late").exists()
+
+    def test_its_release_does_not_touch_the_new_holder(self) -> None:
+        rows().wake("sync", "a")
+        late = rows("one")
+        lease = late.claim("sync", "a", NOW)
+        rows("two").claim("sync", "a", NOW + LEASE_SECONDS)
+        assert lease is not None
+        assert not late.release(lease, None)
+        assert Work.objects.get().owner == "two"
+
+    def test_the_same_process_under_another_epoch_is_another_holder(self) -> None:
+        work = rows()
+        work.wake("sync", "a")
+        first = work.claim("sync", "a", NOW)
+        work.claim("sync", "a", NOW + LEASE_SECONDS)
+        with pytest.raises(LeaseLost), work.fenced(first):  # type: ignore[arg-type]
+            pass
+
+
+@pytest.mark.django_db
+class TestWake:
+    def test_a_wake_up_while_the_key_is_held_is_not_lost(self) -> None:
+        work = rows()
+        work.wake("sync", "a")
+        lease = work.claim("sync", "a", NOW)
+        assert lease is not None
+        assert not work.woken(lease)
+        work.wake("sync", "a")
+        assert work.woken(lease)
+        assert work.release(lease, NOW + 60)
+        assert work.due(NOW) == [("sync", "a")]
+
+    def test_release_puts_the_next_look_where_the_plan_wants_it(self) -> None:
+        work = rows()
+        work.wake("sync", "a")
+        lease = work.claim("sync", "a", NOW)
+        assert lease is not None
+        assert not work.release(lease, NOW + 60)
+        assert work.due(NOW + 59) == []
+        assert work.due(NOW + 60) == [("sync", "a")]
+
+    def test_nothing_to_wait_for_is_never(self) -> None:
+        work = rows()
+        work.wake("sync", "a")
+        lease = work.claim("sync", "a", NOW)
+        assert lease is not None
+        work.release(lease, None)
+        assert Work.objects.get().due_at == NEVER
+
+    def test_a_later_wake_up_does_not_put_off_an_earlier_one(self) -> None:
+        work = rows()
+        work.wake("sync", "a", at=NOW + 10)
+        work.wake("sync", "a", at=NOW + 99)
+        assert work.due(NOW + 10) == [("sync", "a")]
+
+    def test_dirty_containers_are_handed_over_once(self) -> None:
+        work = rows()
+        work.wake("converge", "n", dirty=["c1"])
+        work.wake("converge", "n", dirty=["c2"])
+        lease = work.claim("converge", "n", NOW)
+        assert lease is not None
+        assert lease.dirty == {"c1", "c2"}
+        work.wake("converge", "n", dirty=["c3"])
+        renewed, woken = work.renew(lease, NOW + 1)
+        assert woken
+        assert renewed.dirty == {"c3"}
+        assert not work.release(renewed, None)
+
+    def test_a_rolled_back_transaction_wakes_nobody(self) -> None:
+        work = rows()
+        with pytest.raises(ZeroDivisionError):
+            _wake_and_fail(work)
+        assert work.due(NOW) == []
+
+    def test_the_only_control_plane_takes_over_at_its_start(self) -> None:
+        rows("dead").wake("sync", "a")
+        rows("dead").claim("sync", "a", NOW)
+        rows("new").release_all()
+        assert rows("new").claim("sync", "a", NOW) is not None
+
+
+def _wake_and_fail(work: WorkRows) -> None:
+    from django.db import transaction
+
+    with transaction.atomic():
+        work.wake("sync", "a")
+        raise ZeroDivisionError
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_threads_one_gets_the_key() -> None:
+    rows().wake("sync", "a")
+    gate, won = threading.Barrier(8), []
+
+    def race(name: str) -> None:
+        gate.wait()
+        if rows(name).claim("sync", "a", NOW) is not None:
+            won.append(name)
+        connections.close_all()
+
+    threads = [threading.Thread(target=race, args=(f"w{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+
+
+@pytest.mark.django_db
+def test_versions_are_taken_in_order_and_logged() -> None:
+    from control.models import Change
+
+    made = [Namespace(name=name) for name in ("a", "b")]
+    objects.create(made)
+    made[0].labels = {"x": "y"}
+    objects.update([made[0]], ["labels"])
+    objects.delete([made[1]])
+    logged = list(Change.objects.order_by("resource_version").values_list("type", "name"))
+    assert logged == [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b")]

@@ -1,0 +1,80 @@
+"""The plug pulled on the control plane: nothing is lost, nothing is doubled, nothing that runs is touched."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engines.control_plane import ControlPlane, control_plane, eventually
+from tests.engines.hosts import Hosts
+from tests.engines.shop import Shop, web
+
+pytestmark = pytest.mark.engines
+
+
+@pytest.fixture
+def plane(hosts: Hosts) -> Iterator[ControlPlane]:
+    with control_plane() as made:
+        for host in hosts:
+            made.add(host)
+        yield made
+
+
+@pytest.fixture
+def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
+    made = Shop.open(plane, hosts, tmp_path, web(replicas=6))
+    made.wait_ready(6)
+    yield made
+    plane.manage("application", "remove", made.name)
+    made.wait(lambda: not made.containers(all_of_them=True))
+
+
+def test_with_the_database_deleted_running_containers_are_adopted(shop: Shop, hosts: Hosts) -> None:
+    plane, before = shop.plane, shop.containers()
+    plane.stop()
+    for path in plane.folder.glob("db.sqlite3*"):
+        path.unlink()
+    plane.start()
+    for host in hosts:
+        plane.add(host)
+    plane.follow(shop.checkout.origin, name=shop.name, namespace=shop.name)
+    shop.wait_ready(6)
+    shop.sync("--wait")
+    assert shop.containers(all_of_them=True) == before, "none was restarted, removed or doubled"
+    shop.push(web("test/web:2", replicas=6))
+    shop.sync("--wait")
+    shop.wait_ready(6, image="test/web:2")
+
+
+def test_containers_outlive_the_control_plane(shop: Shop) -> None:
+    before = shop.containers()
+    shop.plane.kill()
+    victim = next(iter(before.values()))
+    host = next(host for host in shop.hosts if victim in host.docker("ps", "-q", "--no-trunc"))
+    os.kill(int(host.docker("inspect", "-f", "{{.State.Pid}}", victim)), signal.SIGKILL)
+    eventually(lambda: host.docker("inspect", "-f", "{{.RestartCount}} {{.State.Running}}", victim) == "1 true", 20)
+    shop.plane.start()
+    shop.wait(lambda: sum(pod["status"]["containerStatuses"][0]["restartCount"] for pod in shop.pods()) == 1)
+    assert shop.containers() == before
+
+
+@pytest.mark.parametrize("victim", ["run worker", "run watch", "up"])
+def test_a_process_killed_in_mid_rollout_loses_and_doubles_nothing(shop: Shop, victim: str) -> None:
+    for number in range(2):
+        shop.push(web("test/web:2" if number == 0 else "test/web:1", replicas=6))
+        shop.sync()
+        shop.wait(lambda: len(shop.containers(all_of_them=True)) > 6)
+        if victim == "up":
+            shop.plane.kill()
+            shop.plane.start()
+        else:
+            for pid in shop.plane.processes(victim):
+                os.kill(pid, signal.SIGKILL)
+        shop.wait_ready(6, image="test/web:2" if number == 0 else "test/web:1", seconds=60)
+        shop.wait(lambda: len(shop.containers(all_of_them=True)) == 6)
+        names = {pod["metadata"]["name"] for pod in shop.pods()}
+        assert {name for name in names if any(f"-{name}-" in one for one in shop.containers())} == names

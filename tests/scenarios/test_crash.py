@@ -1,0 +1,118 @@
+"""A worker killed at every single step of a rollout: nothing is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control.models import Pod
+from control.store.work import LEASE_SECONDS, WorkRows
+from deployer.adapters.simulated import SimulatedEngine
+from tests.scenarios.world import World, web
+
+pytestmark = pytest.mark.django_db
+CALLS = ("create", "start", "stop", "remove", "containers", "inspect")
+
+
+class Killed(BaseException):
+    """The process is gone: nobody catches this but the test."""
+
+
+class Guillotine:
+    """Falls at the `at`-th step; a step is an engine call (before or after it) or the commit of a transaction."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+        self.at, self.steps, self.armed = at, 0, False
+        for name in CALLS:
+            monkeypatch.setattr(SimulatedEngine, name, self._around(getattr(SimulatedEngine, name)))
+        monkeypatch.setattr(WorkRows, "fenced", self._committing(WorkRows.fenced))
+
+    def step(self) -> None:
+        if self.armed:
+            self.steps += 1
+            if self.steps == self.at:
+                self.armed = False
+                raise Killed
+
+    def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            self.step()
+            answer = call(*args, **kwargs)
+            self.step()
+            return answer
+
+        return watched
+
+    def _committing(self, fenced: Callable[..., Any]) -> Callable[..., Any]:
+        @contextlib.contextmanager
+        def watched(*args: Any) -> Iterator[None]:
+            with fenced(*args):
+                yield
+                self.step()
+            self.step()
+
+        return watched
+
+
+def begin(folder: Path) -> World:
+    world = World(folder)
+    world.add_node("a")
+    world.push(web(replicas=1))
+    world.pass_time(5)
+    assert world.ready() == 1
+    return world
+
+
+def finish(world: World) -> None:
+    """Another worker takes over when the dead one's leases have run out."""
+    world.new_worker()
+    world.pass_time(LEASE_SECONDS + 30)
+
+
+def check(world: World) -> None:
+    assert world.ready() == len(world.pods()) == Pod.objects.count() == 1
+    containers = [one for engine in world.engines.values() for one in engine.containers()]
+    assert len(containers) == 1, [one.name for one in containers]
+    assert {pod.revision for pod in world.pods()} == {2}
+
+
+def steps_of_a_rollout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    world, counter = begin(folder), Guillotine(monkeypatch, 0)
+    counter.armed = True
+    world.push(web(image="shop/web:2", replicas=1))
+    world.pass_time(5)
+    counter.armed = False
+    check(world)
+    return counter.steps
+
+
+def test_a_rollout_survives_a_kill_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import transaction
+
+    with transaction.atomic():
+        count = steps_of_a_rollout(tmp_path / "count", monkeypatch)
+        transaction.set_rollback(True)
+    assert count > 20
+    for at in range(1, count + 1):
+        with monkeypatch.context() as patches, transaction.atomic():
+            _killed_at(at, tmp_path / str(at), patches)
+            transaction.set_rollback(True)
+
+
+def _killed_at(at: int, folder: Path, patches: pytest.MonkeyPatch) -> None:
+    world = begin(folder)
+    guillotine = Guillotine(patches, at)
+    guillotine.armed = True
+    world.push(web(image="shop/web:2", replicas=1))
+    with contextlib.suppress(Killed):
+        world.pass_time(5)
+    guillotine.armed = False
+    finish(world)
+    try:
+        check(world)
+    except AssertionError as error:
+        raise AssertionError(f"killed at step {at}: {error}") from error
