@@ -12,7 +12,7 @@ from typing import Any
 
 from control.models import Deployment, Pod, ReplicaSet, Work
 from control.selectors.pods import Counts, counts_by_set
-from deployer.core.workloads.progress import FAILED, TIMED_OUT
+from deployer.core.workloads.progress import COMPLETE, FAILED, TIMED_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,8 @@ def _sentence(row: Deployment, new: ReplicaSet | None, counts: dict[str, Counts]
         return f"{waiting}{everything - mine.present} old replicas are pending termination..."
     if mine.available < mine.present:
         return f"{waiting}{mine.available} of {mine.present} updated replicas are available..."
+    if row.progress.get("reason") not in (COMPLETE, *FAILED):
+        return f"{waiting}{mine.available} of {mine.present} updated replicas are available, for a moment only so far..."
     return ""
 
 

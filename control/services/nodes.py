@@ -24,9 +24,9 @@ from deployer.core.container import ContainerSeen, EngineInfo
 from deployer.loops.converge import adopted as adopted_pods
 from deployer.ports import EngineError
 
-NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
+NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LABEL = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+EFFECTS = ("NoSchedule", "PreferNoSchedule")
 LOCAL = "local"
 LOCAL_SOCKET = "/var/run/docker.sock"
 
@@ -165,8 +165,10 @@ def taint(name: str, taints: list[dict[str, str]], removed: list[str], actor: Ac
     """Add taints {key, value, effect}; `removed` names keys (or key:effect) to take away."""
     row = _get(name)
     for one in taints:
+        _check_labels({one["key"]: one["value"]}, "taint")
         if one["effect"] not in EFFECTS:
-            raise Refused(f"taint effect {one['effect']!r} is not one of {', '.join(EFFECTS)}")
+            hint = "; to move pods away, use `node drain`" if one["effect"] == "NoExecute" else ""
+            raise Refused(f"taint effect {one['effect']!r} is not one of {', '.join(EFFECTS)}{hint}")
     fresh = {(one["key"], one["effect"]) for one in taints}
     kept = [one for one in row.taints if (one["key"], one["effect"]) not in fresh and not _named(one, removed)]
     row.taints = sorted([*kept, *taints], key=lambda one: (one["key"], one["effect"]))
@@ -222,10 +224,10 @@ def _own_labels(name: str, info: EngineInfo) -> dict[str, str]:
     return {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": architecture}
 
 
-def _check_labels(labels: Mapping[str, str]) -> None:
+def _check_labels(labels: Mapping[str, str], what: str = "label") -> None:
     for key, value in labels.items():
         if not LABEL.fullmatch(key) or (value and not LABEL.fullmatch(value)) or "/" in value:
-            raise Refused(f"label {key}={value} is not valid: letters, digits, '-', '_' and '.', at most 63 characters")
+            raise Refused(f"{what} {key}={value} is not valid: letters, digits, '-', '_' and '.', at most 63 characters")
 
 
 def _from_environment(url: str) -> EngineAddress:

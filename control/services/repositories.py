@@ -30,7 +30,7 @@ def add_repository(
     credentials: GitCredentials | None = None,
 ) -> Repository:  # fmt: skip
     """Ask the server for the ref before anything is stored: a typing error is told here, not in a log."""
-    _check_name("repository", name)
+    check_name("repository", name)
     allow_local = allow_local or settings.PIERHEAD.allow_local_repositories
     if not SHORTEST_POLL_SECONDS <= poll_seconds <= 86400:
         raise Refused(f"--poll {poll_seconds:g} is not between {SHORTEST_POLL_SECONDS:g} and 86400 seconds")
@@ -49,10 +49,13 @@ def add_repository(
         row.head, row.head_seen_at = composition().source.head(access(row)), time.time()
     except SourceError as error:
         raise Refused(error.sentence) from error
-    with transaction.atomic():
-        row.save(force_insert=True)
-        composition().work.wake("poll", row.uid, at=time.time() + poll_seconds)
-        record(actor, "repository add", str(row), parse_repository_url(url, allow_local=allow_local).display)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            composition().work.wake("poll", row.uid, at=time.time() + poll_seconds)
+            record(actor, "repository add", str(row), parse_repository_url(url, allow_local=allow_local).display)
+    except IntegrityError as error:
+        raise Refused(f"repository {name} was registered by somebody else at the same moment") from error
     return row
 
 
@@ -74,8 +77,8 @@ def add_application(
     name: str, repository: str, path: str, actor: Actor, *, namespace: str = "default", automatic: bool = True,
     prune: bool = True, self_heal: bool = True,
 ) -> Application:  # fmt: skip
-    _check_name("application", name)
-    _check_name("namespace", namespace)
+    check_name("application", name)
+    check_name("namespace", namespace)
     source = get_repository(repository)
     try:
         path = check_path(path)
@@ -219,6 +222,6 @@ def _ask(row: Application, request: dict[str, object]) -> None:
         composition().work.wake("sync", row.uid)
 
 
-def _check_name(what: str, name: str) -> None:
+def check_name(what: str, name: str) -> None:
     if not NAME.fullmatch(name):
         raise Refused(f"{what} name {name!r} is not valid: lower-case letters, digits and '-', at most 63 characters")

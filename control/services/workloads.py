@@ -6,9 +6,10 @@ import time
 
 from django.db import transaction
 
-from control.models import Deployment, Namespace, ReplicaSet
+from control.models import Application, Deployment, Namespace, ReplicaSet
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
+from control.services.repositories import check_name
 from control.store import objects, templates
 from control.store.workloads import pin, replica_set_value
 from deployer.composition import composition
@@ -84,6 +85,8 @@ def restart(namespace: str, name: str, actor: Actor) -> Deployment:
         row = get_deployment(namespace, name)
         row.restarted_at = time.time()
         before, row.live_hash = row.live_hash, templates.hash_of(templates.live_template(row), namespace)
+        if before == row.live_hash:
+            raise Refused(f"deployment {namespace}/{name} was restarted within this second already")
         if row.pin:
             held = row.replica_sets.get(template_hash=row.pin["template_hash"])
             row.pin = {
@@ -91,8 +94,6 @@ def restart(namespace: str, name: str, actor: Actor) -> Deployment:
                 "skipped_hash": row.live_hash,
                 "template_hash": _restarted_set(held, row).template_hash,
             }
-        if before == row.live_hash and not row.pin:
-            raise Refused(f"deployment {namespace}/{name} was restarted within this second already")
         _changed(
             row,
             ["restarted_at", "live_hash", "pin"],
@@ -108,6 +109,7 @@ def allow(namespace: str, allowance: str, actor: Actor, *, given: bool = True) -
     """Give a namespace what manifests there may then ask for. Manifests can never give it to themselves."""
     if allowance not in ALLOWANCES:
         raise Refused(f"allowance {allowance!r} is not one of {', '.join(ALLOWANCES)}")
+    check_name("namespace", namespace)
     with transaction.atomic():
         row = Namespace.objects.filter(name=namespace).first()
         if row is None:
@@ -116,6 +118,9 @@ def allow(namespace: str, allowance: str, actor: Actor, *, given: bool = True) -
         row.allowances = sorted({*row.allowances, allowance} if given else {*row.allowances} - {allowance})
         objects.update([row], ["allowances"])
         record(actor, "namespace allow" if given else "namespace deny", str(row), allowance)
+        # A commit that was refused for want of this is looked at again; one that was applied costs a query.
+        for uid in Application.objects.filter(deleted_at=None).values_list("uid", flat=True):
+            composition().work.wake("sync", uid)
     return row
 
 

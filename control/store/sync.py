@@ -100,6 +100,7 @@ def stored(uid: str, manifests: Iterable[Manifest]) -> list[StoredObject]:
     for one in manifests:
         wanted.setdefault(one.kind, set()).add((one.namespace, one.name))
     found: list[StoredObject] = []
+    immutable = _immutable()
     for kind, model in MODELS.items():
         rows: Any = model._default_manager.filter(
             Q(application=application) | Q(name__in=[n for _, n in wanted.get(kind, ())])
@@ -109,7 +110,16 @@ def stored(uid: str, manifests: Iterable[Manifest]) -> list[StoredObject]:
         for ns, name, digest, owner, deleted, replaced in _columns(rows, kind):
             if owner == application.name or (ns, name) in wanted.get(kind, ()):
                 terminating = deleted is not None and not replaced
-                found.append(StoredObject((kind, ns, name), digest, owner or "", terminating))
+                is_fixed = (kind, ns, name) in immutable
+                found.append(StoredObject((kind, ns, name), digest, owner or "", terminating, is_fixed))
+    return found
+
+
+def _immutable() -> set[ObjectKey]:
+    found: set[ObjectKey] = set()
+    for kind in ("ConfigMap", "Secret"):
+        rows = MODELS[kind]._default_manager.filter(spec__immutable=True)
+        found |= {(kind, namespace, name) for namespace, name in rows.values_list("namespace", "name")}
     return found
 
 

@@ -54,7 +54,7 @@ from deployer.ports import Engine, EngineError, EngineUnreachable
 _PING_SECONDS, _FIRST_PING_SECONDS = 1.0, 3.0
 _LONG_SECONDS = 120.0
 """For what the engine may take long over when it is busy. A host that vanishes meanwhile is noticed much earlier."""
-_EVENTS = ["create", "start", "die", "oom", "destroy", "pause", "unpause", "health_status"]
+_EVENTS = ["create", "start", "die", "oom", "destroy", "pause", "unpause", "rename", "health_status"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LONGEST_OUTPUT_BYTES = 64 * 1024
 _IDS_KEPT = 20_000

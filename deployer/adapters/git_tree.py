@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from deployer.adapters.git_environment import MAX_FILE_BYTES
 from deployer.adapters.git_failure import GitFailed
 from deployer.adapters.git_process import GitCommand
-from deployer.core.repository import SourceFile, SourceTree, shown
+from deployer.core.repository import MAX_PATH_LENGTH, SourceFile, SourceTree, shown
 
 MAX_FILES = 20_000
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
@@ -105,6 +105,8 @@ def _name_refusal(path: str) -> str:
         return "has a name with control characters, or not in UTF-8: rename it"
     if any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/")):
         return "has a name that no checkout admits: rename it"
+    if len(path) > MAX_PATH_LENGTH:
+        return f"has a path of {len(path):,} characters; at most {MAX_PATH_LENGTH:,} are read: shorten it"
     return ""
 
 

@@ -72,7 +72,7 @@ class ManifestError:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         where = ": ".join(part for part in (place, self.object, self.field) if part)
-        return f"{where}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+        return (f"{where}: " if where else "") + self.message + (f" ({self.remedy})" if self.remedy else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 
 Transport = Literal["https", "http", "ssh", "file"]
 
-MAX_URL_LENGTH = 2048
+MAX_URL_LENGTH = 1024
 MAX_REF_LENGTH = 255
 MAX_PATH_LENGTH = 1024
 MAX_BACKOFF_SECONDS = 900.0

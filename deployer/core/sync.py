@@ -29,6 +29,7 @@ class StoredObject:
     manifest_hash: str
     application: str
     terminating: bool = False
+    immutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,11 @@ def decide(
         key=lambda key: (-APPLY_ORDER.index(key[0]), key),
     )
     create, update, unchanged = _sort_out(wanted, stored, application)
-    refusal = _taken(wanted, stored, application) or _prune_guard(wanted, surplus, application, prune, confirmed)
+    refusal = (
+        _taken(wanted, stored, application)
+        or _immutable(update, stored)
+        or _prune_guard(wanted, surplus, application, prune, confirmed)
+    )
     return SyncPlan(
         create, update, unchanged, tuple(surplus) if prune else (), () if prune else tuple(surplus), refusal
     )
@@ -119,6 +124,18 @@ def _taken(wanted: list[Manifest], stored: dict[ObjectKey, StoredObject], applic
             return (
                 f"{one.file}:{one.line}: {one.kind} {one.namespace}/{one.name} belongs to application "
                 f"{known.application} already; remove it from one of the two"
+            )
+    return ""
+
+
+def _immutable(update: tuple[Manifest, ...], stored: dict[ObjectKey, StoredObject]) -> str:
+    """Kubernetes' rule: what was declared immutable changes only by being made anew under another name."""
+    for one in update:
+        known = stored[key_of(one)]
+        if known.immutable and not known.terminating and known.manifest_hash != manifest_hash(one):
+            return (
+                f"{one.file}:{one.line}: {one.kind} {one.namespace}/{one.name} is immutable and its manifest changed; "
+                "give the new content a new name"
             )
     return ""
 

@@ -23,6 +23,7 @@ from deployer.loops import collect
 from deployer.loops.forgotten import ForgottenTurn
 from deployer.loops.images import NodeImages
 from deployer.loops.pod_turn import PodTurn, StepStore
+from deployer.loops.watch import EVERYTHING
 from deployer.ports import Clock, Engine, EngineError, LeaseLost, Work
 
 LOOP = "converge"
@@ -132,6 +133,8 @@ class Turn:
         self.exits |= {one.partition("=")[0]: int(code) for one in dirty if (code := one.partition("=")[2])}
         placed = list(self.store.placed(self.node.uid))
         named = frozenset(one.partition("=")[0] for one in dirty)
+        if EVERYTHING in named:
+            named |= {pod.uid for pod in placed}
         found = attention(placed, (one for pod in self.observed.values() for one in pod), named, now)
         self._adopt(found, now)
         busy = set(self.in_flight.values())

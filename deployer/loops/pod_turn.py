@@ -7,6 +7,7 @@ resolved to) and `registry_auth`. Every step may have been taken before: a turn 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -77,14 +78,26 @@ class PodTurn:
 
     def _do_all(self, plan: PodPlan) -> PodStatus:
         """The status to go on with: the plan's once every step was taken, else one that waits for another try."""
-        for step in plan.steps:
-            try:
-                self._do(step)
-            except EngineUnreachable:
-                raise
-            except EngineError as error:
-                return self._failed(plan, step, error)
+        for together in _side_by_side(plan.steps):
+            for step, error in self._do_together(together):
+                if isinstance(error, EngineUnreachable):
+                    raise error
+                if error is not None:
+                    return self._failed(plan, step, error)
         return plan.status
+
+    def _do_together(self, steps: Sequence[actions.Step]) -> list[tuple[actions.Step, EngineError | None]]:
+        if len(steps) == 1:
+            return [(steps[0], self._tried(steps[0]))]
+        with ThreadPoolExecutor(len(steps)) as pool:
+            return list(zip(steps, pool.map(self._tried, steps), strict=True))
+
+    def _tried(self, step: actions.Step) -> EngineError | None:
+        try:
+            self._do(step)
+        except EngineError as error:
+            return error
+        return None
 
     def _failed(self, plan: PodPlan, step: actions.Step, error: EngineError) -> PodStatus:
         now, reason = self.clock.now(), "FailedStart"
@@ -180,7 +193,7 @@ class PodTurn:
         return list(seen.values())
 
     def _outcome(self, plan: PodPlan) -> PodOutcome:
-        status = plan.status if plan.gone else self._with_log_tails(plan.status)
+        status = plan.seen if plan.gone else self._with_log_tails(plan.seen)
         settled = "" if plan.steps or plan.wake_at is not None or plan.gone else settled_digest(self.observed)
         return PodOutcome(
             uid=self.desired.uid, status=status, gone=plan.gone, settled=settled, events=tuple(self.events),
@@ -201,6 +214,17 @@ class PodTurn:
         except EngineError:
             return ""
         return text[-LOG_BYTES:].decode("utf-8", "replace").replace("\x00", "")
+
+
+def _side_by_side(steps: Sequence[actions.Step]) -> list[list[actions.Step]]:
+    """One step at a time; but containers that stop one after another stop together, or grace periods would add up."""
+    groups: list[list[actions.Step]] = []
+    for step in steps:
+        if groups and isinstance(step, actions.StopContainer) and isinstance(groups[-1][-1], actions.StopContainer):
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
 
 
 def _touched(steps: Sequence[actions.Step]) -> list[str]:

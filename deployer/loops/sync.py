@@ -20,7 +20,9 @@ from deployer.ports import Clock, Source, SourceError, Work
 LOOP = "sync"
 RETRY_SECONDS = 30.0
 MAX_ERRORS = 100
+CACHED_FILES = 20_000
 _cache: dict[Any, Any] = {}
+"""What was read from each blob: a commit that changes one file of a thousand reads one."""
 
 
 class SyncStore(Protocol):
@@ -55,7 +57,7 @@ def _sync(
 ) -> float | None:
     """One attempt. An application that is at its commit already, unasked, costs one query."""
     repository = assignment.repository
-    head = source.head(repository) if assignment.ask_server else assignment.head
+    head = _head(assignment, source)
     commit = assignment.pinned_commit or head
     if not commit:
         return None
@@ -85,7 +87,20 @@ def _sync(
     return None
 
 
+def _head(assignment: Assignment, source: Source) -> str:
+    if not assignment.ask_server:
+        return assignment.head
+    try:
+        return source.head(assignment.repository)
+    except SourceError:
+        if not (assignment.pinned_commit and assignment.head):
+            raise
+        return assignment.head  # Git is away: going back to a commit that the mirror holds must work all the same
+
+
 def _read(tree: SourceTree, assignment: Assignment, store: SyncStore) -> ReadResult:
+    if len(_cache) > CACHED_FILES:
+        _cache.clear()
     read = read_manifests(tree.files, default_namespace=assignment.namespace, policies=store.policies(), cache=_cache)
     refused = tuple(ManifestError(path, 0, "", sentence, "", "") for path, sentence in tree.refusals)
     return ReadResult(read.manifests, (*refused, *read.errors), read.warnings)

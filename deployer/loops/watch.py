@@ -16,7 +16,9 @@ log = logging.getLogger("pierhead.watch")
 
 WINDOW_SECONDS = 55.0
 RETRY_SECONDS = 2.0
-TELLING = frozenset({"die", "oom", "destroy", "kill", "stop", "pause", "unpause", "rename", "update"})
+EVERYTHING = "*"
+"""In place of a container's id: what happened before the stream began is not known, so all are looked at."""
+TELLING = frozenset({"die", "oom", "destroy", "pause", "unpause", "rename"})
 
 
 class NodeWatch(threading.Thread):
@@ -45,7 +47,7 @@ class NodeWatch(threading.Thread):
         """One window; returns where the next begins. A stream that starts anew has converge read everything."""
         if not since:
             since = self._engine.host_time()
-            self._work.wake("converge", self.uid)
+            self._work.wake("converge", self.uid, dirty=[EVERYTHING])
         until = since + WINDOW_SECONDS
         for event in self._engine.events(since, until):
             since = max(since, event.at)

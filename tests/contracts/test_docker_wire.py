@@ -32,8 +32,10 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers, self.version = answers, version
         self.asked: list[str] = []
+        self.dropped: list[str] = []
         self.connections = 0
-        self.drop_after_answer = False
+        self.answers_per_connection = 1000
+        """After so many it takes a request and hangs up, as an engine does that is restarted."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,16 +45,21 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.server.connections += 1
+        self.left = self.server.answers_per_connection
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
+        self.left -= 1
+        if self.left < 0:
+            self.server.dropped.append(path)
+            self.close_connection = True
+            return
         self.server.asked.append(path)
         if path == "/_ping":
             self.send(200, "OK")
             return
         self.send(*self.server.answers[path.split("/", 2)[2]])
-        self.close_connection = self.server.drop_after_answer
 
     do_GET = do_POST = do_DELETE = do_PUT = answer
 
@@ -112,9 +119,21 @@ def test_the_engines_failure_is_told_from_silence() -> None:
 
 def test_a_connection_gone_stale_costs_nothing() -> None:
     with serving({"containers/json": (200, [])}) as (server, engine):
-        server.drop_after_answer = True
-        for _ in range(5):
+        server.answers_per_connection = 1
+        for _ in range(3):
             assert engine.containers() == []
+        assert len(server.dropped) == 3
+
+
+def test_a_command_is_never_run_twice() -> None:
+    ours = {"Labels": {"pierhead.io/cluster": "c1"}, "Image": "x"}
+    found = {"Id": "abc", "Name": "/web", "State": {"Status": "running"}, "Config": ours}
+    answers: dict[str, Answer] = {"containers/web/json": (200, found), "containers/abc/exec": (201, {"Id": "e1"})}
+    with serving(answers) as (server, engine):
+        server.answers_per_connection = 3  # ping, inspection, exec; its start meets a connection that hangs up
+        with pytest.raises(EngineUnreachable, match="cannot run a command in web: the connection broke"):
+            engine.execute("web", ["pay"], 1)
+        assert server.dropped == ["/v1.41/exec/e1/start"] and "/v1.41/exec/e1/start" not in server.asked
 
 
 def test_a_server_that_says_nothing_is_unreachable() -> None:

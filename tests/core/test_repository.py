@@ -82,7 +82,7 @@ def test_a_file_url_has_one_spelling() -> None:
     ("url", "sentence"),
     [
         param("", "the repository URL is empty", id="empty"),
-        param("x" * 3000, "the repository URL has 3000 characters; at most 2048 are admitted", id="long"),
+        param("x" * 3000, "the repository URL has 3000 characters; at most 1024 are admitted", id="long"),
         param("--upload-pack=x", "cannot start with '-'", id="an option"),
         param("ext::sh -c id", "remote helpers", id="ext"),
         param("::x", "remote helpers", id="nameless helper"),

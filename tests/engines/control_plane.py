@@ -165,8 +165,8 @@ class Checkout:
 
 
 def deployment(
-    name: str = "web", *, image: str = "test/web:1", replicas: int = 3, command: list[str] | None = None, more: str = "",
-    container: str = "",
+    name: str = "web", *, image: str = "test/web:1", replicas: int = 3, command: list[str] | None = None,
+    more: str = "", container: str = "",
 ) -> str:  # fmt: skip
     """A plain Deployment; `more` goes into its spec, `container` into its container (both ready-made YAML lines)."""
     words = f"\n          command: {json.dumps(command)}" if command else ""

@@ -27,7 +27,7 @@ def plane(hosts: Hosts) -> Iterator[ControlPlane]:
 @pytest.fixture
 def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
     made = Shop.open(plane, hosts, tmp_path, web(replicas=6))
-    made.wait_ready(6)
+    made.sync("--wait")
     yield made
     plane.manage("application", "remove", made.name)
     made.wait(lambda: not made.containers(all_of_them=True))

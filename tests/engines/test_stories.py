@@ -30,7 +30,7 @@ def plane(hosts: Hosts) -> Iterator[ControlPlane]:
 @pytest.fixture
 def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
     made = Shop.open(plane, hosts, tmp_path, web())
-    made.wait_ready(3)
+    made.sync("--wait")
     yield made
     plane.manage("application", "remove", made.name)
     made.wait(lambda: not made.containers(all_of_them=True))
@@ -175,8 +175,15 @@ metadata: {name: crowd}
 spec:
   terminationGracePeriodSeconds: 1
   initContainers:
-    - {name: first, image: "test/web:1", command: [/bin/sh, -c, "echo made > /share/file"], volumeMounts: &share [{name: share, mountPath: /share}]}
-    - {name: side, image: "test/web:1", restartPolicy: Always, command: [/bin/httpd, -f, -p, "8081", -h, /share], volumeMounts: *share}
+    - name: first
+      image: test/web:1
+      command: [/bin/sh, -c, "echo made > /share/file"]
+      volumeMounts: &share [{name: share, mountPath: /share}]
+    - name: side
+      image: test/web:1
+      restartPolicy: Always
+      command: [/bin/httpd, -f, -p, "8081", -h, /share]
+      volumeMounts: *share
   containers:
     - {name: main, image: "test/web:1", command: [/bin/sh, -c, "wget -qO- http://127.0.0.1:8081/file; exec sleep 3600"]}
   volumes: [{name: share, emptyDir: {}}]

@@ -56,7 +56,7 @@ class Inline(Executor):
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except BaseException as error:  # handed on, as a pool does
+        except BaseException as error:  # noqa: BLE001 - handed on, as a pool does
             future.set_exception(error)
         return future
 
@@ -225,8 +225,8 @@ class World:
 
 
 def web(
-    name: str = "web", *, replicas: int = 3, image: str = "shop/web:1", command: str = "", annotations: str = "", spec: str = "",
-    container: str = "", pod: str = "",
+    name: str = "web", *, replicas: int = 3, image: str = "shop/web:1", command: str = "", annotations: str = "",
+    spec: str = "", container: str = "", pod: str = "",
 ) -> str:  # fmt: skip
     """A Deployment. `spec`, `pod` and `container` are YAML lines (flow style) that are added at their level."""
     lines = [
@@ -235,6 +235,7 @@ def web(
         *(f"  {line}" for line in spec.splitlines()), f"  selector: {{matchLabels: {{app: {name}}}}}", "  template:",
         f"    metadata: {{labels: {{app: {name}}}}}", "    spec:", *(f"      {line}" for line in pod.splitlines()),
         "      containers:", f"        - name: {name}", f"          image: {image}",
-        *([f"          command: [{command}]"] if command else []), *(f"          {line}" for line in container.splitlines()),
+        *([f"          command: [{command}]"] if command else []),
+        *(f"          {line}" for line in container.splitlines()),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

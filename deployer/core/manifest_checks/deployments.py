@@ -12,6 +12,8 @@ from deployer.core.objects.placement import LabelSelector
 from deployer.core.objects.workload import DeploymentSpec, DeploymentStrategy
 
 LONGEST_NAME = 63
+MAX_REPLICAS = 10_000
+"""Each replica is a row and a few containers: a slip of the keyboard must not fill the database and every host."""
 _SPEC: Path = ("spec",)
 _TEMPLATE: Path = ("spec", "template")
 _STRATEGY: Path = ("spec", "strategy")
@@ -22,6 +24,9 @@ def deployment(spec: DeploymentSpec, rights: Rights) -> Iterator[Finding]:
     meta = spec.template.metadata
     yield from _selector(spec.selector, meta.labels)
     yield from _strategy(spec.strategy)
+    if spec.replicas > MAX_REPLICAS:
+        message = f"must be at most {MAX_REPLICAS}"
+        yield Finding((*_SPEC, "replicas"), message, "write fewer, or spread them over several Deployments")
     if spec.progress_deadline_seconds <= spec.min_ready_seconds:
         message = f"must be more than minReadySeconds ({spec.min_ready_seconds})"
         yield Finding((*_SPEC, "progressDeadlineSeconds"), message, "no rollout could succeed in time")

@@ -102,8 +102,6 @@ def _toleration(toleration: Toleration, path: Path) -> Iterator[Finding]:
         yield Finding((*path, "value"), "must be empty with operator Exists", "remove it, or use Equal")
     if toleration.operator == "Equal":
         yield from names.label_value(toleration.value, (*path, "value"))
-    if toleration.toleration_seconds is not None and toleration.effect != "NoExecute":
-        yield Finding((*path, "tolerationSeconds"), "is for the effect NoExecute only", "write effect: NoExecute")
 
 
 def _spread(constraints: Iterable[TopologySpreadConstraint], path: Path) -> Iterator[Finding]:

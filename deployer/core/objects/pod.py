@@ -116,8 +116,8 @@ class SeccompProfile(Spec):
 
 
 class ContainerSecurityContext(Spec):
-    run_as_user: int | None = Field(default=None, ge=0)
-    run_as_group: int | None = Field(default=None, ge=0)
+    run_as_user: int | None = Field(default=None, ge=0, le=GREATEST_ID)
+    run_as_group: int | None = Field(default=None, ge=0, le=GREATEST_ID)
     run_as_non_root: bool | None = None
     read_only_root_filesystem: bool = False
     allow_privilege_escalation: bool | None = None
@@ -265,10 +265,10 @@ class Sysctl(Spec):
 
 
 class PodSecurityContext(Spec):
-    run_as_user: int | None = Field(default=None, ge=0)
-    run_as_group: int | None = Field(default=None, ge=0)
+    run_as_user: int | None = Field(default=None, ge=0, le=GREATEST_ID)
+    run_as_group: int | None = Field(default=None, ge=0, le=GREATEST_ID)
     run_as_non_root: bool | None = None
-    fs_group: int | None = Field(default=None, ge=0)
+    fs_group: int | None = Field(default=None, ge=0, le=GREATEST_ID)
     supplemental_groups: Annotated[tuple[int, ...], EmptyList] = ()
     seccomp_profile: SeccompProfile | None = None
     sysctls: Annotated[tuple[Sysctl, ...], EmptyList] = ()
@@ -279,8 +279,8 @@ class PodSpec(Spec):
     init_containers: Annotated[tuple[Container, ...], EmptyList] = ()
     volumes: Annotated[tuple[Volume, ...], EmptyList] = ()
     restart_policy: Literal["Always", "OnFailure", "Never"] = "Always"
-    termination_grace_period_seconds: int = Field(default=30, ge=0)
-    active_deadline_seconds: int | None = Field(default=None, ge=1)
+    termination_grace_period_seconds: int = Field(default=30, ge=0, le=LONGEST_GRACE_SECONDS)
+    active_deadline_seconds: int | None = Field(default=None, ge=1, le=2**31 - 1)
     node_selector: StringMap = Field(default_factory=dict)
     node_name: str = ""
     affinity: Affinity = Field(default_factory=Affinity)

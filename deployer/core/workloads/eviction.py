@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from deployer.core.workloads.census import Census, is_available
 from deployer.core.workloads.rolling import Bounds
-from deployer.core.workloads.values import DeletePod, Snapshot
+from deployer.core.workloads.values import DeletePod, Pod, Snapshot
 
 REASON = "its node is drained"
 
@@ -19,7 +19,8 @@ REASON = "its node is drained"
 def evictions(snapshot: Snapshot, census: Census, bounds: Bounds) -> tuple[DeletePod, ...]:
     """Who may go now. 3 desired, 0 unavailable, one evicted: 2 + 1 - 3 = 0; with its replacement 3 + 1 - 3 = 1."""
     min_ready, now = snapshot.deployment.min_ready_seconds, snapshot.now
-    serving, gone = [], []
+    serving: list[Pod] = []
+    gone: list[Pod] = []
     for standing in census.standings():
         for pod in standing.evicted:
             bound = census.may_grow(standing) and is_available(pod, min_ready, now)

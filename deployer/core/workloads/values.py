@@ -73,7 +73,8 @@ class ReplicaSet:
 @dataclass(frozen=True, slots=True)
 class Pod:
     """`replica_set` is the set's uid; `node` is "" until it is placed; `ready_at` is since when it is ready without
-    a break (0: it is not). `waiting` is Kubernetes' reason (CrashLoopBackOff, ImagePullBackOff, ...) or "". `evicting`: its node is drained.
+    a break (0: it is not). `waiting` is Kubernetes' reason (CrashLoopBackOff, ImagePullBackOff, ...) or "".
+    `evicting`: its node is drained.
     """
 
     uid: str

@@ -54,7 +54,7 @@ def scene(seed: int) -> Scene:
     return Scene(
         nodes=[_node(draw, name) for name in draw.sample(NAMES, draw.choice((0, 1, 2, 3, 4, 4, 5, 5)))],
         pending=[pod for number in range(draw.randint(1, 4)) for pod in _group(draw, number)],
-        placed=[_placed(draw, number) for number in range(draw.choice((0, 0, 1, 2, 4)))],
+        placed=[_placed(draw, number) for number in range(draw.choice((0, 0, 1, 2, 4, 6)))],
         unique_above=draw.choice((0, 16)),
     )
 
@@ -103,7 +103,7 @@ def _placed(draw: Random, number: int) -> PlacedPod:
         uid=f"old-{number}", namespace=draw.choice(("shop", "blog")), name=f"old-{number}", node=draw.choice(NAMES),
         labels=_labels(draw), owner="Deployment/shop/web", requests=_requests(draw),
         host_ports=_ports(draw) if draw.random() < 0.5 else frozenset(),
-        anti_affinity=tuple(_term(draw) for _ in range(draw.choice((0, 0, 1)))), terminating=draw.random() < 0.3,
+        anti_affinity=tuple(_term(draw) for _ in range(draw.choice((0, 0, 1)))), terminating=draw.random() < 0.4,
     )  # fmt: skip
 
 

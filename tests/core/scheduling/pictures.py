@@ -66,6 +66,11 @@ def required(*terms: dict[str, Any]) -> dict[str, Any]:
     return {"requiredDuringSchedulingIgnoredDuringExecution": list(terms)}
 
 
+def on_node(name: str) -> dict[str, Any]:
+    field = {"key": "metadata.name", "operator": "In", "values": [name]}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [field]}]}}
+
+
 def preferred(*terms: dict[str, Any]) -> dict[str, Any]:
     wishes = [{"weight": 1, "podAffinityTerm": term} for term in terms]
     return {"preferredDuringSchedulingIgnoredDuringExecution": wishes}

@@ -19,6 +19,7 @@ from tests.core.scheduling.pictures import (
     beside,
     cluster,
     node,
+    on_node,
     placed_in,
     pod,
     preferred,
@@ -73,6 +74,12 @@ def test_the_usual_choice(picture: str, pods: list[PendingPod], expected: str) -
             "a: b:", [pod(affinity=affinity(podAffinity=required(beside("db")))), pod("db", priority=-1)], "a a",
             id="a pod that comes first but needs a later one is tried again",
         ),
+        param(
+            "a: b:", [
+                pod("x", priority=3, affinity=affinity(podAffinity=required(beside("y")))),
+                pod("y", priority=2, affinity=affinity(podAffinity=required(beside("z")))), pod("z"),
+            ], "a a a", id="again and again, as long as anything moves",
+        ),
         param("a: b:", replicas(3, pod(affinity=affinity(podAntiAffinity=required(beside("web"))))), "a b -",
               id="anti-affinity to itself: one per node"),
         param("a@z1: b@z1: c@z2:", replicas(3, pod(affinity=affinity(podAntiAffinity=required(beside("web", ZONE))))),
@@ -84,6 +91,8 @@ def test_the_usual_choice(picture: str, pods: list[PendingPod], expected: str) -
         param("a@z1:W b@z2:", replicas(4, pod(spread=(spread("web", ZONE),))), "b a b a", id="hard spread over zones"),
         param("a:WWWW b:DDDD", [pod(spread=(spread("web"),))], "-", id="the emptiest domain is full: nobody may grow"),
         param("a@z1: b:", replicas(2, pod(spread=(spread("web", ZONE),))), "a a", id="a node without the label is out"),
+        param("a@z1: b@z2:", replicas(3, pod(spread=(spread("web", ZONE),), node_selector={ZONE: "z1"})), "a a a",
+              id="a zone that the node selector rules out does not count"),
         param("a@z1: b@z1:", replicas(2, pod(spread=(spread("web", ZONE, minDomains=2),))), "a -",
               id="too few domains: the minimum is 0"),
         param("a:WW b:D", [pod(spread=(spread("web", hard=False),), strategy="pack")], "b",
@@ -98,27 +107,27 @@ def test_neighbours(picture: str, pods: list[PendingPod], expected: str) -> None
 @pytest.mark.parametrize(
     ("nodes", "topology", "expected"),
     [
-        param("a@z1:W b@z1: c@z2:", ZONE, "c b c a", id="zones"),
-        param("a:W b: c:", HOSTNAME, "b c a b", id="hosts"),
+        param("a@z1:W b@z1: c@z2:", ZONE, {"": "c b c a", "pack": "c a c a", "spread": "c b c a"}, id="zones"),
+        param("a:W b: c:", HOSTNAME, {"": "b c a b", "pack": "b c a b", "spread": "b c a b"}, id="hosts"),
     ],
 )
 @pytest.mark.parametrize("unique_above", [0, 16])
 def test_a_group_spreads_in_one_go(
-    monkeypatch: pytest.MonkeyPatch, nodes: str, topology: str, expected: str, unique_above: int
+    monkeypatch: pytest.MonkeyPatch, nodes: str, topology: str, expected: dict[str, str], unique_above: int
 ) -> None:
     """Each replica may raise the emptiest domain; the group is not looked at a second time for that."""
     monkeypatch.setattr(placement, "_try_again", lambda *_: None)
     monkeypatch.setattr(hosts, "UNIQUE_ABOVE", unique_above)
-    for strategy in ("", "pack", "spread"):
-        pods = replicas(4, pod(spread=(spread("web", topology),), strategy=strategy))
-        where = placed_in(nodes, *pods)
-        assert "-" not in where
-        assert strategy or where == expected
+    found = {
+        strategy: placed_in(nodes, *replicas(4, pod(spread=(spread("web", topology),), strategy=strategy)))
+        for strategy in expected
+    }
+    assert found == expected
 
 
 def test_affinity_binds_once_a_pod_it_means_has_any_of_its_labels() -> None:
-    nodes = [node("a"), node("b", {"rack": "1"})]
-    both = pod(affinity=affinity(podAffinity=required(beside("web"), beside("web", "rack"))))
+    nodes = [node("a", {ZONE: "z1"}), node("b", {ZONE: "z1", "rack": "1"})]
+    both = pod(affinity=affinity(podAffinity=required(beside("web", ZONE), beside("web", "rack"))))
     assert targets(place([both], nodes, []), both) == "b"
     assert targets(place([both], nodes, [running("W", "a")]), both) == "-"
     assert targets(place([both], nodes, [running("W", "b")]), both) == "b"
@@ -137,6 +146,10 @@ def test_a_terminating_pod_holds_its_room_but_is_no_replica() -> None:
     assert targets(place([pod()], nodes, leaving), pod()) == "a"
     small = [node("a", allocatable=ONE), node("b", allocatable=ONE)]
     assert targets(place([pod()], small, leaving), pod()) == "-"
+    even = pod(spread=(spread("web"),))
+    mixed = [node("a"), node("b", allocatable=ONE)]
+    assert targets(place([even], mixed, placed), even) == "-"
+    assert targets(place([even], mixed, leaving), even) == "a"
 
 
 @pytest.mark.parametrize(
@@ -171,6 +184,12 @@ def test_priority_then_age_then_name_decide_who_gets_the_last_place() -> None:
     urgent = replace(young, priority=10)
     assert targets(place([urgent, old], room, []), old, urgent) == "- a"
     assert targets(place([pod("b"), pod("a")], room, []), pod("a"), pod("b")) == "a -"
+
+
+def test_pods_of_one_template_that_name_different_nodes_are_not_one_group() -> None:
+    """As a DaemonSet's: the same template hash, and each pod its own node affinity."""
+    pods = [pod(uid=name, name=name, affinity=affinity(nodeAffinity=on_node(name))) for name in ("a", "b", "c")]
+    assert targets(place(pods, [node("c"), node("b"), node("a")], []), *pods) == "a b c"
 
 
 @pytest.mark.parametrize(

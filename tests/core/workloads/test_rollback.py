@@ -24,11 +24,13 @@ OVER: dict[str, Any] = {"last_progress_at": NOW - 601}
         pytest.param(
             "v1*:RRR v2:r", {"paused": True, "reason": "ProgressDeadlineExceeded"}, "", id="paused after the deadline"
         ),
-        pytest.param("v1:RRR v2:x", {}, "", id="revision 1 was never healthy"),
+        pytest.param("v1:RRo v2:x", {}, "", id="revision 1 was never healthy: it restarted"),
+        pytest.param("v1:RRy v2:x", {}, "", id="revision 1 was never healthy: one pod is ready just now"),
+        pytest.param("v1:RRR v2:x", {}, "rollback:2>1", id="revision 1 was overtaken, and has proved itself since"),
         pytest.param("v1*!:RRR v2:x", {}, "", id="revision 1 failed since"),
         pytest.param("v1*?:RRR v2:x", {}, "", id="revision 1 has no known template"),
         pytest.param("v1:xxx", {}, "", id="the first revision"),
-        pytest.param("v1*: v2*: v3!: v4:RRR v5:x", {"template": "v5"}, "rollback:5>2", id="to the last healthy one"),
+        pytest.param("v1*: v2*: v3!: v4:RRr v5:x", {"template": "v5"}, "rollback:5>2", id="to the last healthy one"),
         pytest.param("v1*:RRR v2:xR", {"max_surge": 2}, "v1=2 -web-v1-2", id="one crashes, one works"),
         pytest.param("v1*: v2*:RRR v3*:x", {}, "rollback:3>2", id="a healthy one of old that fails gives way once"),
         pytest.param("v1*: v2!: v3*:xxx", {}, "", id="but one that was rolled back to does not go on into the past"),
