@@ -46,7 +46,10 @@ def worker(threads: int, with_beat: bool) -> None:
 
     # Celery advises against root, for pickled messages; only JSON is accepted here.
     warnings.filterwarnings("ignore", message=r"(?s).*superuser privileges")
+    # And announces, at every lost connection, a default of its next version; settings.py says what we want.
+    warnings.filterwarnings("ignore", message=r"(?s).*we introduced an optional breaking change")
     if with_beat:
+        _take_over()
         _beat_beside_worker(app)
     consumer = app.Worker(
         hostname=f"worker@{socket.gethostname()}",
@@ -70,7 +73,7 @@ def beat() -> None:
 
     app.conf.update(
         redbeat_redis_url=settings.REDIS_URL,
-        redbeat_redis_options={},
+        redbeat_redis_options={"socket_connect_timeout": 2, "socket_timeout": 10},
         redbeat_key_prefix="pierhead:beat:",
         redbeat_lock_timeout=STANDBY_SECONDS,
     )
@@ -89,6 +92,14 @@ def hold_lifeline(descriptor: int | None) -> None:
     """Under `up`: this process does not outlive it."""
     if descriptor is not None:
         lifeline.hold(descriptor)
+
+
+def _take_over() -> None:
+    """The worker of `up` is the only one on its database: what a killed one was at is free, its lease or not."""
+    from control.hints import send
+    from control.store.work import WorkRows
+
+    WorkRows("start", send).release_all()
 
 
 def _beat_beside_worker(app: Any) -> None:

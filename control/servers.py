@@ -100,7 +100,7 @@ def _postgresql(url: str) -> dict[str, Any]:
         raise DataError(f"DATABASE_URL has unknown options: {', '.join(unknown)}. Known: {known}.")
     host = options.pop("host", None) or parts.hostname or ""
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "control.postgresql",
         "NAME": name,
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),

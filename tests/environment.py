@@ -1,6 +1,7 @@
 """The surroundings of a test run: a data folder that goes away, and no server that someone happens to have.
 
-Loaded by pytest before Django's settings are (`-p tests.environment` in pyproject.toml).
+Loaded by pytest before Django's settings are (`-p tests.environment` in pyproject.toml). TEST_DATABASE_URL names a
+PostgreSQL server for the tests that ask Django for a database; without it, they have SQLite in that folder.
 """
 
 import os
@@ -14,6 +15,8 @@ FOLDER = tempfile.mkdtemp(prefix="pierhead-test-")
 for name in [name for name in os.environ if name.startswith("PIERHEAD_") or name in ("DATABASE_URL", "REDIS_URL")]:
     del os.environ[name]
 os.environ["PIERHEAD_DATA"] = FOLDER
+if os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 
 def require(condition: object, sentence: str) -> None:

@@ -139,7 +139,7 @@ def _sentence(row: Deployment, new: ReplicaSet | None, counts: dict[str, Counts]
     if mine.available < mine.present:
         return f"{waiting}{mine.available} of {mine.present} updated replicas are available..."
     if row.progress.get("reason") not in (COMPLETE, *FAILED):
-        return f"{waiting}{mine.available} of {mine.present} updated replicas are available, for a moment only so far..."
+        return f"{waiting}{mine.available} of {mine.present} updated replicas are available, and must stay so..."
     return ""
 
 

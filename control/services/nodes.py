@@ -227,7 +227,8 @@ def _own_labels(name: str, info: EngineInfo) -> dict[str, str]:
 def _check_labels(labels: Mapping[str, str], what: str = "label") -> None:
     for key, value in labels.items():
         if not LABEL.fullmatch(key) or (value and not LABEL.fullmatch(value)) or "/" in value:
-            raise Refused(f"{what} {key}={value} is not valid: letters, digits, '-', '_' and '.', at most 63 characters")
+            syntax = "letters, digits, '-', '_' and '.', at most 63 characters"
+            raise Refused(f"{what} {key}={value} is not valid: {syntax}")
 
 
 def _from_environment(url: str) -> EngineAddress:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from control.models import Deployment, Pod, ReplicaSet
+from control.models import Deployment, Pod, ReplicaSet, Sync
 from control.store import objects, templates
 from control.store.statuses import deployment_status
 from deployer.core.workloads import values
+from deployer.core.workloads.progress import COMPLETE
 
 POD_COLUMNS = (
     "uid", "name", "replica_set_id", "node_id", "phase", "ready", "ready_at", "created_at", "deleted_at", "restarts",
@@ -256,6 +257,22 @@ def _write_status(row: Deployment, plan: values.Plan, now: float) -> None:
     if progress != row.progress or status != row.status:
         row.progress, row.status = progress, status
         objects.update([row], ["progress", "status"])
+        if is_done(row) and row.application_id:
+            _note_healthy(str(row.application_id), now)
+
+
+def is_done(row: Deployment) -> bool:
+    """Every pod is of the template in force, available, and has proved itself."""
+    progress, desired = row.progress, _number(row.spec.get("replicas"), 1)
+    return bool(progress.get("reason") == COMPLETE and progress["updated"] == progress["available"] == desired)
+
+
+def _note_healthy(application: str, now: float) -> None:
+    """The end of a deploy's timeline: all workloads of the application are done for the first time since its sync."""
+    rows = Deployment.objects.filter(application=application, deleted_at=None)
+    last = Sync.objects.filter(application=application, phase=Sync.SUCCEEDED).order_by("-id").first()
+    if last is not None and not last.healthy_at and all(is_done(row) for row in rows):
+        Sync.objects.filter(pk=last.pk, healthy_at=0).update(healthy_at=now)
 
 
 def _pin_back(row: Deployment, rollback: values.Rollback, sets: Iterable[ReplicaSet], now: float) -> None:

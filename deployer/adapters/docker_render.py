@@ -158,4 +158,4 @@ def _health(check: HealthCheck) -> dict[str, Any]:
 
 
 def _nanoseconds(seconds: float) -> int:
-    return round(seconds * 1e9)
+    return min(round(seconds * 1e9), 2**63 - 1)  # Go's time.Duration: 292 years

@@ -109,6 +109,17 @@ def test_weird_names_are_refused_and_shown_harmlessly(source: GitSource, served:
     assert sorted(refused(tree)) == ["k8s/??.yaml", "k8s/?[31mred.yaml", "k8s/a?b.yaml"]
 
 
+def test_a_path_that_no_row_could_hold_is_refused(source: GitSource, served: Served) -> None:
+    deep = "/".join(["d" * 99] * 11)
+    tree = fetched(
+        source, served, served.push({f"k8s/{deep}/a.yaml": "a: 1", f"k8s/{deep}/notes": "", "k8s/b.yaml": "b: 1"})
+    )
+    assert [file.path for file in tree.files] == ["k8s/b.yaml"]
+    assert [reason for _, reason in tree.refusals] == [
+        "has a path of 1,110 characters; at most 1,024 are read: shorten it"
+    ]
+
+
 @pytest.mark.parametrize("name", [b"..", b".", b".git", b".GIT"])
 def test_trees_that_climb_or_name_git_are_refused(source: GitSource, served: Served, name: bytes) -> None:
     blob = served.git("hash-object", "-w", "--stdin", data=b"a: 1\n")

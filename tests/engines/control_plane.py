@@ -43,9 +43,11 @@ class ControlPlane:
         with (self.folder / "up.log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=HOME, stdout=log, stderr=log, env=self._environment())
         ready = f"ready at http://127.0.0.1:{self.port}"
-        eventually(
-            lambda: ready in self.said().splitlines()[-1:][0] if self.said() else False, START_SECONDS, self.said
-        )
+        eventually(lambda: ready in self.said() or self._ended(), START_SECONDS, self.said)
+        assert ready in self.said(), self.said()
+
+    def _ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
     def said(self) -> str:
         return (self.folder / "up.log").read_text(errors="replace").strip()

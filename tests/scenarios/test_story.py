@@ -25,6 +25,9 @@ def test_a_push_runs(world: World) -> None:
     world.pass_time(20)
     assert world.ready() == 3
     assert world.condition("Progressing")["reason"] == "NewReplicaSetAvailable"
+    attempt = Sync.objects.get()
+    assert attempt.started_at <= attempt.finished_at <= attempt.healthy_at
+    assert attempt.healthy_at - attempt.finished_at == pytest.approx(2, abs=0.1), "it had to prove itself"
     assert sum(map(len, world.running().values())) == 3
 
 

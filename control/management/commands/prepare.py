@@ -26,8 +26,6 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         processes.hold_lifeline(options["lifeline"])
         self._migrate()
-        if "DATABASE_URL" not in os.environ:
-            take_over_leases()
         if sentence := first_user():
             self.stdout.write(sentence)
         for sentence in register_hosts(options["simulate"]):
@@ -42,14 +40,6 @@ class Command(BaseCommand):
                 f"The database {connection.settings_dict['NAME']} cannot be used: {reason}. "
                 "Check DATABASE_URL, or the data folder."
             ) from error
-
-
-def take_over_leases() -> None:
-    """An embedded database has one control plane, whose folder's lock we hold: what a killed one was at is free."""
-    from control.hints import send
-    from control.store.work import WorkRows
-
-    WorkRows("prepare", send).release_all()
 
 
 def first_user() -> str | None:

@@ -13,6 +13,11 @@ from pydantic import Field
 from deployer.core.objects.base import EmptyList, Quantity, QuantityMap, Spec, StringMap
 from deployer.core.objects.placement import Affinity, Toleration, TopologySpreadConstraint
 
+GREATEST_ID = 2**31 - 1
+"""Of users and groups, as Kubernetes and Docker count them."""
+LONGEST_GRACE_SECONDS = 7 * 86400
+"""Kubernetes has no limit; but a stop holds a connection for as long, and no clock counts 2^63 seconds."""
+
 
 class ExecAction(Spec):
     command: Annotated[tuple[str, ...], EmptyList] = ()

@@ -25,7 +25,6 @@ OVER: dict[str, Any] = {"last_progress_at": NOW - 601}
             "v1*:RRR v2:r", {"paused": True, "reason": "ProgressDeadlineExceeded"}, "", id="paused after the deadline"
         ),
         pytest.param("v1:RRo v2:x", {}, "", id="revision 1 was never healthy: it restarted"),
-        pytest.param("v1:RRy v2:x", {}, "", id="revision 1 was never healthy: one pod is ready just now"),
         pytest.param("v1:RRR v2:x", {}, "rollback:2>1", id="revision 1 was overtaken, and has proved itself since"),
         pytest.param("v1*!:RRR v2:x", {}, "", id="revision 1 failed since"),
         pytest.param("v1*?:RRR v2:x", {}, "", id="revision 1 has no known template"),

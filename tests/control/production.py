@@ -1,0 +1,152 @@
+"""docker-compose.yml without Docker: the same commands as processes of their own, beside real servers.
+
+with installation(folder, database_url, redis_url) as shop:
+    shop.manage("get", "pods", "-A")
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from deployer.adapters.simulated import SimulatedEngine
+from deployer.core.container import LABEL_POD_UID, LABEL_REVISION, ContainerSeen
+from tests.control.servers import free_port
+from tests.engines.control_plane import HOME, ControlPlane, eventually
+
+START_SECONDS = 60.0
+END_SECONDS = 30.0  # as stop_grace_period
+CLUSTER = "0123456789ab"
+NODES = ("a", "b", "c")
+_SERVICES = yaml.safe_load((HOME / "docker-compose.yml").read_text())["services"]
+SECRETS = {
+    "PIERHEAD_SECRET_KEY": "5" * 64,
+    "PIERHEAD_ENCRYPTION_KEY": "cGllcmhlYWQtdGVzdHMtcGllcmhlYWQtdGVzdHMhISE=",
+    "PIERHEAD_CLUSTER_ID": CLUSTER,
+}
+
+
+class Installation(ControlPlane):
+    """web, two workers, beat and watch on one data folder. A killed one stays dead until somebody starts it."""
+
+    def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
+        super().__init__(folder)
+        self._servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *options: str) -> None:
+        password = {"PIERHEAD_ADMIN_PASSWORD": "a password for the first user"}
+        migrate = [sys.executable, "manage.py", *_SERVICES["migrate"]["command"], *options]
+        done = subprocess.run(
+            migrate, cwd=HOME, env={**self._environment(), **password}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "PIERHEAD_ADMIN_PASSWORD gave" in done.stdout, done.stdout
+        for name in ("web", "worker-1", "worker-2", "beat", "watch"):
+            self.start_one(name)
+        eventually(self.healthy, START_SECONDS, self.said)
+        for name in NODES:
+            self.manage("node", "add", name, f"sim://{name}")
+
+    def start_one(self, name: str) -> None:
+        """`name` is a service of docker-compose.yml, with a number where there are several of it."""
+        command = list(_SERVICES[name.partition("-")[0]]["command"])
+        if name == "web":
+            self.port = free_port()
+            command[command.index("--host") + 1], command[command.index("--port") + 1] = "127.0.0.1", str(self.port)
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "manage.py", *command], cwd=HOME, stdout=log, stderr=log, env=self._environment()
+            )
+
+    def kill_one(self, name: str) -> None:
+        self._running[name].kill()
+        self._running[name].wait(timeout=END_SECONDS)
+
+    def stop(self) -> None:
+        """As `docker compose down` does: SIGTERM, and every process ends by itself (uvicorn by the signal that it got)."""
+        self.close_shell()
+        alive = {name: process for name, process in self._running.items() if process.poll() is None}
+        for process in alive.values():
+            process.send_signal(signal.SIGTERM)
+        try:
+            codes = {name: process.wait(timeout=END_SECONDS) for name, process in alive.items()}
+        finally:
+            for process in alive.values():
+                process.kill()
+                process.wait()
+        assert set(codes.values()) <= {0, -signal.SIGTERM}, f"{codes}\n{self.said()}"
+
+    def healthy(self) -> bool:
+        """The health checks of docker-compose.yml."""
+        return all(map(self.is_healthy, ("web", "worker", "beat", "watch")))
+
+    def is_healthy(self, service: str) -> bool:
+        if service == "web":
+            with contextlib.suppress(urllib.error.URLError, OSError):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=3) as answer:
+                    return bool(answer.read())
+            return False
+        _, _python, *check = _SERVICES[service]["healthcheck"]["test"]
+        done = subprocess.run([sys.executable, *check], cwd=HOME, env=self._environment(), capture_output=True)
+        return done.returncode == 0
+
+    def dead(self) -> list[str]:
+        return [name for name, process in self._running.items() if process.poll() is not None]
+
+    def said(self) -> str:
+        """The last lines of every process, for a failure's message."""
+        tails = (
+            (path.stem, path.read_text(errors="replace").splitlines()[-15:])
+            for path in sorted(self.folder.glob("*.log"))
+        )
+        return "\n".join(f"{name:>8} | {line}" for name, lines in tails for line in lines)
+
+    def containers(self) -> list[ContainerSeen]:
+        """Everything on the simulated hosts."""
+        return [one for name in NODES for one in self._engine(name).containers()]
+
+    def doubled(self) -> list[str]:
+        """Pods that have more than one running container: every pod here has one."""
+        running = (one.labels[LABEL_POD_UID] for one in self.containers() if one.state == "running")
+        return [uid for uid, count in collections.Counter(running).items() if count > 1]
+
+    def revisions(self) -> list[int]:
+        """Of every container there is, in any state."""
+        return [int(one.labels[LABEL_REVISION]) for one in self.containers()]
+
+    def _engine(self, name: str) -> SimulatedEngine:
+        return SimulatedEngine(name, CLUSTER, run_dir=self.folder / "run")
+
+    def _environment(self) -> dict[str, str]:
+        return {**super()._environment(), **self._servers, **SECRETS, "PIERHEAD_NO_BOOTSTRAP": "1"}
+
+
+@contextlib.contextmanager
+def installation(folder: Path, database_url: str, redis_url: str) -> Iterator[Installation]:
+    made = Installation(folder, database_url, redis_url)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def of_this_run(folder: Path) -> list[str]:
+    """Command lines of processes on this data folder that are still there."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"PIERHEAD_DATA={folder}\0".encode() in (entry / "environ").read_bytes() + b"\0":
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+    return [line for line in found if str(os.getpid()) not in line]

@@ -1,0 +1,111 @@
+"""Production: PostgreSQL, Redis, and every process of docker-compose.yml on its own, two of the workers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control.data import HOME
+from tests.control.production import Installation, installation
+from tests.control.servers import PostgreSQL, Redis, postgresql, redis_server
+from tests.engines.control_plane import Checkout, deployment, eventually
+
+REPLICAS = 8
+READY_SECONDS = 60.0  # aim: 5
+ROLLED_SECONDS = 90.0  # aim: 12; a killed worker's leases last for 10
+# Two pods at a time, each for a second: a rollout that takes long enough to be disturbed in its middle.
+SLOWLY = """minReadySeconds: 1
+strategy: {rollingUpdate: {maxSurge: 2, maxUnavailable: 0}}
+"""
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[PostgreSQL]:
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Redis]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shop(database: PostgreSQL, broker: Redis) -> Iterator[Installation]:
+    """An installation that the stories below share, in their order; none leaves a process dead."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ph-prod-", dir="/tmp") as folder,
+        installation(Path(folder), database.create("pierhead"), broker.url) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def checkout(shop: Installation, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    made = Checkout(tmp_path_factory.mktemp("git"))
+    made.push("first", {"k8s/web.yaml": web("shop/web:1")})
+    shop.follow(made.origin)
+    await_rolled(shop, 1)
+    return made
+
+
+def test_a_push_runs(shop: Installation, checkout: Checkout) -> None:
+    assert len(shop.ready_pods()) == REPLICAS
+    assert shop.healthy()
+    assert shop.dead() == []
+
+
+def test_a_worker_is_killed_in_mid_rollout(shop: Installation, checkout: Checkout) -> None:
+    checkout.push("second", {"k8s/web.yaml": web("shop/web:2")})
+    await_mixed(shop)
+    shop.kill_one("worker-1")
+    await_rolled(shop, 2)
+    shop.start_one("worker-1")
+
+
+def test_redis_is_emptied_and_started_again_in_mid_rollout(
+    shop: Installation, checkout: Checkout, broker: Redis
+) -> None:
+    checkout.push("third", {"k8s/web.yaml": web("shop/web:3")})
+    await_mixed(shop)
+    broker.flush()
+    broker.end()
+    broker.start()
+    await_rolled(shop, 3)
+    assert shop.dead() == []
+
+
+def web(image: str) -> str:
+    return deployment(image=image, replicas=REPLICAS, more=SLOWLY)
+
+
+def await_mixed(shop: Installation) -> None:
+    """A rollout that has begun, and has not ended: containers of two revisions run."""
+    eventually(lambda: len(set(shop.revisions())) == 2, READY_SECONDS, shop.said)
+
+
+def await_rolled(shop: Installation, revision: int) -> None:
+    """Every replica runs that revision, once, and nothing else is there; at no look was a pod there twice."""
+    eventually(lambda: _rolled(shop, revision), ROLLED_SECONDS, lambda: f"{shop.revisions()}\n{shop.said()}")
+
+
+def _rolled(shop: Installation, revision: int) -> bool:
+    assert shop.doubled() == []
+    return shop.revisions() == [revision] * REPLICAS and len(shop.ready_pods()) == REPLICAS
+
+
+def test_the_stories_and_leases_hold_on_postgresql_too(database: PostgreSQL) -> None:
+    files = ("tests/control/test_work.py", "tests/scenarios/test_story.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        cwd=HOME, env={**os.environ, "TEST_DATABASE_URL": database.create("stories")}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-8000:]
