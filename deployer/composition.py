@@ -11,9 +11,9 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.db import close_old_connections, connections
@@ -41,6 +41,33 @@ from deployer.ports import Engine
 NODE_TIMEOUT_SECONDS = 10.0
 CONVERGING_NODES = 64
 """Nodes that one worker converges at a time; each has a thread that mostly waits."""
+S = TypeVar("S")
+
+
+class Brief:
+    """A store whose every call, outside of a transaction, gives the thread's database connection back at its end."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return briefly(getattr(self._store, name))
+
+
+def brief(store: S) -> S:
+    """For threads that live long and mostly wait: there are more of them than connections in the pool."""
+    return cast(S, Brief(store))
+
+
+def briefly(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def bounded(*arguments: Any, **options: Any) -> Any:
+        try:
+            return call(*arguments, **options)
+        finally:
+            close_old_connections()
+
+    return bounded
 
 
 class Nodes:
@@ -86,6 +113,7 @@ def engine_of(row: Node) -> Engine:
 def _access(row: Node) -> converge.NodeAccess:
     engine, uid = engine_of(row), row.uid
 
+    @briefly
     def pulled(reference: str, seen: ImageSeen) -> None:
         pins.image_pulled(uid, reference, seen.id)
 
@@ -180,7 +208,7 @@ class Composition:
         try:
             access = self.nodes.access(uid)
             if access is not None:
-                converge.run(access, settings.PIERHEAD.cluster_id, self.work, NodeRows(), self.clock)
+                converge.run(access, settings.PIERHEAD.cluster_id, brief(self.work), brief(NodeRows()), self.clock)
             else:
                 self.work.forget(converge.LOOP, uid)
         except Exception:  # noqa: BLE001

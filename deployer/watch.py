@@ -18,7 +18,7 @@ from django.db import close_old_connections
 from control import pulse as sign_of_life
 from control.models import Node
 from control.store import heartbeats
-from deployer.composition import composition, engine_of
+from deployer.composition import brief, composition, engine_of
 from deployer.core.heartbeat import PERIOD_SECONDS, Heartbeat
 from deployer.loops import heartbeat
 from deployer.loops.watch import NodeWatch
@@ -64,9 +64,10 @@ class Watch:
 
     def _begin(self, row: Node) -> Followed:
         known = Heartbeat(row.ready, 0, row.reason, row.message, row.ready_changed_at)
-        stream = NodeWatch(row.uid, engine_of(row), self._here.work)
+        engine = engine_of(row)  # one for both: an ssh:// host has one tunnel in this process
+        stream = NodeWatch(row.uid, engine, brief(self._here.work))
         stream.start()
-        return Followed(_stamp(row), heartbeat.Pulse(row.uid, engine_of(row), known), stream)
+        return Followed(_stamp(row), heartbeat.Pulse(row.uid, engine, known), stream)
 
 
 def _stamp(row: Node) -> tuple[str, str]:

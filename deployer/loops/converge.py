@@ -103,10 +103,10 @@ class Turn:
         self.dirty = set(self.lease.dirty)
         woken = True
         while True:
-            if woken and not self._look():
-                return self.clock.now() + RETRY_SECONDS
+            answered = not woken or self._look()
             if not self.in_flight:
-                return min(self.wake_ats.values(), default=NEVER)
+                retry = NEVER if answered else self.clock.now() + RETRY_SECONDS
+                return min(retry, *self.wake_ats.values(), NEVER)
             again = self._collect()
             woken = self._renew() or again
 
@@ -139,8 +139,16 @@ class Turn:
         self._adopt(found, now)
         busy = set(self.in_flight.values())
         self.skipped |= found.pods & busy
-        self._submit(sorted(found.pods - busy), {pod.uid: pod for pod in placed})
+        by_uid = {pod.uid: pod for pod in placed}
+        due = [uid for uid in found.pods - busy if not self._rests(by_uid[uid], named, now)]
+        self._submit(sorted(due), by_uid)
         return True
+
+    def _rests(self, pod: PodPlaced, named: frozenset[str], now: float) -> bool:
+        """A pod that had its turn and waits for its time is left alone until then, unless something happened to it."""
+        if pod.deleting or pod.uid in named or self.wake_ats.get(pod.uid, 0) <= now:
+            return False
+        return not any(one.id in named for one in self.observed.get(pod.uid, ()))
 
     def _list(self, now: float) -> None:
         self.observed = {}
@@ -217,7 +225,9 @@ class Turn:
             self.lease, woken = self.work.renew(self.lease, self.clock.now())
             self.renewed_at = self.clock.now()
             self.dirty |= self.lease.dirty
-        return woken or (bool(self.dirty) and self.clock.now() - self.listed_at > RELIST_SECONDS)
+        now = self.clock.now()
+        due = any(at <= now for at in self.wake_ats.values())
+        return woken or due or (bool(self.dirty) and now - self.listed_at > RELIST_SECONDS)
 
 
 def adopted(strangers: Iterable[ContainerSeen]) -> list[AdoptedPod]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -116,14 +116,19 @@ class Installation(ControlPlane):
         """Everything on the simulated hosts."""
         return [one for name in NODES for one in self._engine(name).containers()]
 
+    def revisions(self) -> list[int]:
+        """Of every container there is, in any state."""
+        return [int(one.labels[LABEL_REVISION]) for one in self.containers()]
+
+    def happened(self, action: str, revision: int) -> int:
+        """How many containers of a revision were ever created or started, those that are gone included."""
+        events = (event for name in NODES for event in self._engine(name).events(0, time.time()))
+        return sum(event.action == action and event.labels[LABEL_REVISION] == str(revision) for event in events)
+
     def doubled(self) -> list[str]:
         """Pods that have more than one running container: every pod here has one."""
         running = (one.labels[LABEL_POD_UID] for one in self.containers() if one.state == "running")
         return [uid for uid, count in collections.Counter(running).items() if count > 1]
-
-    def revisions(self) -> list[int]:
-        """Of every container there is, in any state."""
-        return [int(one.labels[LABEL_REVISION]) for one in self.containers()]
 
     def _engine(self, name: str) -> SimulatedEngine:
         return SimulatedEngine(name, CLUSTER, run_dir=self.folder / "run")
@@ -140,13 +145,3 @@ def installation(folder: Path, database_url: str, redis_url: str) -> Iterator[In
         yield made
     finally:
         made.stop()
-
-
-def of_this_run(folder: Path) -> list[str]:
-    """Command lines of processes on this data folder that are still there."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if f"PIERHEAD_DATA={folder}\0".encode() in (entry / "environ").read_bytes() + b"\0":
-                found.append((entry / "cmdline").read_text().replace("\0", " "))
-    return [line for line in found if str(os.getpid()) not in line]

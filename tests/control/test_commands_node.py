@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ def test_a_simulated_host_is_added_labelled_tainted_and_removed(run: Run) -> Non
     added = run("node", "add", "s1", "sim://cli-1", "--label", "zone=a", "--label", "disk=ssd")
     assert (added.code, added.out) == (0, "node/s1 added: a simulated engine, 4 CPUs, 8Gi\n")
     assert run("node", "label", "s1", "zone=b", "disk-").code == 0
-    assert run("node", "taint", "s1", "gpu=yes:NoSchedule", "old:NoExecute").out == "node/s1 tainted\n"
-    assert run("node", "taint", "s1", "old:NoExecute-").out == "node/s1 untainted\n"
+    assert run("node", "taint", "s1", "gpu=yes:NoSchedule", "old:PreferNoSchedule").out == "node/s1 tainted\n"
+    assert run("node", "taint", "s1", "old:PreferNoSchedule-").out == "node/s1 untainted\n"
     row = Node.objects.get()
     assert (row.labels["zone"], "disk" in row.labels) == ("b", False)
     assert row.taints == [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]
@@ -80,7 +81,11 @@ def test_cordon_says_when_it_was_done_before(run: Run) -> None:
 
 def test_drain_tells_of_each_pod_and_ends_when_none_is_left(run: Run, here: World) -> None:
     _, _, pods = factories.shop(2)
-    here.plays(lambda: Pod.objects.filter(pk=pods[0].pk).delete(), lambda: Pod.objects.filter(pk=pods[1].pk).delete())
+    here.plays(
+        lambda: Pod.objects.all().update(deleted_at=time.time()),
+        lambda: Pod.objects.filter(pk=pods[0].pk).delete(),
+        lambda: Pod.objects.filter(pk=pods[1].pk).delete(),
+    )
     found = run("node", "drain", "n1")
     assert found.code == 0
     assert found.out.splitlines() == [

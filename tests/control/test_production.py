@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def checkout(shop: Installation, tmp_path_factory: pytest.TempPathFactory) -> Ch
 
 def test_a_push_runs(shop: Installation, checkout: Checkout) -> None:
     assert len(shop.ready_pods()) == REPLICAS
+    with urllib.request.urlopen(f"http://127.0.0.1:{shop.port}/", timeout=10) as answer:
+        assert answer.url.endswith("/sign-in?next=/")
     assert shop.healthy()
     assert shop.dead() == []
 
@@ -92,8 +95,9 @@ def await_mixed(shop: Installation) -> None:
 
 
 def await_rolled(shop: Installation, revision: int) -> None:
-    """Every replica runs that revision, once, and nothing else is there; at no look was a pod there twice."""
+    """Every replica runs that revision and nothing else is there; each container was made once and started once."""
     eventually(lambda: _rolled(shop, revision), ROLLED_SECONDS, lambda: f"{shop.revisions()}\n{shop.said()}")
+    assert [shop.happened(action, revision) for action in ("create", "start")] == [REPLICAS, REPLICAS]
 
 
 def _rolled(shop: Installation, revision: int) -> bool:
@@ -102,7 +106,7 @@ def _rolled(shop: Installation, revision: int) -> bool:
 
 
 def test_the_stories_and_leases_hold_on_postgresql_too(database: PostgreSQL) -> None:
-    files = ("tests/control/test_work.py", "tests/scenarios/test_story.py")
+    files = ("tests/control/test_work.py", "tests/control/test_contention.py", "tests/scenarios/test_story.py")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
         cwd=HOME, env={**os.environ, "TEST_DATABASE_URL": database.create("stories")}, capture_output=True, text=True,

@@ -119,7 +119,7 @@ class Command(PierheadCommand):
             for name, word in words.items():
                 if word and shown.get(name) != word:
                     self._say(f"evicting pod {name}")
-            for name in shown.keys() - words.keys():
+            for name in sorted(shown.keys() - words.keys()):
                 self._say(f"pod/{name} evicted")
             shown = words
             if not pods:

@@ -1,0 +1,136 @@
+"""Many threads on one database, on SQLite and (test_production.py) on PostgreSQL: nobody twice, nobody stuck."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import close_old_connections, connection, connections, transaction
+
+from control.models import NEVER, Namespace, Work
+from control.postgresql.base import IDLE_SECONDS
+from control.store import objects
+from control.store.work import LEASE_SECONDS, WorkRows
+from deployer.composition import brief
+
+NOW = 1_000_000.0
+THREADS = 8
+TURNS = 12
+IDLE_TRANSACTION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def rows(name: str = "one") -> WorkRows:
+    return WorkRows(name, lambda loop, key: None)
+
+
+def side_by_side(*bodies: Callable[[], None]) -> list[BaseException]:
+    """Run them all at once, each in a thread of its own; what they raised."""
+    gate, raised = threading.Barrier(len(bodies)), []
+
+    def run(body: Callable[[], None]) -> None:
+        gate.wait()
+        try:
+            body()
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def test_no_two_workers_are_ever_at_one_key() -> None:
+    """Each turn adds to a number between its claim and its release: two at a time would lose a turn."""
+    for key in ("a", "b"):
+        rows().wake("sync", key)
+    taken, inside, seen_together = {"a": 0, "b": 0}, {"a": 0, "b": 0}, []
+
+    def worker(name: str) -> None:
+        work, key = rows(name), "ab"[int(name) % 2]
+        while taken[key] < TURNS:
+            lease = work.claim("sync", key, NOW)
+            if lease is None:
+                continue
+            inside[key] += 1
+            seen_together.append(inside[key])
+            taken[key] += 1
+            inside[key] -= 1
+            work.release(lease, 0.0)
+
+    assert side_by_side(*(lambda name=str(number): worker(name) for number in range(THREADS))) == []  # type: ignore[misc]
+    assert set(seen_together) == {1}
+    assert sum(taken.values()) == sum(Work.objects.values_list("epoch", flat=True))
+
+
+def test_transactions_that_touch_each_others_rows_wait_for_each_other() -> None:
+    """A node's turn changes a pod and wakes its Deployment, whose turn makes a pod and wakes the node: both pass."""
+
+    def turns(mine: str, other: str) -> None:
+        work = rows(mine)
+        for number in range(TURNS):
+            work.wake("sync", mine)
+            lease = work.claim("sync", mine, NOW)
+            assert lease is not None
+            with work.fenced(lease):
+                objects.create([Namespace(name=f"{mine}-{number}")])
+                work.wake("sync", other, at=NEVER)
+            work.release(lease, None)
+
+    assert side_by_side(lambda: turns("a", "b"), lambda: turns("b", "a")) == []
+    assert Namespace.objects.count() == 2 * TURNS
+
+
+def test_threads_that_live_long_keep_no_connection() -> None:
+    """Twice as many as the pool has connections, all of them alive after their call."""
+    many = 2 * 16
+    all_called = threading.Barrier(many)
+
+    def thread() -> None:
+        brief(rows()).wake("sync", "a")
+        all_called.wait(timeout=60)
+
+    assert side_by_side(*[thread] * many) == []
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite's file has no sessions to end")
+def test_a_connection_that_is_cut_in_a_transaction_costs_that_transaction() -> None:
+    def cut() -> None:
+        rows().wake("sync", "a")
+        lease = rows().claim("sync", "a", NOW)
+        assert lease is not None
+        with rows().fenced(lease):
+            objects.create([Namespace(name="late")])
+            side_by_side(_end_idle_sessions)
+            objects.create([Namespace(name="later")])
+
+    (error,) = side_by_side(cut)
+    assert "terminating connection" in str(error)
+    close_old_connections()
+    assert not Namespace.objects.exists()
+    rows().wake("sync", "b")
+    assert rows().due(NOW) == [("sync", "b")]
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite's lock ends with its holder")
+def test_a_process_that_stops_in_a_transaction_is_ended_by_the_server() -> None:
+    """It would hold up every other writer: while it is cut off, its session looks alive."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == (f"{IDLE_SECONDS}s",)
+        assert LEASE_SECONDS < IDLE_SECONDS
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+def _end_idle_sessions() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(IDLE_TRANSACTION)
