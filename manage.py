@@ -48,9 +48,9 @@ def main(argv):
 
         sys.exit(up(arguments[1:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "control.settings")
-    from django.core.management import execute_from_command_line
+    from control.management.listing import run
 
-    execute_from_command_line([argv[0], *arguments])
+    run([argv[0], *arguments])
 
 
 def take_data_folder(arguments):

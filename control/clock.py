@@ -11,8 +11,7 @@ from typing import Any
 
 from redbeat import RedBeatScheduler
 from redbeat.schedulers import acquire_distributed_beat_lock
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import LockError, TimeoutError
+from redis import exceptions
 
 from control import pulse
 
@@ -30,10 +29,10 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]
         try:
             if self._leads or self._begin_to_lead():
                 return float(super().tick(*arguments, **options))
-        except LockError:
+        except exceptions.LockError:
             self._leads = False
             log.warning("the lock in Redis is gone: standing by to take it again")
-        except (RedisAway, TimeoutError) as error:
+        except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
             log.warning("Redis does not answer (%s): trying again", type(error).__name__)
         return float(self.max_interval)
 

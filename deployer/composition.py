@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connection, connections
 
 from control import hints
 from control.models import Node
@@ -65,7 +65,8 @@ def briefly(call: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return call(*arguments, **options)
         finally:
-            close_old_connections()
+            if not connection.in_atomic_block:  # Django would close it all the same, and so undo the transaction
+                close_old_connections()
 
     return bounded
 

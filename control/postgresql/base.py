@@ -23,7 +23,7 @@ _BEGIN = "SELECT pg_advisory_xact_lock(%s), set_config('idle_in_transaction_sess
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def _set_autocommit(self, autocommit: bool) -> None:
-        super()._set_autocommit(autocommit)
+        super()._set_autocommit(autocommit)  # type: ignore[misc]  # the stubs do not know it
         if autocommit:
             return
         try:

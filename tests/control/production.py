@@ -74,7 +74,7 @@ class Installation(ControlPlane):
         self._running[name].wait(timeout=END_SECONDS)
 
     def stop(self) -> None:
-        """As `docker compose down` does: SIGTERM, and every process ends by itself (uvicorn by the signal that it got)."""
+        """As `docker compose down` does: SIGTERM, and every process ends by itself (uvicorn: by that signal)."""
         self.close_shell()
         alive = {name: process for name, process in self._running.items() if process.poll() is None}
         for process in alive.values():
@@ -93,13 +93,17 @@ class Installation(ControlPlane):
 
     def is_healthy(self, service: str) -> bool:
         if service == "web":
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=3) as answer:
-                    return bool(answer.read())
-            return False
+            return self._serves_pages()
         _, _python, *check = _SERVICES[service]["healthcheck"]["test"]
         done = subprocess.run([sys.executable, *check], cwd=HOME, env=self._environment(), capture_output=True)
         return done.returncode == 0
+
+    def _serves_pages(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=3) as answer:
+                return bool(answer.read())
+        except (urllib.error.URLError, OSError):
+            return False
 
     def dead(self) -> list[str]:
         return [name for name, process in self._running.items() if process.poll() is not None]

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -144,8 +145,8 @@ def _initialize(programs: Path, folder: Path, password: str) -> None:
     if unprivileged := _unprivileged():
         for path in (folder, folder / "password"):
             shutil.chown(path, unprivileged["user"], unprivileged["group"])
-    words = ["-D", folder / "data", "-U", USER, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
-    words += ["-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
+    words = ["-D", str(folder / "data"), "-U", USER, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}"]
+    words += ["--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
     subprocess.run([programs / "initdb", *words], check=True, capture_output=True, **_unprivileged())
 
 
@@ -161,7 +162,7 @@ def _redis_server() -> str:
     return str(found)
 
 
-def _unprivileged() -> dict[str, str | int]:
+def _unprivileged() -> dict[str, Any]:
     """PostgreSQL refuses to run as root: the user of its package, or nobody. Arguments of subprocess."""
     if os.getuid() != 0:
         return {}

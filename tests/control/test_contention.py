@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from django.db import close_old_connections, connection, connections, transaction
@@ -26,15 +27,15 @@ def rows(name: str = "one") -> WorkRows:
     return WorkRows(name, lambda loop, key: None)
 
 
-def side_by_side(*bodies: Callable[[], None]) -> list[BaseException]:
+def side_by_side(*bodies: Callable[[], None]) -> list[Exception]:
     """Run them all at once, each in a thread of its own; what they raised."""
-    gate, raised = threading.Barrier(len(bodies)), []
+    gate, raised = threading.Barrier(len(bodies)), list[Exception]()
 
     def run(body: Callable[[], None]) -> None:
         gate.wait()
         try:
             body()
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - handed to the test
             raised.append(error)
         finally:
             connections.close_all()
@@ -65,7 +66,7 @@ def test_no_two_workers_are_ever_at_one_key() -> None:
             inside[key] -= 1
             work.release(lease, 0.0)
 
-    assert side_by_side(*(lambda name=str(number): worker(name) for number in range(THREADS))) == []  # type: ignore[misc]
+    assert side_by_side(*(partial(worker, str(number)) for number in range(THREADS))) == []
     assert set(seen_together) == {1}
     assert sum(taken.values()) == sum(Work.objects.values_list("epoch", flat=True))
 
@@ -98,6 +99,18 @@ def test_threads_that_live_long_keep_no_connection() -> None:
         all_called.wait(timeout=60)
 
     assert side_by_side(*[thread] * many) == []
+
+
+def test_a_brief_call_inside_a_transaction_leaves_it_whole() -> None:
+    work = brief(rows())
+    work.wake("sync", "a")
+    lease = work.claim("sync", "a", NOW)
+    assert lease is not None
+    with work.fenced(lease):
+        objects.create([Namespace(name="kept")])
+        work.wake("reconcile", "b")
+    assert Namespace.objects.get().name == "kept"
+    assert work.due(NOW) == [("reconcile", "b")]
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite's file has no sessions to end")

@@ -13,7 +13,7 @@ from control.selectors.objects import find
 
 
 class Command(PierheadCommand):
-    help = "Allows a namespace what is denied by default, such as host-path."
+    help = "Namespaces: allow and deny what is denied by default, such as host-path; list."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         make = verbs(parser, "allow", "deny", "list")

@@ -24,7 +24,7 @@ _PAIR = re.compile(r"(?P<key>[^=]+?)(?:=(?P<value>.*)|(?P<gone>-))")
 
 
 class Command(PierheadCommand):
-    help = "Docker hosts: register, label, taint, cordon, drain, remove."
+    help = "Docker hosts: add, list, label, taint, cordon, uncordon, drain, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         make = verbs(parser, "add", "list", "label", "taint", "cordon", "uncordon", "drain", "remove")

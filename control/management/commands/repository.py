@@ -20,7 +20,7 @@ TOKEN_VARIABLE = "PIERHEAD_TOKEN"  # noqa: S105  (its name, not its value)
 
 
 class Command(PierheadCommand):
-    help = "Git repositories: register, list, remove."
+    help = "Git repositories: add, list, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         make = verbs(parser, "add", "list", "remove")

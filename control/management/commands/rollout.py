@@ -27,7 +27,7 @@ VERBS = {
 
 
 class Command(PierheadCommand):
-    help = "Follows and steers a Deployment's rollout."
+    help = "Follows and steers a Deployment's rollout: status, history, undo, pause, resume, restart."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         make = verbs(parser, *VERBS)

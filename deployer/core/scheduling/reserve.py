@@ -10,7 +10,7 @@ the book swaps or kills. Memory: 5 %, at least 256 MiB, never more than half. CP
 
 from __future__ import annotations
 
-from deployer.core.scheduling.values import Resources
+from deployer.core.scheduling.resources import Resources
 
 RESERVED_CPU_MILLICORES = 100
 RESERVED_MEMORY_PERCENT = 5

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from deployer.core.objects.placement import Affinity, PodAffinityTerm, Toleration, TopologySpreadConstraint
+from deployer.core.scheduling.resources import Resources
+
+__all__ = ["Node", "PendingPod", "PlacedPod", "Placement", "Resources", "Taint"]
 
 HostPort = tuple[str, int, str]
 """(host IP, port, protocol); an IP of "" or "0.0.0.0" means every address of the host."""
@@ -20,14 +23,9 @@ Strategy = Literal["", "pack", "spread"]
 """The annotation `pierhead.io/placement`; "" (none) is the default order, see `scores.py`."""
 
 ANYWHERE = Affinity()
+NOTHING = Resources()
 
 Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    cpu_millicores: int = 0
-    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Node:
     taints: tuple[Taint, ...] = ()
     cordoned: bool = False
     ready: bool = True
-    allocatable: Resources = Resources()
+    allocatable: Resources = NOTHING
     max_pods: int = 110
     recent_failures: Mapping[str, int] = field(default_factory=dict)
     images: frozenset[str] = frozenset()
@@ -66,7 +64,7 @@ class PlacedPod:
     node: str
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: str = ""
-    requests: Resources = Resources()
+    requests: Resources = NOTHING
     host_ports: frozenset[HostPort] = frozenset()
     anti_affinity: tuple[PodAffinityTerm, ...] = ()
     terminating: bool = False
@@ -82,7 +80,7 @@ class PendingPod:
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: str = ""
     template_hash: str = ""
-    requests: Resources = Resources()
+    requests: Resources = NOTHING
     node_selector: Mapping[str, str] = field(default_factory=dict)
     node_name: str = ""
     affinity: Affinity = ANYWHERE
