@@ -138,6 +138,7 @@ class NodeRows:
     desired = staticmethod(nodes.desired)
     pull_failures = staticmethod(nodes.pull_failures)
     save = staticmethod(nodes.save)
+    broken_off = staticmethod(nodes.broken_off)
     saw = staticmethod(nodes.saw)
     pin_image = staticmethod(pins.pin_image)
     registry_auth = staticmethod(pins.registry_auth)

@@ -12,6 +12,7 @@ from deployer.core.node import PodDesired, PodPlaced, PullFailure
 from deployer.core.objects.pod import PodSpec
 from deployer.core.pod_outcome import PodOutcome
 from deployer.core.pod_status import PodStatus
+from deployer.ports import EngineError
 
 STARTING = ("ContainerCreating", "PodInitializing", "Completed")
 STATUS_FIELDS = (
@@ -103,6 +104,18 @@ def save(node: str, outcomes: Iterable[PodOutcome], wake: Callable[[str, str], N
     _remove(gone, wake, now)
     for deployment in {row.replica_set.deployment_id for row in [*changed, *gone] if row.replica_set}:
         wake("reconcile", str(deployment))
+
+
+def broken_off(node: str, pods: Mapping[str, EngineError], now: float) -> None:
+    """The engine did not answer in the middle of a pod's turn: the pod says so until the next turn knows better."""
+    rows = list(Pod.objects.filter(pk__in=list(pods)))
+    for row in rows:
+        error = pods[row.uid]
+        row.message = error.sentence
+        if not row.ready:
+            row.waiting = error.reason
+        objects.record_event("Pod", row.namespace, row.name, "Warning", error.reason, error.sentence, node=node, at=now)
+    objects.update(rows, ["message", "waiting"])
 
 
 def _take_over(row: Pod, outcome: PodOutcome) -> bool:

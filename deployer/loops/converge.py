@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -47,6 +47,7 @@ class NodeStore(StepStore, collect.CollectionStore, Protocol):
     def desired(self, node: str, uids: Iterable[str]) -> dict[str, PodDesired | None]: ...
     def pull_failures(self, uids: Iterable[str]) -> dict[str, dict[str, PullFailure]]: ...
     def save(self, node: str, outcomes: Iterable[PodOutcome], wake: Any, now: float) -> None: ...
+    def broken_off(self, node: str, pods: Mapping[str, EngineError], now: float) -> None: ...
     def adopt(self, node: str, found: Any, wake: Any, now: float) -> int: ...
     def saw(self, node: str, now: float) -> None: ...
 
@@ -187,13 +188,15 @@ class Turn:
     def _collect(self) -> bool:
         """Save whatever is done, all in one transaction. True: a pod was passed over while it was in flight.
 
-        A turn that raised is reported, and taken again later.
+        A turn that an engine broke off is told on its pod and taken again later; any other error is a defect.
         """
         done, _ = concurrent.futures.wait(
             self.in_flight, timeout=LOOK_SECONDS, return_when=concurrent.futures.FIRST_COMPLETED
         )
         again = False
-        outcomes, errors = [], []
+        outcomes: list[PodOutcome] = []
+        broken: dict[str, EngineError] = {}
+        defects: list[BaseException] = []
         for future in done:
             uid = self.in_flight.pop(future)
             again |= uid in self.skipped
@@ -204,13 +207,16 @@ class Turn:
                 self._note(future.result())
             else:
                 self.wake_ats[uid] = self.clock.now() + RETRY_SECONDS
-                errors.append(error)
-        if outcomes:
+                if isinstance(error, EngineError):
+                    broken[uid] = error
+                else:
+                    defects.append(error)
+        if outcomes or broken:
             with self.work.fenced(self.lease):
                 self.store.save(self.node.name, outcomes, self.work.wake, self.clock.now())
-        for error in errors:
-            if not isinstance(error, EngineError):
-                raise error
+                self.store.broken_off(self.node.name, broken, self.clock.now())
+        for defect in defects:
+            raise defect
         return again
 
     def _note(self, outcome: PodOutcome) -> None:

@@ -124,3 +124,43 @@ def test_an_emptied_folder_waits_for_a_person(world: World) -> None:
     attempt = Sync.objects.first()
     assert attempt is not None
     assert "--prune-all" in attempt.message
+
+
+def test_a_pod_whose_engine_breaks_off_says_so_and_starts_when_it_answers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deployer.adapters.simulated import SimulatedEngine
+    from deployer.ports import EngineUnreachable
+
+    def silent(*arguments: object) -> str:
+        raise EngineUnreachable("Unreachable", "host a: no answer within 10 s")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(SimulatedEngine, "create", silent)
+        world.push(web(replicas=1))
+        world.pass_time(3)
+        assert (world.pods()[0].waiting, world.pods()[0].message) == ("Unreachable", "host a: no answer within 10 s")
+        assert Event.objects.filter(reason="Unreachable").exists()
+    world.pass_time(10)
+    assert world.ready() == 1
+    assert world.pods()[0].message == ""
+
+
+def test_a_drain_starts_before_it_stops(world: World) -> None:
+    from control.models import Node
+
+    world.push(web())
+    world.pass_time(20)
+    lowest = 3
+    Node.objects.filter(name="a").update(cordoned=True, draining=True)
+    world.work.wake("reconcile", world.deployment().uid)
+    for _ in range(40):
+        due = world.work.due(world.clock.now())
+        if due:
+            world.run(*due[0])
+        else:
+            world.clock.at += 0.5
+        lowest = min(lowest, Pod.objects.filter(ready=True, deleted_at=None).count())
+    assert lowest == 3
+    assert world.running()["a"] == []
+    assert sum(map(len, world.running().values())) == 3
