@@ -262,7 +262,9 @@ def _write_status(row: Deployment, plan: values.Plan, now: float) -> None:
 
 
 def is_done(row: Deployment) -> bool:
-    """Every pod is of the template in force, available, and has proved itself."""
+    """Every pod is of the template that Git asks for, available, and has proved itself. A pinned one is not done."""
+    if row.pin:
+        return False
     progress, desired = row.progress, _number(row.spec.get("replicas"), 1)
     return bool(progress.get("reason") == COMPLETE and progress["updated"] == progress["available"] == desired)
 

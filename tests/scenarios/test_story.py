@@ -77,6 +77,9 @@ def test_a_crashing_revision_rolls_back_with_its_last_words(world: World) -> Non
     assert deployment.pin["automatic"]
     assert "revision 2" in deployment.pin["reason"]
     assert "no database" in deployment.pin["log_tail"]
+    attempt = Sync.objects.first()
+    assert attempt is not None
+    assert attempt.healthy_at == 0, "the commit that failed was never healthy"
     assert len({one.image for engine in world.engines.values() for one in engine.containers()}) == 1
 
 
