@@ -1,6 +1,6 @@
 """Deploy, roll, undo and heal on three real hosts: Pierhead, Docker Swarm and `docker run` in one run.
 
-    .venv/bin/python -m tests.benchmarks.rollouts [--rounds 3] [--only pierhead|swarm|run] [--large]
+    .venv/bin/python -m tests.benchmarks.rollouts [--rounds 3] [--only run|swarm|network|pierhead] [--large]
 
 Needs root and docker.io. The image is on every host. Times are wall-clock seconds, medians over the rounds; the
 engines, the control plane and this script share the machine, so compare figures of one run only.
@@ -9,19 +9,20 @@ engines, the control plane and this script share the machine, so compare figures
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.engines import images
 from tests.engines.control_plane import Checkout, ControlPlane, control_plane, deployment, eventually
-from tests.engines.hosts import Hosts, hosts
+from tests.engines.hosts import Host, Hosts, hosts
 from tests.engines.servers import Registry, registry
 
 FAR = "registry.invalid:5000/web:1"
@@ -34,15 +35,15 @@ IMAGES = ["", ""]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("pierhead", "swarm", "run"))
+    parser.add_argument("--only", choices=("run", "swarm", "network", "pierhead"))
     parser.add_argument("--large", action="store_true", help="deploy 100 as well")
     options = parser.parse_args()
     sizes = (3, 20, 100) if options.large else (3, 20)
     with hosts(3) as three, registry(three) as near:
         IMAGES[:] = _publish(three, near)
         measured: dict[str, Figures] = {}
-        for name, measure in (("docker run", docker_run), ("Swarm", swarm), ("Pierhead", pierhead)):
-            if options.only in (None, name.lower(), name.split()[-1].lower()):
+        for name, measure in CONTENDERS:
+            if options.only in (None, name.lower().split()[-1]):
                 measured[name] = measure(three, sizes, options.rounds)
         report(measured)
 
@@ -160,9 +161,9 @@ def _kill(three: Hosts, watch: Seen, name: str) -> float:
     return time.time() - began
 
 
-def _pid(host: object, name: str) -> int:
-    listed = host.docker("ps", "-q", "--filter", f"name=-{name}-").split()  # type: ignore[attr-defined]
-    return int(host.docker("inspect", "-f", "{{.State.Pid}}", listed[0])) if listed else 0  # type: ignore[attr-defined]
+def _pid(host: Host, name: str) -> int:
+    listed = host.docker("ps", "-q", "--filter", f"name=-{name}-").split()
+    return int(host.docker("inspect", "-f", "{{.State.Pid}}", listed[0])) if listed else 0
 
 
 def _clear(checkout: Checkout, plane: ControlPlane, watch: Seen, name: str) -> None:
@@ -195,28 +196,56 @@ def _memory(plane: ControlPlane) -> float:
 
 
 def swarm(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
+    """On the engines' default bridge, as `docker service create` does when it is told nothing."""
     figures: Figures = defaultdict(list)
+    with _in_swarm(three):
+        for number in range(rounds):
+            for size in sizes:
+                _swarm_round(three, figures, f"s{number}-{size}", size)
+    return figures
+
+
+def swarm_network(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
+    """On a network of the services' own, where they find each other by name, as pods do in their namespace's."""
+    figures: Figures = defaultdict(list)
+    with _in_swarm(three):
+        three[0].docker("network", "create", "-d", "overlay", "app")
+        for number in range(rounds):
+            for size in sizes:
+                figures[f"deploy {size}"].append(_swarm_deploy(three[0], f"n{number}-{size}", size, "--network", "app"))
+                _swarm_clear(three, f"n{number}-{size}")
+    return figures
+
+
+@contextlib.contextmanager
+def _in_swarm(three: Hosts) -> Iterator[None]:
     first = three[0]
     first.docker("swarm", "init", "--advertise-addr", first.ip)
     token = first.docker("swarm", "join-token", "-q", "worker")
     for host in list(three)[1:]:
         host.docker("swarm", "join", "--token", token, f"{first.ip}:2377")
     try:
-        for number in range(rounds):
-            for size in sizes:
-                _swarm_round(three, figures, f"s{number}-{size}", size)
+        yield
     finally:
         for host in reversed(list(three)):
             host.docker("swarm", "leave", "--force")
-    return figures
+
+
+def _swarm_deploy(first: Host, name: str, size: int, *options: str) -> float:
+    began = time.time()
+    first.docker("service", "create", "-d", "--name", name, "--replicas", str(size), *options, IMAGES[0])
+    _until(lambda: _tasks(first, name) == size, 180)
+    return time.time() - began
+
+
+def _swarm_clear(three: Hosts, name: str) -> None:
+    three[0].docker("service", "rm", name)
+    _until(lambda: not any(host.docker("ps", "-q", "--filter", f"name={name}.") for host in three), 120)
 
 
 def _swarm_round(three: Hosts, figures: Figures, name: str, size: int) -> None:
     first = three[0]
-    began = time.time()
-    first.docker("service", "create", "-d", "--name", name, "--replicas", str(size), IMAGES[0])
-    _until(lambda: _tasks(first, name) == size, 180)
-    figures[f"deploy {size}"].append(time.time() - began)
+    figures[f"deploy {size}"].append(_swarm_deploy(first, name, size))
     if size == 20:
         began = time.time()
         update = ["--update-parallelism", "5", "--update-delay", "0s", "--stop-grace-period", "2s"]
@@ -235,23 +264,22 @@ def _swarm_round(three: Hosts, figures: Figures, name: str, size: int) -> None:
         began = time.time()
         _until(lambda: _tasks(first, name) == size and _task_ids(first, name) != ids, 60)
         figures["container killed"].append(time.time() - began)
-    first.docker("service", "rm", name)
-    _until(lambda: not any(host.docker("ps", "-q", "--filter", f"name={name}.") for host in three), 120)
+    _swarm_clear(three, name)
 
 
-def _tasks(host: object, name: str, image: str = "") -> int:
+def _tasks(host: Host, name: str, image: str = "") -> int:
     form = "{{.CurrentState}} {{.Image}}"
-    lines = host.docker("service", "ps", name, "--filter", "desired-state=running", "--format", form).splitlines()  # type: ignore[attr-defined]
+    lines = host.docker("service", "ps", name, "--filter", "desired-state=running", "--format", form).splitlines()
     return sum(line.startswith("Running") and image in line for line in lines)
 
 
-def _task_ids(host: object, name: str) -> set[str]:
-    return set(host.docker("service", "ps", name, "-q", "--filter", "desired-state=running").split())  # type: ignore[attr-defined]
+def _task_ids(host: Host, name: str) -> set[str]:
+    return set(host.docker("service", "ps", name, "-q", "--filter", "desired-state=running").split())
 
 
-def _swarm_pid(host: object, name: str) -> int:
-    listed = host.docker("ps", "-q", "--filter", f"name={name}.").split()  # type: ignore[attr-defined]
-    return int(host.docker("inspect", "-f", "{{.State.Pid}}", listed[0])) if listed else 0  # type: ignore[attr-defined]
+def _swarm_pid(host: Host, name: str) -> int:
+    listed = host.docker("ps", "-q", "--filter", f"name={name}.").split()
+    return int(host.docker("inspect", "-f", "{{.State.Pid}}", listed[0])) if listed else 0
 
 
 def docker_run(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
@@ -270,11 +298,11 @@ def docker_run(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
 
 def report(measured: dict[str, Figures]) -> None:
     rows = dict.fromkeys(row for figures in measured.values() for row in figures)
-    print(f"{'':28}" + "".join(f"{name:>14}" for name in measured) + f"{'/ Swarm':>10}{'/ run':>10}")
+    print(f"{'':28}" + "".join(f"{name:>16}" for name in measured) + f"{'/ Swarm':>10}{'/ its net':>10}{'/ run':>10}")
     for row in rows:
         cells = {name: statistics.median(figures[row]) for name, figures in measured.items() if figures.get(row)}
-        line = f"{row:28}" + "".join(f"{cells[name]:14.2f}" if name in cells else f"{'-':>14}" for name in measured)
-        for other in ("Swarm", "docker run"):
+        line = f"{row:28}" + "".join(f"{cells[name]:16.2f}" if name in cells else f"{'-':>16}" for name in measured)
+        for other in ("Swarm", "Swarm, network", "docker run"):
             known = "Pierhead" in cells and other in cells
             line += f"{cells['Pierhead'] / cells[other]:10.2f}" if known else f"{'-':>10}"
         print(line)
@@ -291,6 +319,13 @@ def report(measured: dict[str, Figures]) -> None:
 def _until(true: Callable[[], object], seconds: float) -> None:
     eventually(true, seconds)
 
+
+CONTENDERS = (
+    ("docker run", docker_run),
+    ("Swarm", swarm),
+    ("Swarm, network", swarm_network),
+    ("Pierhead", pierhead),
+)
 
 if __name__ == "__main__":
     main()
