@@ -23,7 +23,6 @@ class Migration(migrations.Migration):
                 ('namespace', models.CharField(default='default', max_length=63)),
                 ('automatic', models.BooleanField(default=True)),
                 ('prune', models.BooleanField(default=True)),
-                ('self_heal', models.BooleanField(default=True)),
                 ('pin', models.JSONField(default=dict)),
                 ('request', models.JSONField(default=dict)),
                 ('sync_status', models.CharField(default='Unknown', max_length=16)),

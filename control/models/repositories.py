@@ -48,7 +48,6 @@ class Application(models.Model):
     namespace = models.CharField(max_length=63, default="default")
     automatic = models.BooleanField(default=True)
     prune = models.BooleanField(default=True)
-    self_heal = models.BooleanField(default=True)
     pin = models.JSONField(default=dict)
     request = models.JSONField(default=dict)  # {by, trigger, prune_all}: somebody asked for a sync
     sync_status = models.CharField(max_length=16, default="Unknown")  # Synced, OutOfSync, Unknown

@@ -25,7 +25,7 @@ def applications(rows: Sequence[Application], _now: float) -> list[dict[str, Any
                 "repository": row.repository.name,
                 "path": row.path,
                 "namespace": row.namespace,
-                "sync": {"automatic": row.automatic, "prune": row.prune, "selfHeal": row.self_heal},
+                "sync": {"automatic": row.automatic, "prune": row.prune},
             },
             "status": _present(
                 sync=_present(status=row.sync_status, commit=row.commit, appliedAt=_time(row.applied_at)),

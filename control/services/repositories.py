@@ -75,7 +75,7 @@ def remove_repository(name: str, actor: Actor) -> None:
 
 def add_application(
     name: str, repository: str, path: str, actor: Actor, *, namespace: str = "default", automatic: bool = True,
-    prune: bool = True, self_heal: bool = True,
+    prune: bool = True,
 ) -> Application:  # fmt: skip
     check_name("application", name)
     check_name("namespace", namespace)
@@ -86,7 +86,6 @@ def add_application(
         raise Refused(str(error)) from error
     row = Application(
         name=name, repository=source, path=path, namespace=namespace, automatic=automatic, prune=prune,
-        self_heal=self_heal,
     )  # fmt: skip
     if automatic:
         row.request = _request(actor, "request")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.db.models import Min
-
 from control.models import Event, Namespace, Node, Pod, ReplicaSet
 from control.store import objects
 from deployer.core.objects.placement import PodAffinityTerm
@@ -123,12 +121,6 @@ def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Callable[[s
         wake("converge", node)
     for owner in {row.replica_set_id for row in told if row.replica_set_id}:
         wake("reconcile", str(ReplicaSet.objects.values_list("deployment_id", flat=True).get(pk=owner)))
-
-
-def oldest_wait() -> float | None:
-    found = Pod.objects.filter(node=None, deleted_at=None, orphaned=False).aggregate(at=Min("created_at"))
-    value: float | None = found["at"]
-    return value
 
 
 def _owner_key(namespace: str, owner: str) -> str:

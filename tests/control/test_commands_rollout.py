@@ -238,7 +238,7 @@ def test_add_list_history_and_remove(run: Run) -> None:
         "application/blog added; `application sync blog` applies it\n"
     )
     row = Application.objects.get(name="blog")
-    assert (row.namespace, row.automatic, row.prune, row.self_heal) == ("blog", False, True, True)
+    assert (row.namespace, row.automatic, row.prune) == ("blog", False, True)
     assert "blog" in run("application", "list").out
     factories.attempt(row, Sync.FAILED, message="no such path")
     assert "no such path" in run("application", "history", "blog").out

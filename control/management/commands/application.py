@@ -31,7 +31,6 @@ class Command(PierheadCommand):
         add.add_argument("-n", "--namespace", default="default", help="for objects that name none (%(default)s)")
         add.add_argument("--manual", action="store_true", help="sync only when asked")
         add.add_argument("--no-prune", action="store_true", help="keep objects that left the path")
-        add.add_argument("--no-self-heal", action="store_true", help="do not put back what was changed on hosts")
         make.add_parser("list", help="all applications").add_argument("-o", "--output", choices=("wide",))
         sync = _followed(make.add_parser("sync", help="look at Git and apply now"))
         sync.add_argument("--prune-all", action="store_true", help="agree to losing every object of it")
@@ -51,7 +50,7 @@ class Command(PierheadCommand):
 
         row = repositories.add_application(
             options["name"], options["repository"], options["path"], actor(), namespace=options["namespace"],
-            automatic=not options["manual"], prune=not options["no_prune"], self_heal=not options["no_self_heal"],
+            automatic=not options["manual"], prune=not options["no_prune"],
         )  # fmt: skip
         then = f"; `application sync {row.name}` applies it" if options["manual"] else ""
         self.stdout.write(f"application/{row.name} added{then}")

@@ -170,7 +170,7 @@ def describe_event(row: Event, now: float) -> str:
 
 def _policy(row: Application) -> str:
     words = ["automatic" if row.automatic else "manual", "prune" if row.prune else "no prune"]
-    return ", ".join([*words, "self-heal" if row.self_heal else "no self-heal"])
+    return ", ".join(words)
 
 
 def _deployments(row: Application) -> str:
