@@ -7,7 +7,10 @@ Imports are local to each: a process loads what it needs and no more.
 """
 
 import logging
+import os
 import socket
+import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from control import lifeline, pulse, servers
 NAMES = ("web", "worker", "beat", "watch")
 WORKER_THREADS = 8
 WEB_GRACE_SECONDS = 3
+DEAF_SECONDS = 30
 STANDBY_SECONDS = 15  # after which a standby beat takes over
 
 
@@ -60,8 +64,21 @@ def worker(threads: int, with_beat: bool) -> None:
         without_mingle=True,
         without_heartbeat=True,
     )
+    threading.Thread(target=_end_when_deaf, name="deaf", daemon=True).start()
     consumer.start()
     raise SystemExit(consumer.exitcode or 0)
+
+
+def _end_when_deaf() -> None:
+    """A broker that went away and came back can leave Celery's consumer alive and deaf (seen with a Redis restart).
+
+    `dispatch` comes every second, so a worker that hears nothing for long ends itself: whoever runs it (`up`, or the
+    container's restart policy) starts it again, and its keys come due when their leases run out.
+    """
+    while (pulse.silent_seconds("worker") or 0) < DEAF_SECONDS:
+        time.sleep(pulse.INTERVAL_SECONDS)
+    logging.getLogger("pierhead").error("no task was heard for %d s: ending, to be started again", DEAF_SECONDS)
+    os._exit(1)
 
 
 def beat() -> None:

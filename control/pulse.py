@@ -29,6 +29,11 @@ def beat(process: str) -> None:
     path.touch()
 
 
+def silent_seconds(process: str) -> float | None:
+    """Since this very process last called `beat`, by the monotonic clock; None before the first time."""
+    return time.monotonic() - _written_at[process] if process in _written_at else None
+
+
 def age_seconds(data_dir: Path, process: str) -> float | None:
     """Seconds since the last sign of life of `process` on this host; None when there was none."""
     try:

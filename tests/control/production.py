@@ -69,6 +69,11 @@ class Installation(ControlPlane):
                 [sys.executable, "manage.py", *command], cwd=HOME, stdout=log, stderr=log, env=self._environment()
             )
 
+    def tend(self) -> None:
+        """As `restart: unless-stopped` does."""
+        for name in self.dead():
+            self.start_one(name)
+
     def kill_one(self, name: str) -> None:
         self._running[name].kill()
         self._running[name].wait(timeout=END_SECONDS)
