@@ -113,7 +113,13 @@ def test_a_brief_call_inside_a_transaction_leaves_it_whole() -> None:
     assert work.due(NOW) == [("reconcile", "b")]
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite's file has no sessions to end")
+# Only a server has sessions to end. The run on PostgreSQL is part of every run of the suite: test_production.py.
+ON_POSTGRESQL = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="PostgreSQL only: set TEST_DATABASE_URL, as test_production.py does"
+)
+
+
+@ON_POSTGRESQL
 def test_a_connection_that_is_cut_in_a_transaction_costs_that_transaction() -> None:
     def cut() -> None:
         rows().wake("sync", "a")
@@ -132,7 +138,7 @@ def test_a_connection_that_is_cut_in_a_transaction_costs_that_transaction() -> N
     assert rows().due(NOW) == [("sync", "b")]
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite's lock ends with its holder")
+@ON_POSTGRESQL
 def test_a_process_that_stops_in_a_transaction_is_ended_by_the_server() -> None:
     """It would hold up every other writer: while it is cut off, its session looks alive."""
     with transaction.atomic(), connection.cursor() as cursor:
