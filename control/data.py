@@ -13,6 +13,7 @@ whoever comes second reads what the first wrote. Standard library only: the supe
 import base64
 import binascii
 import fcntl
+import ipaddress
 import json
 import os
 import re
@@ -25,6 +26,10 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent.parent
 KEY_BYTES = 32
 CLUSTER_ID = re.compile(r"[0-9a-f]{12}")
+LONGEST_POD_PREFIX = 20
+HIGHEST_PORT = 65535
+PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+"""RFC 1918, and RFC 6598 (shared address space, which some sites use inside)."""
 
 
 class DataError(Exception):
@@ -42,6 +47,10 @@ class Settings:
     allow_local_repositories: bool = False
     event_retention_days: int = 30
     pause_image: str = "registry.k8s.io/pause:3.10"
+    router_image: str = "haproxy:3.2-alpine"
+    dns_image: str = "registry.k8s.io/dns/k8s-dns-dnsmasq-nanny:1.26.4"
+    pod_range: str = "10.208.0.0/12"
+    mesh_port: int = 8443
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -64,6 +73,10 @@ def load(environment: Mapping[str, str]) -> Settings:
         allow_local_repositories=flag(environment, "PIERHEAD_ALLOW_LOCAL_REPOSITORIES"),
         event_retention_days=number(environment, "PIERHEAD_EVENT_RETENTION_DAYS", Settings.event_retention_days),
         pause_image=environment.get("PIERHEAD_PAUSE_IMAGE") or Settings.pause_image,
+        router_image=environment.get("PIERHEAD_ROUTER_IMAGE") or Settings.router_image,
+        dns_image=environment.get("PIERHEAD_DNS_IMAGE") or Settings.dns_image,
+        pod_range=pod_range(environment),
+        mesh_port=port(environment, "PIERHEAD_MESH_PORT", Settings.mesh_port),
     )
 
 
@@ -97,6 +110,34 @@ def number(environment: Mapping[str, str], name: str, default: int) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < 1:
         raise DataError(f"{name} is {value!r}: use a whole number of at least 1.")
     return int(value)
+
+
+def port(environment: Mapping[str, str], name: str, default: int) -> int:
+    """The variable as the number of a port."""
+    value = number(environment, name, default)
+    if value > HIGHEST_PORT:
+        raise DataError(f"{name} is {value}: use the number of a port, 1 to {HIGHEST_PORT}.")
+    return value
+
+
+def pod_range(environment: Mapping[str, str]) -> str:
+    """PIERHEAD_POD_RANGE: the addresses that pod networks are cut from, as a.b.c.d/n."""
+    value = environment.get("PIERHEAD_POD_RANGE", "").strip() or Settings.pod_range
+    try:
+        found = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise DataError(
+            f"PIERHEAD_POD_RANGE is {value!r}, no range of IPv4 addresses ({error}): write one such as "
+            f"{Settings.pod_range}."
+        ) from error
+    if not any(found.subnet_of(ipaddress.IPv4Network(one)) for one in PRIVATE_RANGES):
+        raise DataError(f"PIERHEAD_POD_RANGE is {found}: use a part of {', '.join(PRIVATE_RANGES)}.")
+    if found.prefixlen > LONGEST_POD_PREFIX:
+        raise DataError(
+            f"PIERHEAD_POD_RANGE is {found}, too small for a pod network: use at least a /{LONGEST_POD_PREFIX}, better "
+            "a /12, which is room for 255 of them."
+        )
+    return str(found)
 
 
 def secret(environment: Mapping[str, str], name: str) -> str | None:

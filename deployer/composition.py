@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from django.conf import settings
@@ -20,27 +21,39 @@ from django.db import close_old_connections, connection, connections
 
 from control import hints
 from control.models import Node
-from control.store import adoption, collection, nodes, pins, work
+from control.store import addresses, adoption, collection, identities, measurements, nodes, pins, routing, work
 from control.store import repositories as repository_store
 from control.store import resync as resync_store
 from control.store import scheduling as scheduling_store
 from control.store import sync as sync_store
 from control.store import workloads as workload_store
+from deployer.adapters import authority
 from deployer.adapters.clock import WallClock
 from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
 from deployer.adapters.git import GitSource
+from deployer.adapters.host_names import HostNames
+from deployer.adapters.router_line import open_line
+from deployer.adapters.simulated import SimulatedEngine
+from deployer.adapters.simulated_router import open_simulated_line
 from deployer.core.container import ImageSeen
+from deployer.core.network.mesh import command_line_name
+from deployer.core.network.routing import Routed
+from deployer.core.network.values import Identity
 from deployer.core.node import AdoptedPod
 from deployer.core.repository import SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, poll, reconcile, resync, schedule, sync
+from deployer.loops import converge, poll, reconcile, resync, route, schedule, sync
 from deployer.loops.images import NodeImages
-from deployer.ports import Engine
+from deployer.loops.router_access import RouterAccess
+from deployer.ports import Engine, EngineError, RouterLine
 
 NODE_TIMEOUT_SECONDS = 10.0
 CONVERGING_NODES = 64
 """Nodes that one worker converges at a time; each has a thread that mostly waits."""
+ROUTED_NODES = 64
+"""Likewise, routers that one worker is at."""
+LINE_TIMEOUT_SECONDS = 5.0
 S = TypeVar("S")
 
 
@@ -71,14 +84,26 @@ def briefly(call: Callable[..., Any]) -> Callable[..., Any]:
     return bounded
 
 
+@dataclass(frozen=True)
+class Access:
+    """A node as the two loops that reach for it see it: one engine, one memory of its images."""
+
+    node: converge.NodeAccess
+    router: RouterAccess
+
+    def close(self) -> None:
+        self.router.close()
+        self.node.engine.close()
+
+
 class Nodes:
     """The way to each node, opened once per process and kept."""
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[tuple[str, str], converge.NodeAccess]] = {}
+        self._open: dict[str, tuple[tuple[str, str], Access]] = {}
         self._lock = threading.Lock()
 
-    def access(self, uid: str) -> converge.NodeAccess | None:
+    def access(self, uid: str) -> Access | None:
         row = Node.objects.filter(pk=uid).first()
         if row is None:
             self.close(uid)
@@ -90,14 +115,21 @@ class Nodes:
                 return known[1]
         made = _access(row)
         with self._lock:
-            self._open[uid] = (stamp, made)
+            now_known = self._open.get(uid)
+            if now_known and now_known[0] == stamp:  # the other loop was faster: one engine is enough
+                made, unused = now_known[1], made
+            else:
+                unused = None
+                self._open[uid] = (stamp, made)
+        if unused:
+            unused.close()
         return made
 
     def close(self, uid: str) -> None:
         with self._lock:
             known = self._open.pop(uid, None)
         if known:
-            known[1].engine.close()
+            known[1].close()
 
 
 def engine_of(row: Node) -> Engine:
@@ -111,18 +143,49 @@ def engine_of(row: Node) -> Engine:
     )
 
 
-def _access(row: Node) -> converge.NodeAccess:
+def line_of(uid: str, engine: Engine, line_host: str, port: int, control: Identity) -> RouterLine:
+    """A new line to a node's router. Nothing is sent. Raises RouterUnreachable when nobody knows where it is."""
+    if isinstance(engine, SimulatedEngine):
+        return open_simulated_line(engine)
+    if not line_host:
+        raise EngineError("RouterUnreachable", "the host of its router is not known: set the node's mesh address")
+    name = command_line_name(uid)
+    return open_line(
+        line_host, port, name, control.certificate, control.key, control.authority, LINE_TIMEOUT_SECONDS
+    )  # fmt: skip
+
+
+@briefly
+def watched_line(uid: str, engine: Engine) -> RouterLine:
+    """The same, for a process that has nothing but the node's uid: it asks the records once per line."""
+    row = Node.objects.get(pk=uid)
+    found = identities.identities(uid, authority, WallClock().now())
+    if found is None:
+        raise EngineError("RouterUnreachable", f"node {uid} is not on record any more")
+    return line_of(uid, engine, routing.line_host(row), settings.PIERHEAD.mesh_port, found.control)
+
+
+def _access(row: Node) -> Access:
     engine, uid = engine_of(row), row.uid
 
     @briefly
     def pulled(reference: str, seen: ImageSeen) -> None:
         pins.image_pulled(uid, reference, seen.id)
 
-    return converge.NodeAccess(
-        uid=uid, name=row.name, engine=engine, images=NodeImages(engine, WallClock(), pulled, converge.rest),
+    def line(routed: Routed) -> RouterLine:
+        return line_of(uid, engine, routed.line_host, routed.cluster.mesh_port, routed.control)
+
+    images = NodeImages(engine, WallClock(), pulled, converge.rest)
+    router = RouterAccess(
+        uid=uid, name=row.name, engine=engine, images=images, open_line=line, rest=converge.rest,
+        pool=ThreadPoolExecutor(1, f"route-{row.name}", initializer=_fresh_connections),
+    )  # fmt: skip
+    node = converge.NodeAccess(
+        uid=uid, name=row.name, engine=engine, images=images,
         starters=ThreadPoolExecutor(converge.STARTERS, f"start-{row.name}", initializer=_fresh_connections),
         stoppers=ThreadPoolExecutor(converge.STOPPERS, f"stop-{row.name}", initializer=_fresh_connections),
     )  # fmt: skip
+    return Access(node, router)
 
 
 def _fresh_connections() -> None:
@@ -145,10 +208,26 @@ class NodeRows:
     needed = staticmethod(collection.needed)
     pulled = staticmethod(collection.pulled)
     collected = staticmethod(collection.collected)
+    adopt_networks = staticmethod(addresses.adopt_networks)
 
     @staticmethod
     def adopt(node: str, found: Iterable[AdoptedPod], wake: Any, now: float) -> int:
         return adoption.adopt(Node.objects.get(pk=node), list(found), wake, now)
+
+
+class Routes(routing.RouteRows):
+    """The route loop's store. Names of other nodes' hosts are looked up here, outside of any transaction."""
+
+    def __init__(self) -> None:
+        super().__init__(authority)
+        self._names = HostNames()
+
+    def load(self, node: str, now: float) -> Routed | None:
+        found = super().load(node, now)
+        if found is None:
+            return None
+        nodes = tuple(replace(one, mesh_address=self._names.address(one.mesh_address)) for one in found.cluster.nodes)
+        return replace(found, cluster=replace(found.cluster, nodes=nodes))
 
 
 class RepositorySource:
@@ -181,7 +260,9 @@ class Composition:
         self.clock = WallClock()
         self.work = work.WorkRows(owner, hints.send)
         self.nodes = Nodes()
+        self._routes = Routes()
         self.source = RepositorySource(GitSource(settings.PIERHEAD.data_dir / "git"))
+        self._routers = ThreadPoolExecutor(ROUTED_NODES, "router", initializer=_fresh_connections)
         self._convergers = ThreadPoolExecutor(CONVERGING_NODES, "converge", initializer=_fresh_connections)
 
     def run(self, loop: str, key: str) -> None:
@@ -192,7 +273,9 @@ class Composition:
             case schedule.LOOP:
                 schedule.run(self.work, scheduling_store, self.clock)
             case converge.LOOP:
-                self._convergers.submit(self._converge, key)
+                self._convergers.submit(self._at_node, converge.LOOP, key)
+            case route.LOOP:
+                self._routers.submit(self._at_node, route.LOOP, key)
             case sync.LOOP:
                 sync.run(key, self.work, sync_store, self.source, self.clock)
             case poll.LOOP:
@@ -203,18 +286,22 @@ class Composition:
 
     def forget_the_past(self) -> None:
         collection.forget_the_past(self.clock.now(), settings.PIERHEAD.event_retention_days)
+        measurements.roll_up(self.clock.now())
 
-    def _converge(self, uid: str) -> None:
-        """In a thread of its own: a node's turn may last as long as a grace period."""
+    def _at_node(self, loop: str, uid: str) -> None:
+        """In a thread of its own: a node's turn may last as long as a grace period, or as a pull."""
         close_old_connections()
         try:
             access = self.nodes.access(uid)
-            if access is not None:
-                converge.run(access, settings.PIERHEAD.cluster_id, brief(self.work), brief(NodeRows()), self.clock)
+            if access is None:
+                self.work.forget(loop, uid)
+            elif loop == route.LOOP:
+                route.run(access.router, brief(self.work), brief(self._routes), self.clock)
             else:
-                self.work.forget(converge.LOOP, uid)
+                cluster = settings.PIERHEAD.cluster_id
+                converge.run(access.node, cluster, brief(self.work), brief(NodeRows()), self.clock)
         except Exception:  # noqa: BLE001
-            hints.log.exception("converge of node %s failed; it is tried again in %s s", uid, converge.RETRY_SECONDS)
+            hints.log.exception("%s of node %s failed; it is tried again in %s s", loop, uid, converge.RETRY_SECONDS)
         finally:
             close_old_connections()
 

@@ -19,6 +19,7 @@ from deployer.core.container import (
     FileEntry,
     ImageSeen,
     RegistryAuth,
+    Subnet,
     VolumeSpec,
 )
 from deployer.core.repository import SourceTree
@@ -76,10 +77,19 @@ class Engine(Protocol):
     def ensure_pause_image(self) -> str:
         """The reference of the image whose only process waits for ever; put there without a registry if absent."""
 
-    def ensure_network(self, name: str, labels: dict[str, str]) -> None: ...
+    def ensure_network(self, name: str, labels: dict[str, str], subnet: Subnet | None = None) -> None:
+        """A bridge. Reason AddressesTaken: `subnet` overlaps with another network of the host."""
+
+    def attach(self, container: str, network: str, address: str) -> None:
+        """Put a container on one more network, at a fixed address. Already there (at that address) counts as done."""
+
+    def detach(self, container: str, network: str) -> None: ...
     def ensure_volume(self, spec: VolumeSpec) -> None: ...
     def fill_volume(self, name: str, files: Sequence[FileEntry]) -> None: ...
     def create(self, spec: ContainerSpec, files: Sequence[FileEntry] = ()) -> str: ...
+    def put_files(self, container: str, folder: str, files: Sequence[FileEntry]) -> None:
+        """Write files below `folder` (absolute, it exists) of a container, running or not; others stay."""
+
     def start(self, container: str) -> None:
         """Reasons of failure: PortTaken, CommandNotFound, MountFailed, NoSuchContainer, RunContainerError."""
 
@@ -103,12 +113,27 @@ class Engine(Protocol):
 
     def volumes(self) -> list[VolumeSpec]: ...
     def networks(self) -> list[str]: ...
+    def subnets(self) -> dict[str, str]:
+        """This cluster's networks and the range of addresses of each, such as 10.208.16.0/20."""
+
     def images(self) -> list[ImageSeen]:
         """Images that Pierhead pulled to this host or that its containers were made from; for collection."""
 
     def remove_volume(self, name: str) -> None: ...
     def remove_network(self, name: str) -> None: ...
     def remove_image(self, reference: str) -> None: ...
+
+
+class RouterLine(Protocol):
+    """The way to a running router's command line (HAProxy's runtime API), kept open between calls.
+
+    Raises EngineError: RouterUnreachable (nothing answers at the mesh port), RouterRefused (the certificate).
+    """
+
+    def ask(self, commands: Sequence[str]) -> list[str]:
+        """The answer to each command, stripped. HAProxy answers "" when there is nothing to say."""
+
+    def close(self) -> None: ...
 
 
 class Lease(Protocol):
@@ -120,6 +145,8 @@ class Lease(Protocol):
     def until(self) -> float: ...
     @property
     def dirty(self) -> frozenset[str]: ...
+    @property
+    def epoch(self) -> int: ...
 
 
 class Work(Protocol):

@@ -1,4 +1,4 @@
-"""The watch process: an event stream and a heartbeat for every node on record.
+"""The watch process: an event stream, a heartbeat, and a look at the router's probes, for every node on record.
 
 Killed or doubled, it harms nothing. Needs a set-up Django (`manage.py run watch` sees to that).
 """
@@ -12,15 +12,17 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import close_old_connections
 
 from control import pulse as sign_of_life
 from control.models import Node
-from control.store import heartbeats
-from deployer.composition import brief, composition, engine_of
+from control.store import heartbeats, measurements
+from deployer.composition import brief, briefly, composition, engine_of, watched_line
 from deployer.core.heartbeat import PERIOD_SECONDS, Heartbeat
 from deployer.loops import heartbeat
+from deployer.loops.probe_watch import ProbeLook, ProbeWatch
 from deployer.loops.watch import NodeWatch
 
 log = logging.getLogger("pierhead.watch")
@@ -34,9 +36,11 @@ class Followed:
     stamp: tuple[str, str]
     pulse: heartbeat.Pulse
     stream: NodeWatch
+    probes: ProbeWatch
 
     def drop(self) -> None:
         self.stream.stopped.set()
+        self.probes.stop()
         self.pulse.engine.close()
 
 
@@ -65,9 +69,15 @@ class Watch:
     def _begin(self, row: Node) -> Followed:
         known = Heartbeat(row.ready, 0, row.reason, row.message, row.ready_changed_at)
         engine = engine_of(row)  # one for both: an ssh:// host has one tunnel in this process
-        stream = NodeWatch(row.uid, engine, brief(self._here.work))
+        work = brief(self._here.work)
+        probes = ProbeWatch(
+            ProbeLook(row.uid, partial(watched_line, row.uid, engine), work, briefly(measurements.record)),
+            self._here.clock,
+        )
+        stream = NodeWatch(row.uid, engine, work, probes.expect)
         stream.start()
-        return Followed(_stamp(row), heartbeat.Pulse(row.uid, engine, known), stream)
+        probes.start()
+        return Followed(_stamp(row), heartbeat.Pulse(row.uid, engine, known), stream, probes)
 
 
 def _stamp(row: Node) -> tuple[str, str]:

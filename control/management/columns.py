@@ -7,8 +7,10 @@ from typing import Any
 
 from django.db.models import Count
 
+from control.management import network_columns
+from control.management.network_columns import Cells, Lines, selector_text
 from control.management.output import NOTHING, age, size
-from control.models import Application, Deployment, Namespace, Node, Pod, ReplicaSet, Repository, Service, Sync
+from control.models import Application, Deployment, Namespace, Node, Pod, ReplicaSet, Repository, Sync
 from control.selectors import health, kubernetes_nodes, rollouts
 from control.selectors.kinds import Kind
 from control.selectors.kubernetes_records import sync_name
@@ -16,10 +18,6 @@ from control.selectors.kubernetes_workloads import templates_of
 from control.selectors.metadata import application_names
 from control.selectors.pods import counts_by_set, needs_spec, pod_words
 from deployer.core.objects.quantity import format_cpu
-
-Cells = list[object]
-Lines = tuple[Sequence[str], Sequence[str], list[tuple[Cells, Cells]]]
-"""Header, further header of `-o wide`, and for each row its cells, likewise parted."""
 
 SHORT_COMMIT = 7
 
@@ -56,11 +54,6 @@ def replica_sets(rows: Sequence[ReplicaSet], now: float) -> Lines:
             )
         )
     return ("NAME", "DESIRED", "CURRENT", "READY", "AGE"), ("IMAGES", "REVISION", "COMMIT", "STATE"), found
-
-
-def services(rows: Sequence[Service], now: float) -> Lines:
-    header = ("NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE")
-    return header, ("SELECTOR", "READY"), [_service(row, now) for row in rows] if rows else []
 
 
 def config_maps(rows: Sequence[Any], now: float) -> Lines:
@@ -115,7 +108,7 @@ def namespaces(rows: Sequence[Namespace], now: float) -> Lines:
 def nodes(rows: Sequence[Node], now: float) -> Lines:
     counts = dict(Pod.objects.filter(node__in=rows).values_list("node").annotate(Count("uid")))
     header = ("NAME", "STATUS", "AGE", "ENGINE", "CPU", "MEMORY", "PODS")
-    more = ("ADDRESS", "OS-IMAGE", "ARCHITECTURE", "MESSAGE")
+    more = ("ADDRESS", "OS-IMAGE", "ARCHITECTURE", "ROUTER", "MESSAGE")
     return header, more, [_node(row, counts.get(row.uid, 0), now) for row in rows]
 
 
@@ -167,17 +160,6 @@ def short(commit: str) -> str:
     return commit[:SHORT_COMMIT]
 
 
-def selector_text(selector: dict[str, Any]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-
-
-def ports_text(ports: Sequence[dict[str, Any]]) -> str:
-    return ",".join(
-        f"{one['port']}{':' + str(one['nodePort']) if one.get('nodePort') else ''}/{one.get('protocol', 'TCP')}"
-        for one in ports
-    )
-
-
 def _pod(row: Pod, templates: dict[str, dict[str, Any]], now: float) -> tuple[Cells, Cells]:
     template = templates.get(row.replica_set_id or "", {})
     words = pod_words(row, template.get("spec") or row.spec)
@@ -204,25 +186,29 @@ def _deployment(row: Deployment, now: float) -> tuple[Cells, Cells]:
     ]
 
 
-def _service(row: Service, now: float) -> tuple[Cells, Cells]:
-    kind = row.spec.get("type") or "ClusterIP"
-    external = row.spec.get("externalName") or ""
-    cells: Cells = [row.name, kind, row.spec.get("clusterIP") or "", external, ports_text(row.spec.get("ports") or ())]
-    selected = health.selected_pods([row])[0]
-    ready = f"{sum(ready for _, ready in selected)}/{len(selected)}"
-    return [*cells, age(now - row.created_at)], [selector_text(row.spec.get("selector") or {}), ready]
-
-
 def _node(row: Node, count: int, now: float) -> tuple[Cells, Cells]:
     return [
         row.name, kubernetes_nodes.node_state(row), age(now - row.created_at), kubernetes_nodes.engine(row),
         format_cpu(row.cpu_millicores), size(row.memory_bytes), count,
-    ], [row.address, row.operating_system, row.architecture, "" if row.ready else row.message]  # fmt: skip
+    ], [
+        row.address, row.operating_system, row.architecture, kubernetes_nodes.router_state(row), _trouble(row),
+    ]  # fmt: skip
+
+
+def _trouble(row: Node) -> str:
+    """Of the node, else of its router."""
+    if not row.ready:
+        return row.message
+    router = kubernetes_nodes.router_of(row)
+    return router.message if router is not None and not router.ready else ""
 
 
 COLUMNS: dict[str, Callable[[Sequence[Any], float], Lines]] = {
     "Pod": pods,
-    "Service": services,
+    "Service": network_columns.services,
+    "Endpoints": network_columns.endpoints,
+    "Ingress": network_columns.ingresses,
+    "NetworkPolicy": network_columns.network_policies,
     "Deployment": deployments,
     "ReplicaSet": replica_sets,
     "ConfigMap": config_maps,

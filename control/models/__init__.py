@@ -2,10 +2,12 @@
 
 from control.models.base import Change, Counter, KubernetesObject
 from control.models.events import AuditEntry, Event
+from control.models.measurements import Look, Measurement
 from control.models.nodes import Node
-from control.models.objects import ConfigMap, Namespace, Secret, Service
+from control.models.objects import ConfigMap, Ingress, Namespace, NetworkPolicy, Secret, Service
 from control.models.pods import Pod
 from control.models.repositories import Application, Repository, Sync
+from control.models.routers import Authority, PodNetwork, Router, ServiceAddress
 from control.models.work import NEVER, Work
 from control.models.workloads import Deployment, ReplicaSet
 
@@ -13,19 +15,27 @@ __all__ = [
     "NEVER",
     "Application",
     "AuditEntry",
+    "Authority",
     "Change",
     "ConfigMap",
     "Counter",
     "Deployment",
     "Event",
+    "Ingress",
     "KubernetesObject",
+    "Look",
+    "Measurement",
     "Namespace",
+    "NetworkPolicy",
     "Node",
     "Pod",
+    "PodNetwork",
     "ReplicaSet",
     "Repository",
+    "Router",
     "Secret",
     "Service",
+    "ServiceAddress",
     "Sync",
     "Work",
 ]

@@ -7,6 +7,9 @@ from django.db import models
 from control.models.base import new_uid, now
 from control.models.sealed import SealedField
 
+MESH_ADDRESS = "pierhead.io/mesh-address"
+"""Annotation: the host name or address under which other nodes reach this one's router."""
+
 
 class Node(models.Model):
     """A Docker host. `engine_id` is the engine's own identity: one engine is registered once.
@@ -50,3 +53,16 @@ class Node(models.Model):
     @property
     def is_simulated(self) -> bool:
         return self.address.startswith("sim://")
+
+    @property
+    def host(self) -> str:
+        """The host part of the engine's address; 127.0.0.1 for a local socket."""
+        return host_of(self.address)
+
+
+def host_of(address: str) -> str:
+    transport, _, rest = address.partition("://")
+    if transport == "unix":
+        return "127.0.0.1"
+    host = rest.rpartition("@")[2]
+    return host.rpartition(":")[0].strip("[]") if ":" in host else host

@@ -1,4 +1,4 @@
-"""Objects that stand in Git and need no controller of their own: namespaces, config maps, secrets, services."""
+"""Objects that stand in Git and need no controller of their own: namespaces, config, services and their rules."""
 
 from __future__ import annotations
 
@@ -40,3 +40,19 @@ class Service(KubernetesObject):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="service_name"),)
+
+
+class Ingress(KubernetesObject):
+    kind = "Ingress"
+    api_version = "networking.k8s.io/v1"
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="ingress_name"),)
+
+
+class NetworkPolicy(KubernetesObject):
+    kind = "NetworkPolicy"
+    api_version = "networking.k8s.io/v1"
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="networkpolicy_name"),)

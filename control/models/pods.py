@@ -13,7 +13,10 @@ class Pod(KubernetesObject):
     """A pod of a replica set (its spec is the set's template), or a bare one (its spec is its own).
 
     `settled` is the digest of its containers when nothing was left to do; "" asks the node's converge for a look.
-    `placement` is what the scheduler counts: {cpu, memory, ports, anti_affinity}.
+    `placement` is what the scheduler counts: {cpu, memory, ports, anti_affinity}; and `probed`: the router probes it.
+    `network` is the pod network chosen for it, "" on the host's or before it has a node. `probes` is what its node's
+    router found: {container/kind: {started_at, passing, message}}. `leaving_version`: the routing version that every
+    router must have before a deleted pod is stopped, 0 when no router sends it anything.
     """
 
     kind = "Pod"
@@ -38,6 +41,10 @@ class Pod(KubernetesObject):
     images = models.JSONField(default=dict)  # bare pods only
     pulls = models.JSONField(default=dict)
     attempts = models.JSONField(default=dict)
+    ip = models.CharField(max_length=45, blank=True)
+    network = models.CharField(max_length=128, blank=True)
+    probes = models.JSONField(default=dict)
+    leaving_version = models.BigIntegerField(default=0)
     replacement = models.JSONField(default=dict)  # a bare pod's new manifest, applied when this one is gone
     orphaned = models.BooleanField(default=False)  # found on a host, its owner not known (yet)
     # An orphan's owner, as its containers' labels tell it: "Deployment/web"
@@ -45,4 +52,8 @@ class Pod(KubernetesObject):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="pod_name"),)
-        indexes = (models.Index(fields=["node", "deleted_at"]), models.Index(fields=["owner", "namespace"]))
+        indexes = (
+            models.Index(fields=["node", "deleted_at"]),
+            models.Index(fields=["owner", "namespace"]),
+            models.Index(fields=["leaving_version"], condition=models.Q(leaving_version__gt=0), name="pod_leaving"),
+        )

@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from control.models import Application, Deployment, Pod, Service
-from deployer.core.health import Health, deployment_health, pod_health, rollup, service_health
+from control.models import Application, Deployment, Ingress, Pod, Service
+from control.selectors.backing import Backing, backings
+from control.selectors.ingresses import IngressRoutes, routes_of_ingresses
+from deployer.core.health import (
+    Health,
+    deployment_health,
+    ingress_health,
+    pod_health,
+    rollup,
+    service_health,
+)
 from deployer.core.workloads.values import Progress
 
 Parts = dict[str, list[tuple[str, Health]]]
-Labelled = tuple[Mapping[str, str], bool]
-"""A pod's labels, and whether it is ready."""
+Judged = list[tuple[Service | Ingress, Health]]
 
 
-def application_health(rows: Sequence[Application]) -> dict[str, Health]:
-    """Application uid -> the worst of its objects' health, with the cause. Three queries however many they are."""
+def application_health(rows: Sequence[Application], network: Judged | None = None) -> dict[str, Health]:
+    """Application uid -> the worst of its objects' health, with the cause. As many queries however many they are.
+
+    `network`: that of what connects (`network_health`), where it is at hand.
+    """
     parts: Parts = defaultdict(list)
     for deployment in Deployment.objects.filter(application__in=rows, deleted_at=None):
         parts[str(deployment.application_id)].append((_title(deployment), health_of_deployment(deployment)))
     for pod in Pod.objects.filter(application__in=rows, deleted_at=None, replica_set=None).select_related("node"):
         parts[str(pod.application_id)].append((_title(pod), health_of_pod(pod)))
-    services = list(Service.objects.filter(application__in=rows, deleted_at=None))
-    for service, health in zip(services, health_of_services(services), strict=True):
-        parts[str(service.application_id)].append((_title(service), health))
+    for one, health in network_health() if network is None else network:
+        parts[str(one.application_id)].append((_title(one), health))
     return {row.uid: _of_application(row, parts.get(row.uid, [])) for row in rows}
+
+
+def network_health() -> Judged:
+    """Every Service and Ingress with its health; a NetworkPolicy holds as soon as it is there. At most 7 queries."""
+    services = list(Service.objects.filter(deleted_at=None).order_by("namespace", "name"))
+    ingresses = list(Ingress.objects.filter(deleted_at=None).order_by("namespace", "name"))
+    backed = backings(services)
+    judged: Judged = [(one.row, health_of_backing(one)) for one in backed]
+    return judged + [(one.row, health_of_routes(one)) for one in routes_of_ingresses(ingresses, backed)]
 
 
 def health_of_deployment(row: Deployment) -> Health:
@@ -49,27 +68,21 @@ def health_of_pod(row: Pod) -> Health:
     return pod_health(phase=phase, ready=row.ready, waiting="" if lost else row.waiting, message=message)
 
 
-def health_of_services(rows: Sequence[Service]) -> list[Health]:
-    selected = selected_pods(rows)
-    return [
-        service_health(sum(ready for _, ready in pods), bool(row.spec.get("selector")), len(pods))
-        for row, pods in zip(rows, selected, strict=True)
-    ]
+def health_of_service(row: Service) -> Health:
+    return health_of_backing(backings([row])[0])
 
 
-def selected_pods(rows: Sequence[Service]) -> list[list[Labelled]]:
-    """For each service the pods of its namespace that its selector finds; one query."""
-    namespaces = {row.namespace for row in rows if row.spec.get("selector")}
-    by_namespace: dict[str, list[Labelled]] = defaultdict(list)
-    pods = Pod.objects.filter(namespace__in=namespaces, deleted_at=None).values_list("namespace", "labels", "ready")
-    for namespace, labels, ready in pods if namespaces else ():
-        by_namespace[namespace].append((labels, ready))
-    return [_matching(row.spec.get("selector") or {}, by_namespace[row.namespace]) for row in rows]
+def health_of_backing(one: Backing) -> Health:
+    """By the pods that get traffic: one that is ready behind a port that it does not have is none."""
+    if one.lacking and one.selected == 1:
+        return Health("Degraded", f"the pod that it selects has no port named {one.lacking}")
+    if one.lacking:
+        return Health("Degraded", f"none of the {one.selected} pods that it selects has a port named {one.lacking}")
+    return service_health(one.ready, one.has_selector, one.selected)
 
 
-def _matching(selector: Mapping[str, str], pods: Iterable[Labelled]) -> list[Labelled]:
-    wanted = selector.items()
-    return [pod for pod in pods if wanted <= pod[0].items()] if selector else []
+def health_of_routes(one: IngressRoutes) -> Health:
+    return ingress_health(len(one.ready_services), len(one.services), one.problems)
 
 
 def _of_application(row: Application, parts: list[tuple[str, Health]]) -> Health:

@@ -42,6 +42,9 @@ class Kind:
 KINDS = (
     Kind("Pod", models.Pod, "pods", ("po",), in_all=True),
     Kind("Service", models.Service, "services", ("svc",), in_all=True),
+    Kind("Endpoints", models.Service, "endpoints", ("ep",)),
+    Kind("Ingress", models.Ingress, "ingresses", ("ing",), "networking.k8s.io/v1"),
+    Kind("NetworkPolicy", models.NetworkPolicy, "networkpolicies", ("netpol",), "networking.k8s.io/v1"),
     Kind("Deployment", models.Deployment, "deployments", ("deploy",), "apps/v1", in_all=True),
     Kind("ReplicaSet", models.ReplicaSet, "replicasets", ("rs",), "apps/v1", in_all=True),
     Kind("ConfigMap", models.ConfigMap, "configmaps", ("cm",)),

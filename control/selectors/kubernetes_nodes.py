@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from control.models import Node
+from control.models import Node, Router
 from control.selectors.metadata import plain_metadata
 from deployer.core.objects.quantity import format_cpu
 from deployer.core.pod_status import iso_time
@@ -66,7 +66,7 @@ def engine(row: Node) -> str:
 
 
 def conditions(row: Node) -> list[dict[str, Any]]:
-    """Ready, as the heartbeat concluded. "Unknown" is Kubernetes' third value: we cannot see it."""
+    """Ready, as the heartbeat concluded, and RouterReady. "Unknown" is Kubernetes' third value: we cannot see it."""
     status = "True" if row.ready else "Unknown" if row.reason == "Unknown" else "False"
     made = {
         "type": "Ready",
@@ -76,7 +76,34 @@ def conditions(row: Node) -> list[dict[str, Any]]:
         "lastHeartbeatTime": iso_time(row.heartbeat_at) if row.heartbeat_at else None,
         "lastTransitionTime": iso_time(row.ready_changed_at),
     }
-    return [{name: value for name, value in made.items() if value}]
+    found = [made, _router_ready(row, router)] if (router := router_of(row)) else [made]
+    return [{name: value for name, value in one.items() if value} for one in found]
+
+
+def router_of(row: Node) -> Router | None:
+    """What is known of the node's router; None before its first pass."""
+    found: Router | None = getattr(row, "router", None)
+    return found
+
+
+def router_state(row: Node) -> str:
+    """The ROUTER column: "Ready", a reason, "Unknown" where nobody can look, "" before it was made."""
+    router = router_of(row)
+    if router is None or (not router.ready and not router.reason):
+        return ""
+    if not row.ready:
+        return "Unknown"
+    return "Ready" if router.ready else router.reason
+
+
+def _router_ready(row: Node, router: Router) -> dict[str, Any]:
+    return {
+        "type": "RouterReady",
+        "status": "Unknown" if not row.ready else "True" if router.ready else "False",
+        "reason": router.reason or "NotMadeYet",
+        "message": router.message,
+        "lastTransitionTime": iso_time(router.changed_at),
+    }
 
 
 def _spec(row: Node) -> dict[str, Any]:
@@ -117,6 +144,12 @@ def _addresses(row: Node) -> list[dict[str, str]]:
     if host:
         found.append({"type": "InternalIP" if _is_ip(host) else "InternalDNS", "address": host})
     return found
+
+
+def address_of(row: Node) -> tuple[str, str]:
+    """("ip", "10.0.0.5") or ("hostname", "n1.example.com"): where what it opens is reached from outside."""
+    host = row.host or row.name
+    return ("ip" if _is_ip(host) else "hostname", host)
 
 
 def _is_ip(host: str) -> bool:

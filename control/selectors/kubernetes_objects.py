@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from control.models import ConfigMap, Event, Namespace, Secret, Service
+from control.models import ConfigMap, Event, Namespace, Secret
+from control.selectors.kubernetes_network import endpoints, ingresses, network_policies, services
 from control.selectors.kubernetes_nodes import nodes
 from control.selectors.kubernetes_records import applications, repositories, syncs
 from control.selectors.kubernetes_workloads import deployments, pods, replica_sets
@@ -48,20 +49,6 @@ def secrets(rows: Sequence[Secret], _now: float) -> list[dict[str, Any]]:
             "type": row.spec.get("type", "Opaque"),
             "data": dict.fromkeys(row.spec.get("keys", ()), MASK),
             **({"immutable": True} if row.spec.get("immutable") else {}),
-        }
-        for row in rows
-    ]
-
-
-def services(rows: Sequence[Service], _now: float) -> list[dict[str, Any]]:
-    names = application_names(rows)
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": metadata(row, names),
-            "spec": {"type": "ClusterIP", "sessionAffinity": "None", **row.spec},
-            "status": {"loadBalancer": {}, **row.status},
         }
         for row in rows
     ]
@@ -122,6 +109,9 @@ def _content(spec: dict[str, Any]) -> dict[str, Any]:
 RENDERERS: dict[str, Renderer] = {
     "Pod": pods,
     "Service": services,
+    "Endpoints": endpoints,
+    "Ingress": ingresses,
+    "NetworkPolicy": network_policies,
     "Deployment": deployments,
     "ReplicaSet": replica_sets,
     "ConfigMap": config_maps,

@@ -11,7 +11,7 @@ from control.selectors.kubernetes_records import sync_name
 from control.selectors.labels import Test
 
 DEFAULT_NAMESPACE = "default"
-_RELATED = {"Pod": ("node",), "Application": ("repository",), "Sync": ("application",)}
+_RELATED = {"Pod": ("node",), "Node": ("router",), "Application": ("repository",), "Sync": ("application",)}
 
 
 def find(

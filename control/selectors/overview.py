@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from django.db.models import Min, OuterRef, Subquery
 
 from control.models import Application, Event, Pod, Repository, Sync, Work
-from control.selectors.health import application_health
+from control.selectors.health import Judged, application_health, network_health
 from control.selectors.overview_nodes import NodeLine, node_lines
 from control.selectors.overview_workloads import WorkloadLine, workload_lines
 from control.selectors.syncs import error_lines
@@ -86,6 +86,17 @@ class PendingLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLine:
+    """A Service or Ingress that is not healthy, and why."""
+
+    kind: str
+    namespace: str
+    name: str
+    state: State
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventLine:
     number: int
     state: State
@@ -104,6 +115,7 @@ class Overview:
     applications: tuple[ApplicationLine, ...]
     nodes: tuple[NodeLine, ...]
     pending: tuple[PendingLine, ...]
+    connections: tuple[ConnectionLine, ...]
     syncs: tuple[SyncLine, ...]
     events: tuple[EventLine, ...]
     alarms: tuple[str, ...]
@@ -131,20 +143,22 @@ class Overview:
 
 def overview(now: float) -> Overview:
     """`now`: seconds since the epoch."""
-    workloads, nodes = workload_lines(now), node_lines(now)
-    applications, pending, counts = _applications(now), _pending(now), _counts(workloads)
+    workloads, nodes, network = workload_lines(now), node_lines(now), network_health()
+    applications, pending, counts = _applications(network, now), _pending(now), _counts(workloads)
+    connections = _connections(network)
     return Overview(
         workloads=tuple(workloads[:SHOWN]),
         applications=tuple(applications[:SHOWN]),
         nodes=tuple(nodes),
         pending=tuple(pending),
+        connections=tuple(connections[:SHOWN]),
         syncs=tuple(_syncs(now)),
         events=tuple(_events(now)),
         alarms=tuple(_alarms(nodes, now)),
         more_workloads=max(len(workloads) - SHOWN, 0),
         more_applications=max(len(applications) - SHOWN, 0),
         counts=counts,
-        troubles=tuple(_troubles(counts, applications, nodes)),
+        troubles=tuple(_troubles(counts, applications, nodes, connections)),
         has_repository=bool(applications) or Repository.objects.exists(),
     )
 
@@ -155,17 +169,35 @@ def _counts(workloads: Iterable[WorkloadLine]) -> tuple[tuple[State, int], ...]:
 
 
 def _troubles(
-    counts: Iterable[tuple[State, int]], applications: Iterable[ApplicationLine], nodes: Iterable[NodeLine]
+    counts: Iterable[tuple[State, int]],
+    applications: Iterable[ApplicationLine],
+    nodes: Sequence[NodeLine],
+    connections: Iterable[ConnectionLine],
 ) -> Iterable[str]:
-    """What a person has to look at, in words for a title: "2 degraded", "1 node not ready"."""
+    """What a person has to look at, in words for a title: "2 degraded", "1 service degraded", "1 node not ready"."""
     yield from (f"{count} {state.word.lower()}" for state, count in counts if state.tone in ("bad", "warn"))
     if refused := sum(bool(line.trouble) for line in applications):
         yield f"{refused} not synced"
+    for kind, many in (("Service", "services"), ("Ingress", "ingresses")):
+        if broken := sum(line.kind == kind and line.state.tone in ("bad", "warn") for line in connections):
+            yield f"{broken} {kind.lower() if broken == 1 else many} degraded"
     if lost := sum(line.state.tone == "bad" for line in nodes):
         yield f"{lost} {'node' if lost == 1 else 'nodes'} not ready"
+    if stuck := sum(bool(line.router) for line in nodes):
+        yield f"{stuck} {'router' if stuck == 1 else 'routers'} not ready"
 
 
-def _applications(now: float) -> list[ApplicationLine]:
+def _connections(network: Judged) -> list[ConnectionLine]:
+    """Those that are not healthy, the worst first."""
+    lines = [
+        ConnectionLine(row.kind, row.namespace, row.name, state_of(health), sentence(health.message))
+        for row, health in network
+        if health.status != "Healthy"
+    ]
+    return sorted(lines, key=lambda one: (WORST_FIRST.index(one.state.tone), one.namespace, one.name, one.kind))
+
+
+def _applications(network: Judged, now: float) -> list[ApplicationLine]:
     attempts = Sync.objects.filter(application=OuterRef("pk")).order_by("-id").values("pk")
     applied = attempts.filter(commit=OuterRef("commit"), phase=Sync.SUCCEEDED)
     rows = list(
@@ -175,7 +207,7 @@ def _applications(now: float) -> list[ApplicationLine]:
     )
     wanted = {pk for row in rows for pk in (row.last, row.current) if pk}
     syncs = Sync.objects.defer("changes", "errors").in_bulk(wanted)
-    health = application_health(rows)
+    health = application_health(rows, network)
     lines = [_application(row, syncs.get(row.last), syncs.get(row.current), health[row.uid], now) for row in rows]
     return sorted(lines, key=_worst_first)
 

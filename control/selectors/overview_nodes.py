@@ -9,8 +9,10 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from control.models import Node, Pod
-from control.selectors.kubernetes_nodes import allocatable, engine
+from control.selectors.kubernetes_nodes import allocatable, engine, router_of
 from control.selectors.words import WORST_FIRST, Moment, State, cpus, sentence, size
+
+PROBLEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,14 @@ class NodeLine:
     pods: int
     cpu: Capacity
     memory: Capacity
+    router: str  # why its router does not work, "" when it does or was not made yet
+    problems: tuple[str, ...]  # what its router could not be told
 
 
 def node_lines(now: float) -> list[NodeLine]:
     """Two queries, the worst first."""
     loads = _loads()
-    rows = Node.objects.defer("credentials", "images", "annotations")
+    rows = Node.objects.select_related("router").defer("credentials", "images", "annotations", "router__identity")
     lines = [_line(row, loads.get(row.uid, (0, 0, 0)), now) for row in rows]
     return sorted(lines, key=lambda line: (WORST_FIRST.index(line.state.tone), line.name))
 
@@ -76,7 +80,21 @@ def _line(row: Node, load: tuple[int, int, int], now: float) -> NodeLine:
         pods=pods,
         cpu=Capacity(cpus(cpu), cpus(cpu_room), _percent(cpu, cpu_room)),
         memory=Capacity(size(memory), size(memory_room), _percent(memory, memory_room)),
+        router=_router(row),
+        problems=_problems(row),
     )
+
+
+def _router(row: Node) -> str:
+    router = router_of(row)
+    if not row.ready or router is None or router.ready or not router.reason:
+        return ""
+    return sentence(f"{router.reason}: {router.message}" if router.message else router.reason)
+
+
+def _problems(row: Node) -> tuple[str, ...]:
+    router = router_of(row)
+    return tuple(sentence(str(one)) for one in router.problems[:PROBLEMS]) if router is not None and row.ready else ()
 
 
 def _state(row: Node) -> State:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import os
 import re
 import time
@@ -13,31 +15,45 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from control.models import Node, Pod
+from control.models.nodes import MESH_ADDRESS
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
-from control.store import adoption, objects
+from control.store import adoption, identities, objects
+from control.store.leaving import wake_released
+from control.store.waking import LOOP as ROUTE
+from control.store.waking import wake_all
 from control.store.workloads import delete_pods
 from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
-from deployer.composition import composition
-from deployer.core.container import ContainerSeen, EngineInfo
+from deployer.composition import composition, engine_of
+from deployer.core.container import LABEL_COMPONENT, ContainerSeen, EngineInfo
+from deployer.core.network.router_host import VOLUME as ROUTER_VOLUME
+from deployer.core.network.values import MESH_NETWORK
 from deployer.loops.converge import adopted as adopted_pods
-from deployer.ports import EngineError
+from deployer.ports import Engine, EngineError
 
 NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LABEL = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 EFFECTS = ("NoSchedule", "PreferNoSchedule")
+HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*")
+ROUTER_GRACE_SECONDS = 2
 LOCAL = "local"
 LOCAL_SOCKET = "/var/run/docker.sock"
 
 
-def register(name: str, address: EngineAddress, actor: Actor, labels: Mapping[str, str] | None = None) -> Node:
-    """Connect, read what the host is and what of ours runs there, and put it on record. Refused with the reason."""
+def register(
+    name: str, address: EngineAddress, actor: Actor, labels: Mapping[str, str] | None = None, mesh_address: str = ""
+) -> Node:
+    """Connect, read what the host is and what of ours runs there, and put it on record. Refused with the reason.
+
+    `mesh_address`: where other nodes reach its router; "" for the host of its engine's address.
+    """
     if not NAME.fullmatch(name):
         raise Refused(f"node name {name!r} is not a DNS name: use lower-case letters, digits, '-' and '.'")
     if Node.objects.filter(name=name).exists():
         raise Refused(f"node {name} is registered already; `manage.py node remove {name}` first, or use another name")
     _check_labels(labels or {})
+    _check_mesh_address(mesh_address)
     info, running = _look(address)
     _refuse_twice(info)
     now, work = time.time(), composition().work
@@ -46,6 +62,7 @@ def register(name: str, address: EngineAddress, actor: Actor, labels: Mapping[st
         operating_system=info.operating_system, architecture=info.architecture, cpu_millicores=info.cpu_millicores,
         memory_bytes=info.memory_bytes, labels={**_own_labels(name, info), **(labels or {})}, ready=True,
         reason="EngineReady", message="the engine answers", ready_changed_at=now, heartbeat_at=now, observed_at=now,
+        annotations={MESH_ADDRESS: mesh_address} if mesh_address else {},
     )  # fmt: skip
     row.credentials.store(_credentials(address))
     try:
@@ -54,6 +71,7 @@ def register(name: str, address: EngineAddress, actor: Actor, labels: Mapping[st
             adopted = adoption.adopt(row, adopted_pods(running), work.wake, now)
             work.wake("converge", row.uid)
             work.wake("schedule", "cluster")
+            wake_all(work.wake)
             message = (
                 f"registered: Docker {info.version}, {info.cpu_millicores // 1000} CPUs, {info.memory_bytes >> 20} MiB"
             )
@@ -122,8 +140,7 @@ def drain(name: str, actor: Actor) -> int:
         record(actor, "node drain", f"Node {name}")
         there = Pod.objects.filter(node=row, deleted_at=None, orphaned=False)
         bare = list(there.filter(replica_set=None).values_list("uid", flat=True))
-        for node in delete_pods([(uid, f"node {name} is drained") for uid in bare], time.time()):
-            work.wake("converge", node)
+        delete_pods([(uid, f"node {name} is drained") for uid in bare], work.wake, time.time())
         _wake_owners(row)
         return there.count()
 
@@ -135,7 +152,10 @@ def _wake_owners(row: Node) -> None:
 
 
 def remove(name: str, actor: Actor, *, force: bool = False) -> None:
-    """Take a node off the record. Its containers are left as they are; with pods on it only when forced."""
+    """Take a node off the record. Its pods' containers are left as they are; with pods on it only when forced.
+
+    Its router goes, as far as the host can be reached, and its certificate is not accepted any more.
+    """
     row = _get(name)
     pods = list(row.pods.all())
     if pods and not force:
@@ -144,13 +164,41 @@ def remove(name: str, actor: Actor, *, force: bool = False) -> None:
         )
     work = composition().work
     owners = {pod.replica_set.deployment_id for pod in pods if pod.replica_set}
+    if row.ready:
+        _remove_router(row)
+    uid = row.uid
     with transaction.atomic():
+        identities.revoke(uid, time.time())
         objects.delete(pods)
         row.delete()
-        work.forget("converge", row.uid)
+        work.forget("converge", uid)
+        work.forget(ROUTE, uid)
+        wake_all(work.wake)
+        wake_released(work.wake)
         for owner in owners:
             work.wake("reconcile", owner)
         record(actor, "node remove", f"Node {name}", f"{len(pods)} pods forgotten" if pods else "")
+
+
+def _remove_router(row: Node) -> None:
+    """Best effort: what cannot be removed now says what it is by its labels."""
+    with contextlib.suppress(EngineError):
+        engine = engine_of(row)
+        try:
+            for one in engine.containers():
+                if LABEL_COMPONENT in one.labels:
+                    _remove_container(engine, one.name)
+            for remove, name in ((engine.remove_network, MESH_NETWORK), (engine.remove_volume, ROUTER_VOLUME)):
+                with contextlib.suppress(EngineError):
+                    remove(name)
+        finally:
+            engine.close()
+
+
+def _remove_container(engine: Engine, name: str) -> None:
+    with contextlib.suppress(EngineError):
+        engine.stop(name, ROUTER_GRACE_SECONDS)
+        engine.remove(name)
 
 
 def label(name: str, changes: Mapping[str, str | None], actor: Actor) -> Node:
@@ -184,6 +232,8 @@ def _changed(row: Node, fields: list[str], actor: Actor, action: str, detail: st
         row.save(update_fields=fields)
         record(actor, action, f"Node {row.name}", detail)
         composition().work.wake("schedule", "cluster")
+        if "labels" in fields:  # they say which nodes open the ports of Services
+            wake_all(composition().work.wake)
     return row
 
 
@@ -229,6 +279,17 @@ def _check_labels(labels: Mapping[str, str], what: str = "label") -> None:
         if not LABEL.fullmatch(key) or (value and not LABEL.fullmatch(value)) or "/" in value:
             syntax = "letters, digits, '-', '_' and '.', at most 63 characters"
             raise Refused(f"{what} {key}={value} is not valid: {syntax}")
+
+
+def _check_mesh_address(address: str) -> None:
+    if address and not HOST.fullmatch(address) and not _is_ip(address):
+        raise Refused(f"mesh address {address!r} is neither a host name nor an address; leave the port out")
+
+
+def _is_ip(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(text))
+    return False
 
 
 def _from_environment(url: str) -> EngineAddress:

@@ -11,9 +11,9 @@ from control.services.audit import Actor, record
 from control.services.refusal import Refused
 from control.services.repositories import check_name
 from control.store import objects, templates
+from control.store.variants import variant
 from control.store.workloads import pin, replica_set_value
 from deployer.composition import composition
-from deployer.core.objects.template import config_digest, template_hash
 from deployer.core.workloads.history import UndoRefused, undo_target
 
 ALLOWANCES = ("capabilities", "host-network", "host-path", "privileged")
@@ -89,11 +89,8 @@ def restart(namespace: str, name: str, actor: Actor) -> Deployment:
             raise Refused(f"deployment {namespace}/{name} was restarted within this second already")
         if row.pin:
             held = row.replica_sets.get(template_hash=row.pin["template_hash"])
-            row.pin = {
-                **row.pin,
-                "skipped_hash": row.live_hash,
-                "template_hash": _restarted_set(held, row).template_hash,
-            }
+            again = variant(row, held, templates.restarted(held.spec["template"], row.restarted_at))
+            row.pin = {**row.pin, "skipped_hash": row.live_hash, "template_hash": again.template_hash}
         _changed(
             row,
             ["restarted_at", "live_hash", "pin"],
@@ -122,25 +119,6 @@ def allow(namespace: str, allowance: str, actor: Actor, *, given: bool = True) -
         for uid in Application.objects.filter(deleted_at=None).values_list("uid", flat=True):
             composition().work.wake("sync", uid)
     return row
-
-
-def _restarted_set(held: ReplicaSet, row: Deployment) -> ReplicaSet:
-    template = templates.restarted(held.spec["template"], row.restarted_at)
-    fresh_hash = template_hash(template, config_digest(_kept(held)))
-    made = ReplicaSet(
-        namespace=row.namespace, name=f"{row.name}-{fresh_hash}", labels=held.labels, application_id=row.application_id,
-        commit=held.commit, spec={"template": template}, deployment=row, template_hash=fresh_hash,
-        revision=max(row.replica_sets.values_list("revision", flat=True)) + 1, images=held.images,
-    )  # fmt: skip
-    made.config.store(held.config.load())
-    objects.create([made])
-    return made
-
-
-def _kept(held: ReplicaSet) -> templates.Contents:
-    return {
-        (full.partition("/")[0], full.partition("/")[2]): dict(values) for full, values in held.config.load().items()
-    }
 
 
 def _changed(row: Deployment, fields: list[str], actor: Actor, action: str, reason: str, message: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from control.models import Deployment, Node, Pod, ReplicaSet
-from control.store import objects, templates
+from control.store import objects, templates, waking
 from deployer.core.node import AdoptedPod
 
 
@@ -36,6 +36,7 @@ def claim(wake: Callable[[str, str], None], now: float, namespace: str | None = 
         owner = Deployment.objects.filter(namespace=row.namespace, name=name).first() if kind == "Deployment" else None
         if owner is not None:
             _join(row, owner, now)
+            waking.wake_for_pods([row], wake)
             wake("converge", str(row.node_id))
             claimed.add(owner.uid)
     return claimed

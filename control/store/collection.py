@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from django.conf import settings
 from django.db import transaction
 
 from control.models import Change, Event, Node, Pod, ReplicaSet, Sync
+from control.store.addresses import network_of
 from deployer.core.collection import Needed
+from deployer.core.pod_containers import network_name
 
 CHANGES_KEPT_SECONDS = 24 * 3600.0
 
 
 def needed(node: str) -> Needed:
-    pods = Pod.objects.filter(node_id=node).values_list("uid", "namespace")
-    images: set[str] = set()
+    pods = list(Pod.objects.filter(node_id=node).only("uid", "namespace", "name", "owner", "network", "placement"))
+    networks = {network_of(row) for row in pods} | {network_name(row.namespace) for row in pods}
+    images: set[str] = {settings.PIERHEAD.router_image, settings.PIERHEAD.dns_image}
     for kept in (
         *ReplicaSet.objects.values_list("images", flat=True),
         *Pod.objects.exclude(images={}).values_list("images", flat=True),
     ):
         images |= {*kept, *kept.values()}
-    return Needed(frozenset(uid for uid, _ in pods), frozenset(namespace for _, namespace in pods), frozenset(images))
+    return Needed(frozenset(row.uid for row in pods), frozenset(networks), frozenset(images))
 
 
 def pulled(node: str) -> Mapping[str, str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from django.db import transaction
 
 from control.models import Node, Pod
-from control.store import objects
+from control.store import objects, waking
+from control.store.leaving import Wake, wake_released
 from deployer.core.heartbeat import Heartbeat
 
 
-def changed(node: str, heartbeat: Heartbeat, wake: Callable[[str, str], None], now: float) -> None:
+def changed(node: str, heartbeat: Heartbeat, wake: Wake, now: float) -> None:
     """Guarded by the old state: two watchers that conclude the same write it once."""
     with transaction.atomic():
         row = Node.objects.filter(pk=node).first()
@@ -34,15 +35,18 @@ def _tell(row: Node, heartbeat: Heartbeat, now: float) -> None:
         objects.record_event("Node", "", row.name, "Warning", "NodeUnknown", heartbeat.message, node=row.name, at=now)
 
 
-def _follow(row: Node, ready: bool, wake: Callable[[str, str], None]) -> None:
+def _follow(row: Node, ready: bool, wake: Wake) -> None:
     """Pods of a node that is not seen are not ready, as far as anybody can tell; one that is back is read first."""
     pods = Pod.objects.filter(node=row, orphaned=False)
     pods.update(settled="", **({} if ready else {"ready": False}))
     for deployment in set(pods.exclude(replica_set=None).values_list("replica_set__deployment_id", flat=True)):
         wake("reconcile", str(deployment))
+    waking.wake_all(wake)
     if ready:
         wake("converge", row.uid)
         wake("schedule", "cluster")
+    else:
+        wake_released(wake)  # nobody waits for its router any more
 
 
 def seen(nodes: Iterable[str], now: float) -> None:

@@ -6,8 +6,13 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from control.models import Node, Pod, ReplicaSet
-from control.store import objects, templates
+from django.conf import settings
+
+from control.models import Node, Pod, ReplicaSet, Router
+from control.store import addresses, leaving, objects, templates, waking
+from control.store.routed_pods import results
+from deployer.core.container import Subnet
+from deployer.core.network import addresses as layout
 from deployer.core.node import PodDesired, PodPlaced, PullFailure
 from deployer.core.objects.pod import PodSpec
 from deployer.core.pod_outcome import PodOutcome
@@ -17,8 +22,9 @@ from deployer.ports import EngineError
 STARTING = ("ContainerCreating", "PodInitializing", "Completed")
 STATUS_FIELDS = (
     "status", "phase", "ready", "ready_at", "started_at", "restarts", "waiting", "message", "log_tail", "settled",
-    "pulls", "attempts",
+    "pulls", "attempts", "ip",
 )  # fmt: skip
+NOT_SET_UP = "it has not been set up yet"
 
 
 def placed(node_uid: str) -> list[PodPlaced]:
@@ -44,7 +50,40 @@ def desired(node_uid: str, uids: Iterable[str]) -> dict[str, PodDesired | None]:
     for uid, owner in owners.items():
         if owner.spec:
             specs[uid] = _spec_of_set(owner)
-    return {uid: _desired(row, owners, specs) for uid, row in rows_by_uid.items()}
+    network = _networking(node_uid, list(rows_by_uid.values()))
+    return {uid: _desired(row, owners, specs, network) for uid, row in rows_by_uid.items()}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Networking:
+    """What the pods of one node are told of networks and routers. `everywhere`: the version that all routers have."""
+
+    indexes: Mapping[str, int]
+    everywhere: int | None
+    router_problem: str
+
+    def of(self, row: Pod) -> dict[str, Any]:
+        """The fields of `PodDesired` that say where the pod stands, and whether it may be stopped."""
+        name, pod_range = addresses.network_of(row), settings.PIERHEAD.pod_range
+        index = self.indexes.get(name)
+        subnet: Subnet | None = None if index is None else layout.subnet(pod_range, index)
+        return {
+            "network": name, "subnet": subnet, "probes": results(row.probes), "router_problem": self.router_problem,
+            "dns": "" if index is None else layout.addresses(pod_range, index).router,
+            "released": leaving.is_released(row.leaving_version, self.everywhere),
+            "release_by": (row.deleted_at or 0) + leaving.RELEASED_AFTER_SECONDS if row.deleted_at else 0,
+        }  # fmt: skip
+
+
+def _networking(node_uid: str, rows: list[Pod]) -> Networking:
+    """A network that is chosen here is on record before any container is made: for pods that no scheduler placed."""
+    for row in addresses.choose_networks(rows):
+        Pod.objects.filter(pk=row.pk).update(network=row.network)
+    held = any(row.leaving_version for row in rows)
+    router = Router.objects.filter(pk=node_uid).values_list("ready", "message", "reason").first()
+    problem = NOT_SET_UP if router is None or not router[2] else "" if router[0] else router[1]
+    everywhere = leaving.applied_everywhere() if held else None
+    return Networking(addresses.network_indexes(rows, in_use=True), everywhere, problem)
 
 
 def _spec_of_set(owner: ReplicaSet) -> tuple[PodSpec, Mapping[str, str], Any]:
@@ -56,7 +95,10 @@ def _spec_of_set(owner: ReplicaSet) -> tuple[PodSpec, Mapping[str, str], Any]:
 
 
 def _desired(
-    row: Pod, owners: Mapping[str, ReplicaSet], specs: Mapping[str, tuple[PodSpec, Mapping[str, str], Any]]
+    row: Pod,
+    owners: Mapping[str, ReplicaSet],
+    specs: Mapping[str, tuple[PodSpec, Mapping[str, str], Any]],
+    networking: Networking,
 ) -> PodDesired | None:
     if row.replica_set_id:
         if row.replica_set_id not in specs:
@@ -71,12 +113,12 @@ def _desired(
         config = templates.unpack(templates.pack(templates.contents_for({"spec": row.spec}, row.namespace)))
     assert row.node is not None
     return PodDesired(
-        uid=row.uid, namespace=row.namespace, name=row.name, node=row.node.name, node_ip=_host_of(row.node.address),
+        uid=row.uid, namespace=row.namespace, name=row.name, node=row.node.name, node_ip=row.node.host,
         labels=row.labels, annotations=annotations, spec=spec, owner=row.owner, replica_set=set_name,
         application=row.application.name if row.application else "", template_hash=row.template_hash,
         revision=row.revision, commit=row.commit, created_at=row.created_at, deleting_at=row.deleted_at or 0,
         grace_seconds=row.grace_seconds, config=config, images=images, attempts=row.attempts,
-        previous=PodStatus.from_dict(row.status) if row.status else None,
+        previous=PodStatus.from_dict(row.status) if row.status else None, **networking.of(row),
     )  # fmt: skip
 
 
@@ -89,21 +131,34 @@ def save(node: str, outcomes: Iterable[PodOutcome], wake: Callable[[str, str], N
     """Store what became of pods on a node, in the caller's fenced transaction, and wake whom it concerns."""
     by_uid = {one.uid: one for one in outcomes}
     rows = {row.uid: row for row in Pod.objects.filter(pk__in=list(by_uid)).select_related("replica_set")}
-    changed, gone = [], []
+    changed, gone, rerouted = [], [], []
     for uid, row in rows.items():
         outcome = by_uid[uid]
         for event in outcome.events:
             objects.record_event(
                 "Pod", row.namespace, row.name, event.type, event.reason, event.message, node=node, at=now
             )
+        before = _routing_facts(row)
         if outcome.gone:
             gone.append(row)
         elif _take_over(row, outcome):
             changed.append(row)
+            rerouted += [row] if _routing_facts(row) != before else []
     objects.update(changed, STATUS_FIELDS)
     _remove(gone, wake, now)
     for deployment in {row.replica_set.deployment_id for row in [*changed, *gone] if row.replica_set}:
         wake("reconcile", str(deployment))
+    waking.wake_for_pods([*rerouted, *gone], wake)
+
+
+def _routing_facts(row: Pod) -> tuple[Any, ...]:
+    """What routers ask of a pod; of one that they probe, each run of each container as well."""
+    runs: tuple[Any, ...] = ()
+    if row.placement.get("probed"):
+        status = PodStatus.from_dict(row.status) if row.status else None
+        found = status.all_containers() if status is not None else ()
+        runs = tuple((one.name, one.container_id, one.state, one.started, one.started_at) for one in found)
+    return (row.ready, row.ip, row.phase in ("Succeeded", "Failed"), row.deleted_at is not None, runs)
 
 
 def broken_off(node: str, pods: Mapping[str, EngineError], now: float) -> None:
@@ -130,7 +185,7 @@ def _take_over(row: Pod, outcome: PodOutcome) -> bool:
         fresh.update(
             status=status.to_dict(), phase=status.phase, ready=status.ready, ready_at=status.ready_at,
             started_at=status.last_start_at, restarts=status.restarts, waiting=waiting, message=message,
-            log_tail=log_tail, attempts=status.attempts,
+            log_tail=log_tail, attempts=status.attempts, ip=status.pod_ip,
         )  # fmt: skip
     before = {name: getattr(row, name) for name in fresh}
     for name, value in fresh.items():
@@ -163,18 +218,10 @@ def replacement(row: Pod, now: float) -> Pod:
     return Pod(
         namespace=row.namespace, name=row.name, labels=kept["labels"], annotations=kept["annotations"],
         spec=kept["spec"], application_id=row.application_id, commit=kept["commit"], source_file=kept["source_file"],
-        manifest_hash=kept["manifest_hash"], placement=templates.placement_of({"spec": kept["spec"]}), created_at=now,
+        manifest_hash=kept["manifest_hash"], created_at=now,
+        placement=templates.bare_placement(row.namespace, kept["labels"], kept["annotations"], kept["spec"]),
     )  # fmt: skip
 
 
 def saw(node_uid: str, now: float) -> None:
     Node.objects.filter(pk=node_uid).update(observed_at=now)
-
-
-def _host_of(address: str) -> str:
-    """The host part of an engine's address; 127.0.0.1 for a local socket."""
-    transport, _, rest = address.partition("://")
-    if transport == "unix":
-        return "127.0.0.1"
-    host = rest.rpartition("@")[2]
-    return host.rpartition(":")[0].strip("[]") if ":" in host else host

@@ -76,6 +76,16 @@ def record_event(
         )  # fmt: skip
 
 
+def record_once(kind: str, namespace: str, name: str, level: str, reason: str, message: str, **options: Any) -> None:
+    """For what many say at the same time, such as all nodes' routers: within an hour it is told, and not counted."""
+    since = (options.get("at") or time.time()) - EVENT_FOLD_SECONDS
+    same = Event.objects.filter(
+        kind=kind, namespace=namespace, name=name, reason=reason, message=message, last_at__gt=since
+    )
+    if not same.exists():
+        record_event(kind, namespace, name, level, reason, message, **options)
+
+
 def _log(rows: Sequence[KubernetesObject], what: str) -> None:
     now = time.time()
     Change.objects.bulk_create(

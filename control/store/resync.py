@@ -39,6 +39,7 @@ def keys_without_work() -> Iterable[tuple[str, str]]:
     """Keys that should have a work row and have none: a database that was restored or edited by hand."""
     have = set(Work.objects.values_list("loop", "key"))
     should = [("converge", uid) for uid in Node.objects.values_list("uid", flat=True)]
+    should += [("route", uid) for _, uid in should]
     should += [("poll", uid) for uid in Repository.objects.values_list("uid", flat=True)]
     should += [("sync", uid) for uid in Application.objects.filter(deleted_at=None).values_list("uid", flat=True)]
     return [key for key in should if key not in have]

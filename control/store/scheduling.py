@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from control.models import Event, Namespace, Node, Pod, ReplicaSet
-from control.store import objects
+from control.store import addresses, objects, waking
 from deployer.core.objects.placement import PodAffinityTerm
 from deployer.core.objects.pod import PodSpec
 from deployer.core.scheduling import values
@@ -113,11 +113,13 @@ def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Callable[[s
         elif row.uid in waiting and row.message != waiting[row.uid]:
             row.message, row.waiting = waiting[row.uid], "Unschedulable"
             told.append(row)
-    objects.update(moved, ["node", "scheduled_at", "message", "waiting"])
+    addresses.choose_networks(moved)
+    objects.update(moved, ["node", "scheduled_at", "message", "waiting", "network"])
     objects.update(told, ["message", "waiting"])
     for row in told:
         objects.record_event("Pod", row.namespace, row.name, "Warning", "FailedScheduling", row.message, at=now)
-    for node in {str(row.node_id) for row in moved}:
+    waking.wake_for_new_networks(moved, wake)
+    for node in sorted({str(row.node_id) for row in moved}):
         wake("converge", node)
     for owner in {row.replica_set_id for row in told if row.replica_set_id}:
         wake("reconcile", str(ReplicaSet.objects.values_list("deployment_id", flat=True).get(pk=owner)))

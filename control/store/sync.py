@@ -11,16 +11,19 @@ from control.models import (
     Application,
     ConfigMap,
     Deployment,
+    Ingress,
     KubernetesObject,
     Namespace,
+    NetworkPolicy,
     Pod,
     Repository,
     Secret,
     Service,
     Sync,
 )
-from control.store import adoption, objects, templates
+from control.store import adoption, objects, templates, waking
 from control.store.repositories import access
+from control.store.variants import follow_isolation
 from control.store.workloads import delete_pods
 from deployer.core.manifests import Manifest, NamespacePolicy
 from deployer.core.source import Assignment, CommitInfo
@@ -28,11 +31,13 @@ from deployer.core.sync import ObjectKey, StoredObject, SyncPlan, manifest_hash
 
 MODELS: dict[str, type[KubernetesObject]] = {
     "Namespace": Namespace,
+    "NetworkPolicy": NetworkPolicy,
     "ConfigMap": ConfigMap,
     "Secret": Secret,
     "Service": Service,
     "Deployment": Deployment,
     "Pod": Pod,
+    "Ingress": Ingress,
 }
 WRITTEN = (
     "labels", "annotations", "spec", "generation", "application", "commit", "source_file", "manifest_hash",
@@ -188,10 +193,13 @@ def apply(sync: Sync, plan: SyncPlan, tree: str, wake: Wake, now: float) -> None
         model._default_manager.filter(namespace=one.namespace, name=one.name).update(
             commit=commit, source_file=one.file
         )
+    concerns_routers = _concerns_routers(plan)
     for key in plan.prune:
         prune(key, wake, now)
     for namespace in namespaces | {namespace for _, namespace, _ in plan.prune}:
         _follow(namespace, wake, now)
+    if concerns_routers:
+        waking.wake_all(wake)
     changes = [{"op": c.op, "kind": c.key[0], "namespace": c.key[1], "name": c.key[2]} for c in plan.changes]
     sync.phase, sync.changes, sync.finished_at = Sync.SUCCEEDED, changes, now
     counts = (len(plan.create), len(plan.update), len(plan.prune), len(plan.unchanged))
@@ -206,6 +214,20 @@ def apply(sync: Sync, plan: SyncPlan, tree: str, wake: Wake, now: float) -> None
         )
 
 
+def _concerns_routers(plan: SyncPlan) -> bool:
+    """Whether the plan writes anything that all routers are made from. To be asked before anything is pruned."""
+    written = (*plan.create, *plan.update)
+    kinds = {one.kind for one in written} | {kind for kind, _, _ in plan.prune}
+    if kinds & waking.KINDS:
+        return True
+    secrets = {(one.namespace, one.name) for one in written if one.kind == "Secret"}
+    secrets |= {(namespace, name) for kind, namespace, name in plan.prune if kind == "Secret"}
+    if any(one.kind == "Secret" and one.spec.get("type") == waking.TLS_SECRET for one in written):
+        return True
+    tls = Secret.objects.filter(name__in={name for _, name in secrets}, spec__type=waking.TLS_SECRET)
+    return bool(secrets) and not secrets.isdisjoint(tls.values_list("namespace", "name"))
+
+
 def prune(key: ObjectKey, wake: Wake, now: float) -> None:
     kind, namespace, name = key
     row = MODELS[kind]._default_manager.filter(namespace=namespace, name=name).first()
@@ -216,8 +238,7 @@ def prune(key: ObjectKey, wake: Wake, now: float) -> None:
         objects.update([row], ["deleted_at"])
         wake("reconcile", row.uid)
     elif isinstance(row, Pod):
-        for node in delete_pods([(row.uid, "pruned")], now):
-            wake("converge", node)
+        delete_pods([(row.uid, "pruned")], wake, now)
     elif isinstance(row, Namespace) and _holds_objects(name):
         row.application = None  # others still live there; it goes when they have
         objects.update([row], ["application"])
@@ -267,7 +288,7 @@ def _fill(row: KubernetesObject, application: Application, one: Manifest, commit
     if isinstance(row, Secret):
         row.sealed.store(dict(one.spec.get("data") or {}))
     if isinstance(row, Pod):
-        row.placement = templates.placement_of({"spec": row.spec})
+        row.placement = templates.bare_placement(row.namespace, row.labels, row.annotations, row.spec)
 
 
 def _spec_of(one: Manifest) -> dict[str, Any]:
@@ -294,13 +315,15 @@ def _replace_pod(row: Pod, one: Manifest, commit: str, wake: Wake, now: float) -
         objects.create([replacement(row, now)])
         wake("schedule", "cluster")
         return
-    for node in delete_pods([(row.uid, "replaced by a newer manifest")], now):
-        wake("converge", node)
+    delete_pods([(row.uid, "replaced by a newer manifest")], wake, now)
 
 
 def _follow(namespace: str, wake: Wake, now: float) -> None:
     """Config may have changed, deployments may have come: make hashes true, take orphans in, wake the rest."""
-    for row in templates.refresh_hashes([namespace]):
+    changed, moved = templates.refresh_hashes([namespace])
+    for row in moved:
+        follow_isolation(row)
+    for row in changed:
         wake("reconcile", row.uid)
     for deployment in adoption.claim(wake, now, namespace):
         wake("reconcile", deployment)

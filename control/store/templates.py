@@ -3,6 +3,10 @@
 A Deployment's `live_hash` is the identity of what Git asks for: the template, the moment of the last `rollout
 restart`, and the content of every ConfigMap and Secret that the template names. It is made anew in the transaction
 that writes any of them, so the loops compare two short strings.
+
+A Deployment that a NetworkPolicy selects runs on a network of its own, since pods on one bridge reach each other past
+any router. The template says so by the annotation ISOLATION, which Pierhead adds: so a policy that begins or ceases
+to select a Deployment is a change of its template, and rolls.
 """
 
 from __future__ import annotations
@@ -10,21 +14,64 @@ from __future__ import annotations
 import base64
 import copy
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from control.models import ConfigMap, Deployment, Secret
+from control.models import ConfigMap, Deployment, NetworkPolicy, Secret
+from control.store import objects
+from control.store.addresses import HOST, ISOLATED
+from control.store.routed_pods import has_network_probes
+from deployer.core.network.policy import isolates
+from deployer.core.network.values import RoutedPolicy
+from deployer.core.objects.network import NetworkPolicySpec
 from deployer.core.objects.pod import PodSpec
 from deployer.core.objects.template import config_digest, pod_requests, referenced_config, template_hash
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 CONFIG_ROLLOUT = "pierhead.io/config-rollout"  # "off": a change of config content does not roll
+ISOLATION = "pierhead.io/network"
 Contents = dict[tuple[str, str], dict[str, str]]
 
 
-def live_template(deployment: Deployment) -> dict[str, Any]:
-    """The template that Git asks for, with the annotation of the last restart as `kubectl rollout restart` sets it."""
-    return restarted(deployment.spec["template"], deployment.restarted_at)
+def live_template(deployment: Deployment, policies: Sequence[RoutedPolicy] | None = None) -> dict[str, Any]:
+    """The template that Git asks for, with the annotation of the last restart as `kubectl rollout restart` sets it.
+
+    `policies`: those of its namespace, where the caller knows them already.
+    """
+    made = restarted(deployment.spec["template"], deployment.restarted_at)
+    labels = (made.get("metadata") or {}).get("labels") or {}
+    return isolated(made) if is_isolated(deployment.namespace, labels, policies) else made
+
+
+def is_isolated(namespace: str, labels: Mapping[str, str], policies: Sequence[RoutedPolicy] | None = None) -> bool:
+    """Whether any NetworkPolicy of the namespace selects pods with these labels."""
+    return isolates(policies_in(namespace) if policies is None else policies, namespace, labels)
+
+
+def isolated(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The template with the annotation; one on the host's network has none to be isolated on."""
+    if template["spec"].get("hostNetwork"):
+        return dict(template)
+    metadata = dict(template.get("metadata") or {})
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), ISOLATION: ISOLATED}
+    return {**template, "metadata": metadata}
+
+
+def shared(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The template without the annotation."""
+    metadata = dict(template.get("metadata") or {})
+    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != ISOLATION}
+    return {**template, "metadata": {**metadata, "annotations": kept}}
+
+
+def is_annotated(template: Mapping[str, Any]) -> bool:
+    return ((template.get("metadata") or {}).get("annotations") or {}).get(ISOLATION) == ISOLATED
+
+
+def policies_in(namespace: str) -> list[RoutedPolicy]:
+    rows = NetworkPolicy.objects.filter(namespace=namespace, deleted_at=None).order_by("name")
+    found = rows.values_list("name", "spec")
+    return [RoutedPolicy(namespace, name, NetworkPolicySpec.model_validate(spec)) for name, spec in found]
 
 
 def restarted(template: Mapping[str, Any], restarted_at: float) -> dict[str, Any]:
@@ -60,20 +107,45 @@ def contents(wanted: Iterable[tuple[str, str]], namespace: str) -> Contents:
     return found
 
 
-def refresh_hashes(namespaces: Iterable[str]) -> list[Deployment]:
-    """Make `live_hash` true again in these namespaces; returns the deployments whose hash changed."""
-    changed = []
-    for row in Deployment.objects.filter(namespace__in=set(namespaces), deleted_at=None):
-        fresh = hash_of(live_template(row), row.namespace)
+def refresh_hashes(namespaces: Iterable[str]) -> tuple[list[Deployment], list[Deployment]]:
+    """Make `live_hash` true again in these namespaces.
+
+    Returns the deployments whose hash changed, and those among them of which only a policy asks for that.
+    """
+    changed, moved = [], []
+    policies = {namespace: policies_in(namespace) for namespace in set(namespaces)}
+    for row in Deployment.objects.filter(namespace__in=list(policies), deleted_at=None):
+        template = live_template(row, policies[row.namespace])
+        fresh = hash_of(template, row.namespace)
         if fresh != row.live_hash:
+            moved += [row] if _tell_of_isolation(row, template) else []
             Deployment.objects.filter(pk=row.pk).update(live_hash=fresh)
             row.live_hash = fresh
             changed.append(row)
-    return changed
+    return changed, moved
+
+
+def _tell_of_isolation(row: Deployment, template: Mapping[str, Any]) -> bool:
+    """Say why it rolls when a policy is all that made its hash another one. Whether it is."""
+    plain = restarted(row.spec["template"], row.restarted_at)
+    begins = is_annotated(template)
+    if is_annotated(plain) or row.live_hash != hash_of(plain if begins else isolated(plain), row.namespace):
+        return False
+    words = (
+        "a NetworkPolicy selects its pods now: they are rolled onto a network of their own, where only what it allows "
+        "reaches them"
+        if begins
+        else "no NetworkPolicy selects its pods any more: they are rolled back onto their namespace's network"
+    )
+    objects.record_event(row.kind, row.namespace, row.name, "Normal", "Isolated" if begins else "NotIsolated", words)
+    return True
 
 
 def placement_of(template: Mapping[str, Any]) -> dict[str, Any]:
-    """What the scheduler counts of a placed pod, kept on its row so that no pass reads templates again."""
+    """What the scheduler counts of a placed pod, kept on its row so that no pass reads templates again.
+
+    And what routing asks at every change: `network` (the host's, or one of its own) and `probed`, where they hold.
+    """
     spec = PodSpec.model_validate(template["spec"])
     cpu, memory = pod_requests(spec)
     ports = [
@@ -83,7 +155,19 @@ def placement_of(template: Mapping[str, Any]) -> dict[str, Any]:
         if port.host_port
     ]
     anti = [term.model_dump(by_alias=True) for term in spec.affinity.pod_anti_affinity.required]
-    return {"cpu": cpu, "memory": memory, "ports": ports, "antiAffinity": anti}
+    counted = {"cpu": cpu, "memory": memory, "ports": ports, "antiAffinity": anti}
+    network = HOST if spec.host_network else ISOLATED if is_annotated(template) else ""
+    return {
+        **counted,
+        **({"network": network} if network else {}),
+        **({"probed": True} if has_network_probes(spec) else {}),
+    }
+
+
+def bare_placement(namespace: str, labels: Mapping[str, str], annotations: Mapping[str, str], spec: Any) -> Any:
+    """`placement_of` a bare pod. Whether it is isolated is decided here, once: a bare pod is never rolled."""
+    template = {"metadata": {"annotations": annotations}, "spec": spec}
+    return placement_of(isolated(template) if is_isolated(namespace, labels) else template)
 
 
 def pack(found: Contents) -> dict[str, Any]:

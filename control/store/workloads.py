@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import F
+
 from control.models import Deployment, Pod, ReplicaSet, Sync
-from control.store import objects, templates
+from control.store import objects, templates, waking
 from control.store.statuses import deployment_status
 from deployer.core.workloads import values
 from deployer.core.workloads.progress import COMPLETE
@@ -157,8 +159,7 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     _write_sets(plan, sets)
     if plan.create_pods and _create_pods(row, [(sets[pod.replica_set], pod.name) for pod in plan.create_pods], now):
         wake("schedule", "cluster")
-    for node in delete_pods([(pod.uid, pod.reason) for pod in plan.delete_pods], now):
-        wake("converge", node)
+    delete_pods([(pod.uid, pod.reason) for pod in plan.delete_pods], wake, now)
     for uid, _ in plan.delete_replica_sets:
         objects.delete([sets[uid]])
     _write_status(row, plan, now)
@@ -172,17 +173,19 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
 def tear_down(loaded: Loaded, wake: Callable[[str, str], None]) -> None:
     """A Deployment that was pruned: first its pods end, then its records go."""
     pods = Pod.objects.filter(replica_set__deployment=loaded.row)
-    for node in delete_pods(
-        [(uid, "the Deployment was pruned") for uid in pods.values_list("uid", flat=True)], loaded.snapshot.now
-    ):
-        wake("converge", node)
+    doomed = [(uid, "the Deployment was pruned") for uid in pods.values_list("uid", flat=True)]
+    delete_pods(doomed, wake, loaded.snapshot.now)
     if not pods.exists():
         objects.delete(list(loaded.sets.values()))
         objects.delete([loaded.row])
 
 
-def delete_pods(doomed: Iterable[tuple[str, str]], now: float) -> set[str]:
-    """Ask for the pods' end: those on no node go at once. Returns the nodes that have containers to stop."""
+def delete_pods(doomed: Iterable[tuple[str, str]], wake: Callable[[str, str], None], now: float) -> None:
+    """Ask for the pods' end, and wake whom it concerns. Those on no node go at once.
+
+    One that a Service selects, and that may have traffic, is stopped when all routers have let it go
+    (`leaving.py`): its deletion's resource version is what they have to reach.
+    """
     uids = [uid for uid, _ in doomed]
     rows = list(Pod.objects.filter(pk__in=uids, deleted_at=None))
     unplaced = [row for row in rows if row.node_id is None]
@@ -191,7 +194,20 @@ def delete_pods(doomed: Iterable[tuple[str, str]], now: float) -> set[str]:
         row.deleted_at, row.settled = now, ""
     objects.delete(unplaced)
     objects.update(placed, ["deleted_at", "settled"])
-    return {str(row.node_id) for row in placed}
+    _leave(placed)
+    waking.wake_for_pods(placed, wake)
+    for node in sorted({str(row.node_id) for row in placed}):
+        wake("converge", node)
+
+
+def _leave(rows: list[Pod]) -> None:
+    reachable = [row for row in rows if row.ready or row.ip]
+    selectors = waking.selectors_of(reachable) if reachable else {}
+    served = [row for row in reachable if waking.is_selected(row, selectors)]
+    for row in served:
+        row.leaving_version = row.resource_version
+    if served:
+        Pod.objects.filter(pk__in=[row.pk for row in served]).update(leaving_version=F("resource_version"))
 
 
 def _create_set(row: Deployment, new: values.NewReplicaSet, now: float) -> ReplicaSet:

@@ -29,12 +29,13 @@ from deployer.adapters.docker_address import (
     tls_context,
     unix_pool,
 )
-from deployer.adapters.docker_errors import refusal
+from deployer.adapters.docker_commands import Commands
 from deployer.adapters.docker_images import Images
 from deployer.adapters.docker_logs import Logs
+from deployer.adapters.docker_networks import Networks
 from deployer.adapters.docker_ssh import Tunnel
 from deployer.adapters.docker_storage import Storage
-from deployer.adapters.docker_wire import Request, Wire, frames, json_body, json_lines
+from deployer.adapters.docker_wire import Request, Wire, json_body, json_lines
 from deployer.core.container import (
     LABEL_ATTEMPT,
     LABEL_CLUSTER,
@@ -47,6 +48,7 @@ from deployer.core.container import (
     FileEntry,
     ImageSeen,
     RegistryAuth,
+    Subnet,
     VolumeSpec,
 )
 from deployer.ports import Engine, EngineError, EngineUnreachable
@@ -56,11 +58,9 @@ _LONG_SECONDS = 120.0
 """For what the engine may take long over when it is busy. A host that vanishes meanwhile is noticed much earlier."""
 _EVENTS = ["create", "start", "die", "oom", "destroy", "pause", "unpause", "rename", "health_status"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_LONGEST_OUTPUT_BYTES = 64 * 1024
 _IDS_KEPT = 20_000
 _ROUNDING_SECONDS = 1e-6
 """A float holds today's time to a quarter of a microsecond, events have nanoseconds: better one twice than one lost."""
-_COULD_NOT_RUN = (126, 127)
 
 
 def open_engine(
@@ -108,7 +108,9 @@ class DockerEngine:
         self._wire, self._cluster_id, self._explain, self._close = wire, cluster_id, explain, close
         self._pause_image_fallback = pause_image_fallback
         self._images = Images(wire, cluster_id)
+        self._networks = Networks(wire, cluster_id)
         self._storage = Storage(wire, cluster_id)
+        self._commands = Commands(wire)
         self._logs = Logs(wire)
         self._ids: dict[str, str] = {}
         """Names and ids of containers known to be ours -> their ids."""
@@ -168,7 +170,7 @@ class DockerEngine:
         if response.status == 409:
             return self._created_before(spec, files)
         container: str = json.loads(response.data)["Id"]
-        self._put(container, spec.name, files)
+        self._commands.put_files(container, spec.name, "/", files, "create")
         self._remember(spec.name, container)
         return container
 
@@ -196,18 +198,14 @@ class DockerEngine:
         )
         self._ids = {name: known for name, known in self._ids.items() if known != found}
 
+    def put_files(self, container: str, folder: str, files: Sequence[FileEntry]) -> None:
+        """Reasons of failure: NoSuchContainer, FolderMissing, ReadOnlyFolder, DiskFull."""
+        found = self._ours_or_error(container, "put files into")
+        self._commands.put_files(found, container, folder, files)
+
     def execute(self, container: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
-        """The first 64 KiB of what `command` prints. Docker cannot end a command: one that times out runs on."""
         found = self._ours_or_error(container, "run a command in")
-        body = json_body({"Cmd": list(command), "AttachStdout": True, "AttachStderr": True})
-        what = f"run a command in {container}"
-        made = self._wire.json(Request("POST", f"/containers/{found}/exec", what, body=body, asked="start"))
-        output = self._run(made["Id"], what, timeout_seconds)
-        state = self._wire.json(Request("GET", f"/exec/{made['Id']}/json", what))
-        exit_code = int(state.get("ExitCode") or 0)
-        if exit_code in _COULD_NOT_RUN and output.startswith(b"OCI runtime exec failed"):
-            raise refusal(self._wire.host, what, 400, output.decode(errors="replace"), "start")
-        return ExecResult(exit_code, output.decode(errors="replace"))
+        return self._commands.execute(found, container, command, timeout_seconds)
 
     def logs(
         self,
@@ -250,14 +248,26 @@ class DockerEngine:
     def ensure_pause_image(self) -> str:
         return self._images.ensure_pause(self.info, self._pause_image_fallback)
 
-    def ensure_network(self, name: str, labels: dict[str, str]) -> None:
-        self._storage.ensure_network(_checked(name), labels)
+    def ensure_network(self, name: str, labels: dict[str, str], subnet: Subnet | None = None) -> None:
+        self._networks.ensure(_checked(name), labels, subnet)
+
+    def attach(self, container: str, network: str, address: str) -> None:
+        found = self._ours_or_error(container, f"attach to network {network}:")
+        self._networks.attach(found, container, _checked(network), address)
+
+    def detach(self, container: str, network: str) -> None:
+        found = self._ours(container)
+        if found is not None:
+            self._networks.detach(found, container, _checked(network))
 
     def networks(self) -> list[str]:
-        return self._storage.networks()
+        return self._networks.names()
+
+    def subnets(self) -> dict[str, str]:
+        return self._networks.ranges()
 
     def remove_network(self, name: str) -> None:
-        self._storage.remove_network(_checked(name))
+        self._networks.remove(_checked(name))
 
     def ensure_volume(self, spec: VolumeSpec) -> None:
         _checked(spec.name)
@@ -286,39 +296,8 @@ class DockerEngine:
                 "NameConflict", f"{self._wire.host}: cannot create {spec.name}: {owner} has this name; remove it"
             )
         if found.state == "created":
-            self._put(found.id, spec.name, files)
+            self._commands.put_files(found.id, spec.name, "/", files, "create")
         return found.id
-
-    def _put(self, container: str, name: str, files: Sequence[FileEntry]) -> None:
-        if files:
-            self._wire.call(
-                Request(
-                    "PUT",
-                    f"/containers/{container}/archive",
-                    f"put files into {name}",
-                    {"path": "/"},
-                    render.archive(files),
-                    {"Content-Type": "application/x-tar"},
-                    asked="create",
-                    timeout_seconds=_LONG_SECONDS,
-                )
-            )
-
-    def _run(self, execution: str, what: str, timeout_seconds: float) -> bytes:
-        request = Request(
-            "POST",
-            f"/exec/{execution}/start",
-            what,
-            body=json_body({"Detach": False, "Tty": False}),
-            asked="start",
-            timeout_seconds=timeout_seconds,
-            once=True,
-        )
-        output = bytearray()
-        with self._wire.stream(request) as response:
-            for piece in frames(response, terminal=False):
-                output += piece[: _LONGEST_OUTPUT_BYTES - len(output)]
-        return bytes(output)
 
     def _ours(self, container: str) -> str | None:
         """The id of this container if it is there and ours."""

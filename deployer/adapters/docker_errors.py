@@ -22,7 +22,7 @@ from urllib3.exceptions import (
 
 from deployer.ports import EngineError, EngineUnreachable
 
-Asked = Literal["pull", "create", "start", "other"]
+Asked = Literal["pull", "create", "start", "network", "attach", "detach", "files", "other"]
 _LONGEST_MESSAGE = 600
 
 _Rules = Sequence[tuple[str, bool, str]]  # reason, retryable, pattern
@@ -51,7 +51,27 @@ _START: _Rules = (
     ("CommandNotFound", False, "executable file not found|no such file or directory|exec format error"),
     ("CommandNotFound", False, "exec: .*permission denied|exec .*is a directory"),
 )  # fmt: skip
-_RULES: dict[Asked, _Rules] = {"pull": _PULL, "create": _CREATE, "start": (*_CREATE, *_START), "other": ()}
+_OVERLAP: _Rules = (("AddressesTaken", True, "overlap|conflicts with network|address space"),)
+_ATTACH: _Rules = (
+    ("AddressesTaken", True, "address already in use|address is already (in use|allocated)"),
+    ("NoSuchContainer", True, "no such container"),
+    ("NetworkMissing", True, "network [^ ]+ not found|no such network"),
+)
+_FILES: _Rules = (
+    ("NoSuchContainer", True, "no such container"),
+    ("FolderMissing", True, "could not find the file|no such file or directory|not a directory"),
+    ("ReadOnlyFolder", False, "read-only"),
+)
+_RULES: dict[Asked, _Rules] = {
+    "pull": _PULL,
+    "create": _CREATE,
+    "start": (*_CREATE, *_START),
+    "network": _OVERLAP,
+    "attach": _ATTACH,
+    "detach": (("NotAttached", True, "is not connected to"),),
+    "files": _FILES,
+    "other": (),
+}
 _OTHERWISE: dict[Asked, str] = {"pull": "ErrImagePull", "create": "CreateContainerError", "start": "RunContainerError"}
 _REMEDIES = {
     "DiskFull": "free space on the host, or raise its disk",
@@ -59,8 +79,11 @@ _REMEDIES = {
     "ImageNotFound": "check the image's name and tag",
     "RegistryUnreachable": "check that the host can reach the registry",
     "PortTaken": "another program on this host listens on the port: choose another, or stop that program",
+    "FolderMissing": "the folder must be there in the image or in a volume",
+    "Overlap": "set PIERHEAD_POD_RANGE to a range that is free on all hosts, or remove the network that overlaps",
     "CommandNotFound": "check command and args against what is in the image",
 }
+_OVERLAP_FOUND = ("network", "AddressesTaken")
 
 
 def refusal(host: str, what: str, status: int, message: str, asked: Asked = "other") -> EngineError:
@@ -68,10 +91,11 @@ def refusal(host: str, what: str, status: int, message: str, asked: Asked = "oth
     words = _one_line(message) or f"HTTP status {status}"
     for reason, retryable, pattern in (*_ANY, *_RULES[asked]):
         if re.search(pattern, words, re.IGNORECASE):
-            return EngineError(reason, _sentence(host, what, words, _REMEDIES.get(reason, "")), retryable=retryable)
+            remedy = _REMEDIES.get("Overlap" if (asked, reason) == _OVERLAP_FOUND else reason, "")
+            return EngineError(reason, _sentence(host, what, words, remedy), retryable=retryable)
     if asked in ("create", "start") and status == 404:
         return EngineError("NoSuchContainer", _sentence(host, what, words))
-    if status >= 500 and asked == "other":
+    if status >= 500 and asked not in _OTHERWISE:
         return EngineError("EngineFailed", _sentence(host, what, words))
     return EngineError(_OTHERWISE.get(asked, "EngineRefused"), _sentence(host, what, words), retryable=status != 400)
 

@@ -21,6 +21,7 @@ from deployer.core.container import (
     HealthCheck,
     Mount,
     PublishedPort,
+    Subnet,
     VolumeSpec,
 )
 
@@ -48,6 +49,9 @@ def create_body(spec: ContainerSpec, cluster_id: str) -> dict[str, Any]:
         body["Entrypoint"] = list(spec.entrypoint)
     if spec.command is not None:
         body["Cmd"] = list(spec.command)
+    if spec.address:
+        endpoint = {"IPAMConfig": {"IPv4Address": spec.address}}
+        body["NetworkingConfig"] = {"EndpointsConfig": {spec.network: endpoint}}
     return body
 
 
@@ -59,13 +63,17 @@ def volume_body(spec: VolumeSpec, cluster_id: str) -> dict[str, Any]:
     return body
 
 
-def network_body(name: str, labels: Mapping[str, str], cluster_id: str) -> dict[str, Any]:
-    return {
+def network_body(name: str, labels: Mapping[str, str], cluster_id: str, subnet: Subnet | None = None) -> dict[str, Any]:
+    body: dict[str, Any] = {
         "Name": name,
         "CheckDuplicate": True,
         "Driver": "bridge",
         "Labels": {**labels, LABEL_CLUSTER: cluster_id},
     }
+    if subnet is not None:
+        addresses = {"Subnet": subnet.range, "IPRange": subnet.pods, "Gateway": subnet.gateway}
+        body["IPAM"] = {"Driver": "default", "Config": [addresses]}
+    return body
 
 
 def holder_body(image: str, volume: str, label: str, cluster_id: str) -> dict[str, Any]:
@@ -96,6 +104,8 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "Mounts": [_mount(mount) for mount in spec.mounts],
         "PortBindings": _port_bindings(spec.ports),
         "ExtraHosts": [f"{name}:{ip}" for name, ip in spec.extra_hosts],
+        "Dns": list(spec.dns),
+        "DnsSearch": list(spec.dns_search),
         **_limits(spec),
         **_security(spec),
     }
@@ -103,12 +113,14 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
 
 def _limits(spec: ContainerSpec) -> dict[str, Any]:
     """Docker takes 0 as "no limit" for each of these. CPU: 250 millicores are 250,000,000 NanoCpus."""
+    files = spec.open_files
     return {
         "Memory": spec.memory_bytes,
         "MemorySwap": spec.memory_bytes,
         "MemoryReservation": spec.memory_reservation_bytes,
         "NanoCpus": spec.cpu_millicores * 1_000_000,
         "CpuShares": spec.cpu_shares,
+        "Ulimits": [{"Name": "nofile", "Soft": files, "Hard": files}] if files else [],
     }
 
 

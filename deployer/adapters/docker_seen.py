@@ -15,6 +15,7 @@ from deployer.core.container import (
     EngineInfo,
     Health,
     ImageSeen,
+    Subnet,
     VolumeSpec,
 )
 
@@ -25,6 +26,7 @@ _UP = re.compile(
     r"Up (?:(Less than a second)|About an? (minute|hour)|(\d+) (second|minute|hour|day|week|month|year)s?)"
 )
 _HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+_NO_BRIDGES = ("none", "host")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 
 
@@ -106,6 +108,29 @@ def volume_seen(found: Mapping[str, Any]) -> VolumeSpec:
     return VolumeSpec(found["Name"], found.get("Labels") or {}, memory, int(size[1]) if memory and size else 0)
 
 
+def networks_seen(found: Mapping[str, Any]) -> dict[str, str]:
+    """Network name -> address there: that which it has while it runs, else that which is fixed, else "".
+
+    Docker keeps an endpoint that it failed to make: of what runs, only an address in use counts.
+    """
+    runs = (found.get("State") or {}).get("Status") in ("running", "paused")
+    return {
+        name: endpoint.get("IPAddress", "") if runs else (endpoint.get("IPAMConfig") or {}).get("IPv4Address", "")
+        for name, endpoint in sorted(_networks(found).items())
+        if name not in _NO_BRIDGES
+    }
+
+
+def subnets_seen(network: Mapping[str, Any]) -> list[Subnet]:
+    """The IPv4 addresses of a network, from an entry of GET /networks."""
+    given = (network.get("IPAM") or {}).get("Config") or ()
+    return [
+        Subnet(each["Subnet"], each.get("IPRange", ""), each.get("Gateway", ""))
+        for each in given
+        if "." in each.get("Subnet", "")
+    ]
+
+
 def engine_info(found: Mapping[str, Any]) -> EngineInfo:
     return EngineInfo(
         engine_id=found["ID"],
@@ -134,7 +159,7 @@ def event_seen(found: Mapping[str, Any]) -> EngineEvent:
 
 
 def _detail(found: Mapping[str, Any], state: Mapping[str, Any]) -> ContainerDetail:
-    networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
+    networks = _networks(found)
     addresses = (network.get("IPAddress", "") for _, network in sorted(networks.items()))
     return ContainerDetail(
         exit_code=int(state.get("ExitCode", 0)),
@@ -145,7 +170,13 @@ def _detail(found: Mapping[str, Any], state: Mapping[str, Any]) -> ContainerDeta
         error=state.get("Error", ""),
         ip=next((address for address in addresses if address), ""),
         image_id=found.get("Image", ""),
+        networks=networks_seen(found),
     )
+
+
+def _networks(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    networks: Mapping[str, Any] = (found.get("NetworkSettings") or {}).get("Networks") or {}
+    return networks
 
 
 def _health(word: str) -> Health:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from posixpath import normpath
 
 from deployer.adapters import simulated_lifecycle as life
 from deployer.adapters.clock import WallClock
-from deployer.adapters.simulated_host import Faults, SimulatedHost
+from deployer.adapters.simulated_host import Faults, SimulatedHost, addresses_on
 from deployer.adapters.simulated_lifecycle import Happened, Record
 from deployer.adapters.simulated_programs import is_missing, run
 from deployer.adapters.simulated_storage import Storage
@@ -35,6 +36,7 @@ from deployer.core.container import (
     FileEntry,
     ImageSeen,
     RegistryAuth,
+    Subnet,
     VolumeSpec,
 )
 from deployer.ports import Clock, EngineUnreachable
@@ -59,7 +61,8 @@ class SimulatedEngine:
     ) -> None:
         """`sleep` is what the engine waits with; with an injected clock it moves that clock on."""
         self.host = SimulatedHost(name, run_dir, clock or WallClock(), sleep)
-        self._cluster_id, self._capacity = cluster_id, (cpu_millicores, memory_bytes)
+        self.cluster_id = self._cluster_id = cluster_id
+        self._capacity = (cpu_millicores, memory_bytes)
         self._storage = Storage(self.host.state, name, cluster_id)
         self._closed = False
 
@@ -104,7 +107,7 @@ class SimulatedEngine:
             labels = {**spec.labels, LABEL_CLUSTER: self._cluster_id}
             identity, ip = secrets.token_hex(32), self._storage.next_ip()
             record = life.record_of(spec, identity=identity, image_id=image.id, ip=ip, labels=labels)
-            record.files = {f"/{file.path.lstrip('/')}": file.data.decode("latin-1") for file in files}
+            self._place(record, "/", files)
             self.host.save(record, [Happened("create", now)])
             return record.id
 
@@ -135,6 +138,13 @@ class SimulatedEngine:
                 self.host.save(record, [*ended, Happened("destroy", now)])
                 self.host.drop(record)
 
+    def put_files(self, container: str, folder: str, files: Sequence[FileEntry]) -> None:
+        now = self._asked("put_files")
+        self.host.need_disk(f"put files into {container}")
+        with self._one(container, now, "put files into") as record:
+            self._place(record, folder, files)
+            self.host.save(record, [])
+
     def execute(self, container: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
         now = self._asked("execute")
         with self._one(container, now, "run a command in") as record:
@@ -144,6 +154,8 @@ class SimulatedEngine:
                 sentence = f"run {command[0]} in {container}: executable file not found"
                 raise self.host.error("CommandNotFound", sentence, retryable=False)
             outcome = run(command, "", self.host.machine(record))
+            if outcome.reloads:
+                life.load(record, self.host.machine(record))
             record.files |= {path: data.decode("latin-1") for path, data in outcome.written.items()}
             self.host.save(record, [])
         lasts = outcome.ends_after_seconds
@@ -215,20 +227,53 @@ class SimulatedEngine:
         self.load_image(PAUSE_IMAGE)
         return PAUSE_IMAGE
 
-    def ensure_network(self, name: str, labels: dict[str, str]) -> None:
-        self._asked("ensure_network")
-        with self.host.state.changing():
-            self._storage.ensure("network", name, {"labels": labels})
+    def ensure_network(self, name: str, labels: dict[str, str], subnet: Subnet | None = None) -> None:
+        with self.host.changing(self._asked("ensure_network")) as records:
+            users = [r.name for r in records.values() if name == r.network or name in r.attached]
+            self._storage.ensure_network(name, labels, subnet, users)
+
+    def attach(self, container: str, network: str, address: str) -> None:
+        now = self._asked("attach")
+        with self._one(container, now, f"attach to network {network}:") as record:
+            if network not in self._storage.ours("network"):
+                sentence = f"attach {record.name} to network {network} at {address}: there is no such network"
+                raise self.host.error("NetworkMissing", sentence)
+            others = (other for other in self.host.records().values() if other.name != record.name)
+            holder = addresses_on(network, others).get(address)
+            if holder:
+                sentence = f"attach {record.name} to network {network} at {address}: {holder} has this address"
+                raise self.host.error("AddressesTaken", sentence)
+            if record.network == network:
+                record.address = record.ip = address
+            else:
+                record.attached[network] = address
+            self.host.save(record, [])
+
+    def detach(self, container: str, network: str) -> None:
+        with self.host.changing(self._asked("detach")) as records:
+            record = self._find(records, container)
+            if record is None or network not in {record.network, *record.attached}:
+                return
+            if record.attached.pop(network, None) is None:
+                record.network = record.address = ""
+            self.host.save(record, [])
 
     def networks(self) -> list[str]:
         self._asked("networks")
         with self.host.state.reading():
             return sorted(self._storage.ours("network"))
 
+    def subnets(self) -> dict[str, str]:
+        self._asked("subnets")
+        with self.host.state.reading():
+            held = sorted(self._storage.ours("network").items())
+            return {name: thing["subnet"]["range"] for name, thing in held if thing.get("subnet")}
+
     def remove_network(self, name: str) -> None:
         with self.host.changing(self._asked("remove_network")) as records:
             running = (record for record in records.values() if record.state == "running")
-            self._storage.remove("network", name, [record.name for record in running if record.network == name])
+            users = [record.name for record in running if name == record.network or name in record.attached]
+            self._storage.remove("network", name, users)
 
     def ensure_volume(self, spec: VolumeSpec) -> None:
         self._asked("ensure_volume")
@@ -267,6 +312,19 @@ class SimulatedEngine:
             sentence = f"create {spec.name}: another container has this name; remove it"
             raise self.host.error("NameConflict", sentence)
         return existing.id
+
+    def _place(self, record: Record, folder: str, files: Sequence[FileEntry]) -> None:
+        """Into the volume that is mounted there, or among the container's own files."""
+        for file in files:
+            path, data = normpath(f"/{folder}/{file.path}").replace("//", "/"), file.data.decode("latin-1")
+            if file.is_folder:
+                continue
+            for volume, mounted in record.mounts:
+                if path.startswith(f"{mounted.rstrip('/')}/") and volume in self.host.state.all("volume"):
+                    self._storage.write(volume, {path.removeprefix(f"{mounted.rstrip('/')}/"): data})
+                    break
+            else:
+                record.files[path] = data
 
     @contextmanager
     def _one(self, container: str, now: float, what: str) -> Iterator[Record]:

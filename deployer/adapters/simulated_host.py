@@ -5,9 +5,10 @@ Nobody has to call it for time to pass: whoever looks brings it up to date first
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from deployer.adapters import simulated_lifecycle as life
@@ -19,7 +20,6 @@ from deployer.ports import Clock, EngineError, EngineUnreachable
 
 _LOST_POWER = 255
 _NOTHING_DUE_SECONDS = 3600.0
-_NO_NETWORKS = ("", "none", "host", "bridge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Faults:
 
 class SimulatedHost:
     def __init__(self, name: str, run_dir: Path, clock: Clock, sleep: Callable[[float], None]) -> None:
-        self.name, self.clock, self.sleep = name, clock, sleep
+        self.name, self.run_dir, self.clock, self.sleep = name, run_dir, clock, sleep
         self.state = open_state(run_dir / f"sim-{name}.sqlite3")
 
     def answer(self, call: str) -> None:
@@ -106,6 +106,7 @@ class SimulatedHost:
         if record.state in ("running", "restarting"):
             return
         self._may_start(record)
+        self._give_address(record)
         self.save(record, life.start(record, self.machine(record), now))
 
     # Misbehaviour, for every process that looks at this host
@@ -163,13 +164,29 @@ class SimulatedHost:
             if owner is None or owner.state != "running":
                 sentence = f"{what}: cannot join the network of {record.network}, which is not running"
                 raise self.error("RunContainerError", sentence)
-        elif record.network not in _NO_NETWORKS and record.network not in self.state.all("network"):
+        elif record.network not in life.NO_NETWORKS and record.network not in self.state.all("network"):
             raise self.error("NetworkMissing", f"{what}: network {record.network} not found")
         if is_missing(record.words):
             record.error, record.exit_code = f"exec: {record.words[0]}: executable file not found in $PATH", 127
             self.save(record, [])
             raise self.error("CommandNotFound", f"{what}: {record.error}", retryable=False)
         self._ports_are_free(record, what)
+
+    def _give_address(self, record: Record) -> None:
+        """The fixed one, or a free one of those that the network keeps for pods."""
+        subnet = (self.state.all("network").get(record.network) or {}).get("subnet")
+        others = [other for other in self.records().values() if other.name != record.name]
+        for network, address in {record.network: record.address, **record.attached}.items():
+            holder = addresses_on(network, others).get(address)
+            if holder:
+                raise self.error("RunContainerError", f"start {record.name}: {holder} has the address {address}")
+        if record.address:
+            record.ip = record.address
+        elif subnet:
+            taken = addresses_on(record.network, others)
+            reserved = {*taken, subnet["gateway"]}
+            free = (str(address) for address in ip_network(subnet["pods"]).hosts() if str(address) not in reserved)
+            record.ip = next(free, record.ip)
 
     def _ports_are_free(self, record: Record, what: str) -> None:
         wanted = {(port, protocol) for _, port, protocol in record.ports}
@@ -179,3 +196,16 @@ class SimulatedHost:
             for _, port, protocol in other.ports:
                 if (port, protocol) in wanted:
                     raise self.error("PortTaken", f"{what}: port {port} is already allocated to {other.name}")
+
+
+def addresses_on(network: str, records: Iterable[Record]) -> dict[str, str]:
+    """The addresses in use on a network -> whose they are."""
+    taken = {}
+    for record in records:
+        if record.state != "running":
+            continue  # an engine gives the address of what is stopped to others
+        if network in record.attached:
+            taken[record.attached[network]] = record.name
+        if record.network == network:
+            taken[record.ip] = record.name
+    return taken

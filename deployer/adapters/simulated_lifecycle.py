@@ -11,11 +11,21 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deployer.adapters.simulated_programs import Machine, Run, run
-from deployer.core.container import ContainerDetail, ContainerSeen, ContainerSpec, ContainerState, Health
+from deployer.core.container import (
+    LABEL_COMPONENT,
+    ContainerDetail,
+    ContainerSeen,
+    ContainerSpec,
+    ContainerState,
+    Health,
+)
 
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS, _GOOD_RUN_SECONDS = 0.1, 60.0, 10.0
 _KILLED, _TERMINATED = 137, 143
 _LINES_KEPT = 1000
+ROUTER = "router"
+"""The value of LABEL_COMPONENT by which a router is known."""
+NO_NETWORKS = ("", "none", "host", "bridge")
 
 
 @dataclass(slots=True)
@@ -49,6 +59,14 @@ class Record:
     lines: list[tuple[float, str]] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """Contents by absolute path, as latin-1 text (JSON knows no bytes)."""
+    address: str = ""
+    """The fixed address on `network`, "" for any."""
+    attached: dict[str, str] = field(default_factory=dict)
+    """The other networks it was put on, with its address there."""
+    loads: int = 0
+    """How often its program has read its configuration: with every start, and when it was told to reload."""
+    loaded: dict[str, str] = field(default_factory=dict)
+    """What it read then (routers only), contents by absolute path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +91,19 @@ def record_of(spec: ContainerSpec, *, identity: str, image_id: str, ip: str, lab
         ports=[(port.host_ip, port.host_port, port.protocol) for port in spec.ports],
         health=asdict(spec.health) if spec.health else None,
         ip=ip,
+        address=spec.address,
     )
 
 
 def outcome(record: Record, machine: Machine) -> Run:
     return run(record.words, record.image, machine)
+
+
+def load(record: Record, machine: Machine) -> None:
+    """Its program reads its configuration. Only a router's is kept: what its command line answers comes from it."""
+    record.loads += 1
+    if record.labels.get(LABEL_COMPONENT) == ROUTER:
+        record.loaded = {path: data.decode("latin-1") for path, data in machine.files.items() if _is_read(path)}
 
 
 def is_stubborn(record: Record, machine: Machine) -> bool:
@@ -157,7 +183,12 @@ def _run(record: Record, machine: Machine, at: float) -> list[Happened]:
     outcome_ = outcome(record, machine)
     record.lines = [*record.lines, *((at + after, text) for after, text in outcome_.lines)][-_LINES_KEPT:]
     record.files |= {path: data.decode("latin-1") for path, data in outcome_.written.items()}
+    load(record, machine)
     return [Happened("start", at)]
+
+
+def _is_read(path: str) -> bool:
+    return path.endswith((".cfg", ".map"))
 
 
 def _end(record: Record, at: float, exit_code: int) -> list[Happened]:
@@ -194,4 +225,12 @@ def _detail(record: Record) -> ContainerDetail:
         error=record.error,
         ip=record.ip if record.state == "running" else "",
         image_id=record.image_id,
+        networks=_networks(record),
     )
+
+
+def _networks(record: Record) -> dict[str, str]:
+    if record.network in NO_NETWORKS or record.network.startswith("container:"):
+        return {}
+    first = record.address or (record.ip if record.state == "running" else "")
+    return dict(sorted({record.network: first, **record.attached}.items()))

@@ -1,5 +1,6 @@
 """What a simulated container does: a handful of shell words are understood, everything else runs for ever.
 
+    haproxy -c (its file must be there)   kill, ip (done, and nothing comes of it but a router's reload)
     echo TEXT   sleep SECONDS   exit CODE   true   false   cat FILE   touch FILE   test -e FILE   trap '' TERM
     crash (exit 1 after 0.1 s)      an image whose name holds "crash" does the same, whatever its command
 
@@ -17,6 +18,7 @@ _TAKES_SECONDS = 0.01
 """How long the shortest program runs: one that is over before it is seen to start would be unlike any real one."""
 _SHELLS = {"sh", "bash", "ash", "/bin/sh", "/bin/bash", "/bin/ash", "/busybox/sh"}
 _NOT_FOUND = re.compile(r"missing|no-?such|not-?there|does-?not-?exist|nonexistent")
+_RELOADS = (["-USR2", "1"], ["-s", "USR2", "1"])
 _ENDS_WELL = re.compile(r"\d+(\.\d+)?")
 
 
@@ -29,6 +31,8 @@ class Run:
     exit_code: int = 0
     ignores_term: bool = False
     written: dict[str, bytes] = field(default_factory=dict)
+    reloads: bool = False
+    """Whether it told the container's own program (process 1) to read its configuration again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +94,31 @@ def _step(statement: list[str], machine: Machine, outcome: Run) -> bool:
             outcome.exit_code = 0 if path in machine.files or path in outcome.written else 1
         case "trap", ["'", "'", *_]:
             outcome.ignores_term = True
+        case program, _:
+            return _administer(program, rest, machine, outcome)
+    return True
+
+
+def _administer(program: str, rest: list[str], machine: Machine, outcome: Run) -> bool:
+    """What is run beside a router; everything else runs for ever."""
+    match program, rest:
+        case "haproxy", ["-c", *_]:
+            _check(rest, machine, outcome)
+        case "kill", _:
+            outcome.exit_code, outcome.reloads = 0, rest in _RELOADS
+        case "ip", _:
+            outcome.exit_code = 0
         case _:
             outcome.ends_after_seconds = None
             return False
     return True
+
+
+def _check(words: Sequence[str], machine: Machine, outcome: Run) -> None:
+    missing = [path for path in words[words.index("-f") + 1 :] if path not in machine.files] if "-f" in words else []
+    outcome.exit_code = 1 if missing else 0
+    for path in missing:
+        outcome.lines.append((0.0, f"[ALERT] Could not open configuration file {path} : No such file or directory"))
 
 
 def _crash(outcome: Run) -> Run:

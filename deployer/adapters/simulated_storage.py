@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from ipaddress import ip_network
 from typing import Any
 
 from deployer.adapters.simulated_state import State
-from deployer.core.container import LABEL_CLUSTER, FileEntry, ImageSeen, RegistryAuth, VolumeSpec
+from deployer.core.container import LABEL_CLUSTER, FileEntry, ImageSeen, RegistryAuth, Subnet, VolumeSpec
 from deployer.ports import EngineError
 
 _NOT_FOUND = re.compile(r"missing|no-?such|does-?not-?exist|nonexistent|broken")
@@ -98,6 +100,37 @@ class Storage:
             raise self._error(f"{kind.capitalize()}InUse", sentence)
         self._state.drop(kind, name)
 
+    def ensure_network(self, name: str, labels: dict[str, str], subnet: Subnet | None, users: Sequence[str]) -> None:
+        """`users`: who is on the network of this name now."""
+        wanted = asdict(subnet) if subnet else None
+        held = self.ours("network").get(name)
+        if held and wanted and held.get("subnet") != wanted:
+            self._may_be_made_anew(name, wanted["range"], held.get("subnet"), users)
+            self._state.drop("network", name)
+        if wanted and name not in self._state.all("network"):
+            self._no_overlap(name, wanted["range"])
+        self.ensure("network", name, {"labels": labels, "subnet": wanted})
+
+    def _may_be_made_anew(self, name: str, wanted: str, held: dict[str, str] | None, users: Sequence[str]) -> None:
+        if users:
+            has = held["range"] if held else "no fixed ones"
+            sentence = (
+                f"give network {name} the addresses {wanted}: it has {has}, and {', '.join(sorted(users))} "
+                f"{'belongs' if len(users) == 1 else 'belong'} to it; remove these first (drain the node), or set "
+                "PIERHEAD_POD_RANGE back"
+            )
+            raise self._error("AddressesTaken", sentence)
+
+    def _no_overlap(self, name: str, wanted: str) -> None:
+        for other, held in sorted(self._state.all("network").items()):
+            subnet = held.get("subnet")
+            if subnet and ip_network(subnet["range"]).overlaps(ip_network(wanted)):
+                sentence = (
+                    f"create network {name} with the addresses {wanted}: {other} has {subnet['range']}; set "
+                    "PIERHEAD_POD_RANGE to a range that is free on all hosts, or remove the network that overlaps"
+                )
+                raise self._error("AddressesTaken", sentence)
+
     def ensure_volume(self, spec: VolumeSpec) -> None:
         limits = {"memory": spec.memory, "size_bytes": spec.size_bytes}
         self.ensure("volume", spec.name, {"labels": dict(spec.labels), **limits, "files": {}})
@@ -108,7 +141,12 @@ class Storage:
             raise self._error("NoSuchVolume", f"fill volume {name}: there is no such volume")
         self.ensure("volume", name, volume)
         written = {file.path.lstrip("/"): file.data.decode("latin-1") for file in files if not file.is_folder}
-        self._state.put("volume", name, {**volume, "files": {**volume["files"], **written}})
+        self.write(name, written)
+
+    def write(self, volume: str, files: dict[str, str]) -> None:
+        """Contents (latin-1 text) by path in the volume, over what is there."""
+        held = self._state.all("volume")[volume]
+        self._state.put("volume", volume, {**held, "files": {**held["files"], **files}})
 
     def volumes(self) -> list[VolumeSpec]:
         held = sorted(self.ours("volume").items())

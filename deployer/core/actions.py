@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployer.core.container import ContainerSpec, FileEntry, VolumeSpec
+from deployer.core.container import ContainerSpec, FileEntry, Subnet, VolumeSpec
 
 
 @dataclass(frozen=True, slots=True)
 class EnsureNetwork:
     name: str
     namespace: str
+    subnet: Subnet | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What on a host is ours and needed by nothing any more.
 
 Pure. Only what carries this cluster's label (volumes, networks) or is on record as pulled by us (images) is ever
-named; what a pod on record uses, and what a kept revision would need for a rollback, stays.
+named; what a pod on record uses, what the node's router is made of, and what a kept revision would need for a
+rollback, stays.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deployer.core.container import LABEL_NAMESPACE, LABEL_POD_UID, ImageSeen, VolumeSpec
-
-NETWORK_PREFIX = "pierhead-"
+from deployer.core.network.values import MESH_NETWORK
 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What must stay: pods and namespaces placed on this node, images of kept revisions (as written, and pinned)."""
+    """What must stay on this node: its pods by uid, its pod networks by name (those that isolate a workload, too).
+
+    `images`: those of kept revisions (as written, and pinned) and the router's.
+    """
 
     pods: frozenset[str]
-    namespaces: frozenset[str]
+    networks: frozenset[str]
     images: frozenset[str]
 
 
@@ -38,20 +41,18 @@ def surplus(
     pulled: Mapping[str, str],
 ) -> Surplus:
     """`pulled`: image id -> reference of what Pierhead brought to this node."""
+    kept = needed.networks | {MESH_NETWORK}
     return Surplus(
         tuple(sorted(one.name for one in volumes if _is_stray(one, needed))),
-        tuple(sorted(name for name in networks if _namespace_of(name) not in needed.namespaces)),
+        tuple(sorted(name for name in networks if name not in kept)),
         tuple(sorted(one.id for one in images if one.id in pulled and not _is_needed(one, pulled[one.id], needed))),
     )
 
 
 def _is_stray(volume: VolumeSpec, needed: Needed) -> bool:
+    """Only a pod's own volume: claims and the router's belong to no pod."""
     owner = volume.labels.get(LABEL_POD_UID)
     return bool(owner) and LABEL_NAMESPACE in volume.labels and owner not in needed.pods
-
-
-def _namespace_of(network: str) -> str:
-    return network.removeprefix(NETWORK_PREFIX)
 
 
 def _is_needed(image: ImageSeen, reference: str, needed: Needed) -> bool:

@@ -23,6 +23,8 @@ LABEL_TEMPLATE_HASH = "pierhead.io/template-hash"
 LABEL_REVISION = "pierhead.io/revision"
 LABEL_COMMIT = "pierhead.io/commit"
 LABEL_APPLICATION = "pierhead.io/application"
+LABEL_COMPONENT = "pierhead.io/component"
+"""Containers of the router (router-net, router, router-dns, edge): they belong to no pod."""
 LABEL_SPEC_HASH = "pierhead.io/spec-hash"
 """Hash of the ContainerSpec that a container was made from: a difference means drift."""
 PAUSE_IMAGE = "pierhead/pause:1"
@@ -78,10 +80,21 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Subnet:
+    """The addresses of a bridge network: containers get theirs from `pods`, a part of `range` (both as a.b.c.d/n)."""
+
+    range: str
+    pods: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """All that is asked of an engine for one container. `None` for entrypoint or command means the image's own.
 
-    `network` is a network's name, `container:NAME`, or `host`. `image` is a pinned reference or an image id.
+    `network` is a network's name, `container:NAME`, or `host`; `address` a fixed address on it, "" for any.
+    `image` is a pinned reference or an image id. `dns` are the servers that the engine's resolver asks for names
+    that it does not know, none: the host's own. `open_files`: the limit of open files, 0 for the engine's.
     """
 
     name: str
@@ -94,6 +107,10 @@ class ContainerSpec:
     user: str = ""
     group_add: tuple[str, ...] = ()
     network: str = ""
+    address: str = ""
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    open_files: int = 0
     hostname: str = ""
     extra_hosts: tuple[tuple[str, str], ...] = ()  # (hostname, ip)
     mounts: tuple[Mount, ...] = ()
@@ -139,6 +156,7 @@ class ContainerDetail:
     error: str = ""
     ip: str = ""
     image_id: str = ""
+    networks: Mapping[str, str] = field(default_factory=dict)  # network name -> address on it
 
 
 @dataclass(frozen=True, slots=True)

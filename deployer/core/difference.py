@@ -1,8 +1,8 @@
 """What has changed between two pieces of JSON-like data: for plans, drift, and the pages that show them.
 
-Lists whose items have a name in Kubernetes (containers, volumes, env, ports, mounts) are compared by it, as with
-Kubernetes' merge keys, so that a container added in front does not show as a change of all the others. A different
-order of the same items is a change too: it matters for init containers and variables.
+Lists whose items have a name in Kubernetes (containers, volumes, env, ports, mounts, hosts of an Ingress) are compared
+by it, as with Kubernetes' merge keys, so that a container added in front does not show as a change of all the others. A
+different order of the same items is a change too: it matters for init containers and variables.
 No changes means equal, and only equal data gives no changes. It never decides whether a change matters.
 """
 
@@ -31,6 +31,10 @@ _KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "topologySpreadConstraints": (("topologyKey", "whenUnsatisfiable"),),
     "ports": (("name",), ("containerPort", "protocol"), ("containerPort",), ("port", "protocol"), ("port",)),
     "items": (("path",),),
+    "rules": (("host",),),
+    "paths": (("path", "pathType"),),
+    "tls": (("secretName",),),
+    "httpHeaders": (("name",),),
 }
 """Name of a list -> the keys to compare its items by: the first that all of them have, without two alike."""
 

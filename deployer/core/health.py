@@ -1,15 +1,15 @@
 """Is it healthy? One word and one sentence per object, and the worst of many with its cause.
 
 Argo CD's words and its first-match rules (gitops-engine, pkg/health), which operators know, with three differences:
-a Service is healthy only with ready endpoints behind it, a rollout that crashes is Degraded before its deadline, and
-so is one that was rolled back by itself, although what runs is well: somebody's push did not arrive.
+a Service or an Ingress is healthy only with ready endpoints behind it, a rollout that crashes is Degraded before its
+deadline, and so is one that was rolled back by itself, although what runs is well: somebody's push did not arrive.
 
 Healthy means that it converged, never that a command was accepted. Nothing here looks at a clock or at a host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,6 +74,26 @@ def service_health(ready_endpoints: int, has_selector: bool, selected_pods: int 
         return Health("Degraded", "its selector finds no pod")
     found = "" if selected_pods is None else f" of {_plural(selected_pods, 'pod')} that it selects"
     return Health("Progressing", f"none{found} is ready" if found else "no endpoint is ready")
+
+
+def ingress_health(ready_services: int, services: int, problems: Sequence[str] = ()) -> Health:
+    """`ready_services` of the `services` that it leads to have a ready endpoint.
+
+    `problems` are sentences about what cannot heal by waiting: a TLS Secret that is missing, a Service that is not
+    there. The first is told, the others are counted.
+    """
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return Health("Degraded", f"{problems[0]}{more}")
+    if ready_services < services:
+        verb = "has" if services == 1 else "have"
+        return Health("Progressing", f"{ready_services} of {_plural(services, 'service')} {verb} a ready endpoint")
+    return Health("Healthy", f"{_plural(services, 'service')} with ready endpoints")
+
+
+def network_policy_health(selected_pods: int) -> Health:
+    """A policy holds as soon as it is there, with no pod too: it waits for those to come."""
+    return Health("Healthy", f"it selects {_plural(selected_pods, 'pod')}")
 
 
 def rollup(parts: Iterable[tuple[str, Health]]) -> Health:

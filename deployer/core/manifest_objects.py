@@ -13,7 +13,11 @@ from deployer.core.objects.refusals import READ_ONLY_METADATA, UNSUPPORTED_KINDS
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _LIST_FIELDS = frozenset({"apiVersion", "kind", "metadata", "items"})
-_OWN_GROUPS = frozenset({"", "apps", "extensions"})
+_OWN_GROUPS = frozenset({"", "apps", "extensions", "networking.k8s.io"})
+_SINCE_V1 = {
+    "Ingress": ", give each path a pathType, and each backend service: {name: NAME, port: {number: PORT}}",
+}
+"""What else to change in an object of an old version."""
 _NO_OBJECT = "move the file out of the application's path if it is no Kubernetes object"
 _LEGACY = {
     "kustomization": "kustomize is not supported yet: commit the output of `kubectl kustomize`",
@@ -72,7 +76,8 @@ def admitted(data: Any) -> Admission:
         return Admission(None, (_unsupported(kind, version),))
     if version != API_VERSIONS[kind]:
         message = f"{kind} is served as {API_VERSIONS[kind]}, not {shown(str(version))}" if version else "is required"
-        return Admission(None, (Finding(("apiVersion",), message, f"write apiVersion: {API_VERSIONS[kind]}"),))
+        remedy = f"write apiVersion: {API_VERSIONS[kind]}{_SINCE_V1.get(kind, '') if version else ''}"
+        return Admission(None, (Finding(("apiVersion",), message, remedy),))
     return Admission(kind)
 
 

@@ -1,6 +1,7 @@
 """The bytes of a commit -> objects, or errors with file, line, field and what to do.
 
     file -> documents -> objects of kinds that are served -> fields (Kubernetes' schema, then ours) -> meaning
+    all objects -> what is wrong between them (`manifest_set`)
 
 All errors of all files are told, ordered by file, line and field; whoever calls applies nothing while there is one.
 What Kubernetes ignores in a manifest (status, read-only metadata) is dropped with a warning. A value that stands in a
@@ -12,15 +13,17 @@ Knows neither Git nor the database: files come as bytes, the namespaces' allowan
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.core.manifest_checks import configs, objects
 from deployer.core.manifest_checks.fields import read_object
 from deployer.core.manifest_checks.finding import Finding, Path, field_text, shown
+from deployer.core.manifest_checks.marks import marks
 from deployer.core.manifest_checks.privileges import Rights
 from deployer.core.manifest_objects import Item, admitted, items, stripped
+from deployer.core.manifest_set import Conflict, Placed, conflicts
 from deployer.core.objects import schema
 from deployer.core.objects.kinds import KubernetesObject, Secret
 from deployer.core.repository import SourceFile
@@ -85,6 +88,14 @@ class ReadResult:
 
 
 @dataclass(frozen=True, slots=True)
+class _FileReading:
+    """What one file led to; `placed` goes with `result.manifests`, one by one."""
+
+    result: ReadResult
+    placed: tuple[Placed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NamespacePolicy:
     """What an operator allows a namespace: `privileged`, `host-path`, `host-network`, `capabilities`."""
 
@@ -105,10 +116,11 @@ def read_manifests(
     """
     context = _Context(default_namespace, policies)
     readings = [_cached(one, context, cache) for one in sorted(files, key=lambda one: one.path)]
-    manifests = tuple(manifest for reading in readings for manifest in reading.manifests)
-    errors = [error for reading in readings for error in reading.errors]
-    errors.extend(_collisions(manifests))
-    warnings = [warning for reading in readings for warning in reading.warnings]
+    results = [reading.result for reading in readings]
+    manifests = tuple(manifest for result in results for manifest in result.manifests)
+    errors = [error for result in results for error in result.errors]
+    errors.extend(_told(one) for one in conflicts(placed for reading in readings for placed in reading.placed))
+    warnings = [warning for result in results for warning in result.warnings]
     return ReadResult(manifests, _sorted(errors), _sorted(warnings))
 
 
@@ -125,18 +137,19 @@ class _Context:
         return Rights(namespace, self.policies.get(namespace, NamespacePolicy()).allowances)
 
 
-def _cached(file: SourceFile, context: _Context, cache: MutableMapping[Any, Any] | None) -> ReadResult:
+def _cached(file: SourceFile, context: _Context, cache: MutableMapping[Any, Any] | None) -> _FileReading:
     if cache is None:
         return _read_file(file, context)
     key = (hashlib.sha256(file.data).hexdigest(), file.path, context.key)
-    found: ReadResult | None = cache.get(key)
+    found: _FileReading | None = cache.get(key)
     if found is None:
         found = cache[key] = _read_file(file, context)
     return found
 
 
-def _read_file(file: SourceFile, context: _Context) -> ReadResult:
+def _read_file(file: SourceFile, context: _Context) -> _FileReading:
     manifests: list[Manifest] = []
+    placed: list[Placed] = []
     told: list[tuple[ManifestError, bool]] = []
     for document in read_documents(file.data):
         if document.problems:  # what could not be read as text would only lead to wrong conclusions
@@ -149,11 +162,13 @@ def _read_file(file: SourceFile, context: _Context) -> ReadResult:
             told.extend((reading.error(one), one.is_warning) for one in reading.findings)
             if manifest is not None:
                 manifests.append(manifest)
+                placed.append(reading.placed(manifest))
     errors = [one for one, is_warning in told if not is_warning]
     if len(errors) > MAX_ERRORS_OF_A_FILE:
         rest = f"has {len(errors) - MAX_ERRORS_OF_A_FILE} more errors"
         errors[MAX_ERRORS_OF_A_FILE:] = [ManifestError(file.path, 0, "", rest, "mend those first")]
-    return ReadResult(tuple(manifests), tuple(errors), tuple(one for one, is_warning in told if is_warning))
+    result = ReadResult(tuple(manifests), tuple(errors), tuple(one for one, is_warning in told if is_warning))
+    return _FileReading(result, tuple(placed))
 
 
 class _Reading:
@@ -163,6 +178,7 @@ class _Reading:
         self.file, self.document, self.item, self.context = file, document, item, context
         self.findings: list[Finding] = list(item.findings)
         self.title = ""
+        self.typed: KubernetesObject | None = None
 
     def manifest(self) -> Manifest | None:
         """The manifest, if nothing is wrong with it."""
@@ -178,8 +194,14 @@ class _Reading:
         typed = self.checked(found.kind, namespace, data)
         if typed is None or any(not one.is_warning for one in self.findings):
             return None
+        self.typed = typed
         line = self.document.line_of(self.item.path)
         return _manifest(found.kind, namespace, typed, data, self.file, line)
+
+    def placed(self, manifest: Manifest) -> Placed:
+        found = marks(self.typed) if self.typed is not None else ()
+        lines = tuple((mark, self.document.line_of((*self.item.path, *mark.path))) for mark in found)
+        return Placed(manifest.key, manifest.title, manifest.file, manifest.line, lines)
 
     def identity(self, kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
         """(namespace, name) as far as they can be read."""
@@ -230,22 +252,9 @@ def _spec(kind: str, typed: KubernetesObject, data: Mapping[str, Any]) -> Mappin
     return spec
 
 
-def _collisions(manifests: Iterable[Manifest]) -> Iterator[ManifestError]:
-    """What no single object can show: one object in two places, one node port in two services."""
-    places: dict[ObjectKey, Manifest] = {}
-    ports: dict[int, Manifest] = {}
-    for one in manifests:
-        first = places.setdefault(one.key, one)
-        if first is not one:
-            message = f"stands in {first.file}:{first.line} as well"
-            yield ManifestError(one.file, one.line, "metadata.name", message, "remove one of the two", one.title)
-        for index, port in enumerate(one.spec.get("ports") or () if one.kind == "Service" else ()):
-            number = port.get("nodePort")
-            holder = ports.setdefault(number, one) if number is not None else one
-            if holder is not one and holder.key != one.key:
-                message = f"{number} is taken by {holder.title} ({holder.file}:{holder.line})"
-                place = f"spec.ports[{index}].nodePort"
-                yield ManifestError(one.file, one.line, place, message, "change one of them", one.title)
+def _told(found: Conflict) -> ManifestError:
+    about = found.about
+    return ManifestError(about.file, found.line, field_text(found.path), found.message, found.remedy, about.title)
 
 
 def _title(kind: str, namespace: str, name: str) -> str:

@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from deployer.core.container import LABEL_POD_UID, ContainerSeen, ImageSeen
+from deployer.core.container import LABEL_COMPONENT, LABEL_POD_UID, ContainerSeen, ImageSeen
 from deployer.core.pod_adoption import AdoptedPod, adopt
 from deployer.core.pod_desired import Event, PodDesired, PodPlan, PullFailure
 from deployer.core.pod_ending import close_pod, end_pod, verdict
@@ -76,6 +76,8 @@ def attention(
     """The pods of a node that a listing shows not to be settled. `dirty` holds pod uids and container ids."""
     by_pod: dict[str, list[ContainerSeen]] = defaultdict(list)
     for seen in observed:
+        if LABEL_COMPONENT in seen.labels:
+            continue  # the node's router: nobody's pod
         by_pod[seen.labels.get(LABEL_POD_UID, "")].append(seen)
     pods: set[str] = set()
     inspect: set[str] = set()

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from deployer.core.actions import CreateContainer, EnsureImage, RunHook, StopContainer
+from deployer.core.actions import CreateContainer, EnsureImage, EnsureNetwork, RunHook, StopContainer
 from deployer.core.container import (
     LABEL_APPLICATION,
     LABEL_ATTEMPT,
@@ -40,20 +40,19 @@ from deployer.core.container import (
     PAUSE_CONTAINER,
     PAUSE_IMAGE,
     ContainerSpec,
-    HealthCheck,
     ImageSeen,
     PublishedPort,
 )
-from deployer.core.objects.pod import Container, ContainerPort, Probe
+from deployer.core.objects.pod import Container, ContainerPort
 from deployer.core.objects.quantity import cpu_millicores, memory_bytes
 from deployer.core.pod_desired import PodDesired
 from deployer.core.pod_environment import ConfigProblem, environment, expand, needs_pod_ip
+from deployer.core.pod_probes import health_check
 from deployer.core.pod_volumes import container_files, mounts
 
 ALWAYS_DROPPED = ("NET_ADMIN", "NET_RAW")
 """A pod could otherwise pretend to be another on its bridge."""
-START_INTERVAL_SECONDS = 1.0
-"""How often a probe is run until it passes for the first time, where the engine can: readiness is not kept waiting."""
+CLUSTER_DOMAIN = "cluster.local"
 _MIN_CPU_SHARES = 2
 _MAX_CPU_SHARES = 262144
 _HOSTNAME_LENGTH = 63
@@ -74,7 +73,17 @@ class Creation:
 
 
 def network_name(namespace: str) -> str:
+    """A namespace's own network."""
     return f"pierhead-{namespace}"
+
+
+def pod_network_name(desired: PodDesired) -> str:
+    """The network that the store chose for the pod, or its namespace's."""
+    return desired.network or network_name(desired.namespace)
+
+
+def ensure_network(desired: PodDesired) -> EnsureNetwork:
+    return EnsureNetwork(pod_network_name(desired), desired.namespace, desired.subnet)
 
 
 def container_name(desired: PodDesired, container: str, attempt: int) -> str:
@@ -135,7 +144,7 @@ def create_pause(desired: PodDesired, attempt: int, cluster_id: str) -> CreateCo
         name=container_name(desired, PAUSE_CONTAINER, attempt),
         image=PAUSE_IMAGE,
         labels=labels(desired, PAUSE_CONTAINER, attempt, cluster_id, pause_hash(desired)),
-        network=network_name(desired.namespace),
+        network=pod_network_name(desired),
         restart="always",
         cpu_shares=_MIN_CPU_SHARES,
         cap_drop=("ALL",),
@@ -188,28 +197,6 @@ def restart_policy(desired: PodDesired, container: Container) -> Literal["always
     if container in desired.spec.init_containers:
         return "no" if desired.spec.restart_policy == "Never" else "on-failure"
     return _RESTART[desired.spec.restart_policy]
-
-
-def health_check(container: Container) -> HealthCheck | None:
-    """One Docker health check for all probes of a container, which share one command (validation sees to it).
-
-    The start period is the startup probe's whole window (delay + failureThreshold x period), else the initial delay,
-    at least one interval: in it a failure does not count, and the first success ends it.
-    Example: startup 30 x 2 s and liveness every 10 s -> interval 2 s, start period 60 s.
-    """
-    startup, liveness, readiness = container.startup_probe, container.liveness_probe, container.readiness_probe
-    probes = [one for one in (startup, liveness, readiness) if one is not None]
-    if not probes:
-        return None
-    interval = float(min(one.period_seconds for one in probes))
-    return HealthCheck(
-        command=probes[0].exec.command,
-        interval_seconds=interval,
-        timeout_seconds=float(max(one.timeout_seconds for one in probes)),
-        retries=_retries(liveness, readiness),
-        start_period_seconds=max(interval, float(_window(startup) or max(one.initial_delay_seconds for one in probes))),
-        start_interval_seconds=min(interval, START_INTERVAL_SECONDS),
-    )
 
 
 def spec_hash(desired: PodDesired, container: Container, network: str) -> str:
@@ -332,12 +319,19 @@ def _checked_non_root(desired: PodDesired, container: Container, image_user: str
 def _network_owner(desired: PodDesired) -> dict[str, Any]:
     """What belongs to the network's owner: the pause container, or a pod's only container."""
     spec = desired.spec
+    has_dns = bool(desired.dns) and not spec.host_network
     return {
         "hostname": "" if spec.host_network else _hostname(desired),
+        "dns": (desired.dns,) if has_dns else (),
+        "dns_search": _dns_search(desired) if has_dns else (),
         "extra_hosts": tuple((name, alias.ip) for alias in spec.host_aliases for name in alias.hostnames),
         "ports": () if spec.host_network else _published(desired),
         "sysctls": tuple((one.name, one.value) for one in spec.security_context.sysctls),
     }
+
+
+def _dns_search(desired: PodDesired) -> tuple[str, ...]:
+    return f"{desired.namespace}.svc.{CLUSTER_DOMAIN}", f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN
 
 
 def _hostname(desired: PodDesired) -> str:
@@ -354,8 +348,13 @@ def _publish(port: ContainerPort) -> PublishedPort:
 
 
 def _owner_parts(desired: PodDesired) -> dict[str, Any]:
+    """What its owner's hash covers of the network. Its name only where it is not the namespace's own, so that the
+    hashes of containers that were made before there were others hold. The resolver's address is not written: no part.
+    """
     spec = desired.spec
+    own = spec.host_network or pod_network_name(desired) == network_name(desired.namespace)
     return {
+        **({} if own else {"network": desired.network}),
         "hostNetwork": spec.host_network,
         "hostname": spec.hostname,
         "hostAliases": [_written(one) for one in spec.host_aliases],
@@ -371,16 +370,3 @@ def _written(part: Any) -> Any:
 def _hashed(parts: Mapping[str, Any]) -> str:
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _retries(liveness: Probe | None, readiness: Probe | None) -> int:
-    """With a startup probe alone its window has used up all its tries."""
-    if liveness is not None:
-        return liveness.failure_threshold
-    return readiness.failure_threshold if readiness is not None else 1
-
-
-def _window(startup: Probe | None) -> int:
-    if startup is None:
-        return 0
-    return startup.initial_delay_seconds + startup.failure_threshold * startup.period_seconds

@@ -16,7 +16,7 @@ from deployer.core.pod_containers import (
     create_container,
     ensure_image,
     image_seen,
-    network_name,
+    pod_network_name,
 )
 from deployer.core.pod_desired import Event, PodDesired, PullFailure
 from deployer.core.pod_environment import ConfigProblem, needs_pod_ip
@@ -135,4 +135,4 @@ def _free_attempt(scene: Scene, container: Container) -> int:
 
 def _ground(desired: PodDesired, container: Container) -> tuple[str, ...]:
     """What must be made before this container: a failure of any of it is kept under these names."""
-    return network_name(desired.namespace), *(volume_name(desired, one) for one in mounted(desired, container))
+    return pod_network_name(desired), *(volume_name(desired, one) for one in mounted(desired, container))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from deployer.core.actions import Step
+from deployer.core.container import Subnet
+from deployer.core.network.values import ProbeResult
 from deployer.core.objects.pod import PodSpec
 from deployer.core.pod_status import PodStatus, PullFailure
 
@@ -31,6 +33,11 @@ class PodDesired:
     (absent: not resolved yet). `attempts`: container -> the attempt to begin with (0). `grace_seconds` overrides the
     spec's at deletion. `exits`: container id -> exit code of its latest `die` event, where one was heard; the engine
     itself forgets it as soon as it has started the container again.
+
+    `network` is the Docker network chosen for it ("": its namespace's own), with `subnet` where its addresses are
+    given; `dns` the router's address on it ("": none). `probes` are the router's latest findings. Of a deleted pod,
+    not `released` means that routers may still send it traffic: its stop is held until then, at most till
+    `release_by`. `router_problem`: why this node's router does not work, "" when it does.
 
     `previous` is the status that was stored, or inside one turn that of the plan whose steps were just taken.
     """
@@ -57,6 +64,13 @@ class PodDesired:
     attempts: Mapping[str, int] = field(default_factory=dict)
     previous: PodStatus | None = None
     exits: Mapping[str, int] = field(default_factory=dict)
+    network: str = ""
+    subnet: Subnet | None = None
+    dns: str = ""
+    probes: tuple[ProbeResult, ...] = ()
+    released: bool = True
+    release_by: float = 0
+    router_problem: str = ""
 
     def __str__(self) -> str:
         return f"pod {self.namespace}/{self.name}"

@@ -1,9 +1,10 @@
 """How a pod ends: deleted by someone, done by itself, or out of time.
 
-Deleted: main containers stop first, then sidecars in reverse order, then the network; at last containers and volumes
-are removed. The grace period counts from the first stop that was planned, for all of them together. A pod that is
-over (all containers ended for good, an init container failed for good, or activeDeadlineSeconds passed) keeps its
-containers for their logs; only what still runs beside them is stopped.
+Deleted: first the routers must let it go; while one of them may still send it traffic, and at most until `release_by`,
+nothing is stopped. Then main containers stop, after them sidecars in reverse order, then the network; at last
+containers and volumes are removed. The grace period counts from the first stop that was planned, for all of them
+together. A pod that is over (all containers ended for good, an init container failed for good, or
+activeDeadlineSeconds passed) keeps its containers for their logs; only what still runs beside them is stopped, at once.
 """
 
 from __future__ import annotations
@@ -60,12 +61,11 @@ def close_pod(scene: Scene, over: Verdict) -> PodPlan:
 
 def end_pod(scene: Scene) -> PodPlan:
     """The next steps towards nothing being left of a deleted pod."""
+    if _is_draining(scene):
+        return _drain(scene)
     desired = scene.desired
-    stopping_at = scene.previous.stopping_at if scene.previous is not None else 0
-    events = (
-        () if stopping_at or not scene.seen else (Event("Normal", "Killing", f"{desired} is deleted; it is stopped"),)
-    )
-    stopping_at = stopping_at or scene.now
+    events = _stop_events(scene)
+    stopping_at = _stopping_at(scene) or scene.now
     steps = _ending_steps(scene, stopping_at)
     cleaned = bool(scene.previous is not None and scene.previous.cleaned) or not own_volumes(desired)
     if not scene.seen and not cleaned:
@@ -76,6 +76,46 @@ def end_pod(scene: Scene) -> PodPlan:
     gone = not scene.seen and not steps and cleaned
     wake_at = None if gone or steps else _retry_at(scene) or scene.now + LOOK_AGAIN_SECONDS
     return PodPlan(steps, summarize(scene, after), summarize(scene, found), events, wake_at, gone)
+
+
+def _is_draining(scene: Scene) -> bool:
+    """Whether its stop has to wait for the routers. What has begun to stop, or is over anyway, waits no more."""
+    if scene.desired.released or scene.now >= scene.desired.release_by or _stopping_at(scene):
+        return False
+    return _is_alive(scene) and verdict(scene) is None
+
+
+def _is_alive(scene: Scene) -> bool:
+    """Whether anything but its network runs: what does not run is sent nothing."""
+    first, sidecars, _ = _stages(scene)
+    return any(seen.state in ALIVE for _, seen in (*first, *sidecars))
+
+
+def _stopping_at(scene: Scene) -> float:
+    return scene.previous.stopping_at if scene.previous is not None else 0
+
+
+def _drain(scene: Scene) -> PodPlan:
+    """Nothing is done: the grace period begins with the stop, not here."""
+    is_told = scene.previous is not None and scene.previous.draining_at > 0
+    words = "leaves the routers before it is stopped"
+    told = () if is_told else (Event("Normal", "Draining", f"{scene.desired} {words}"),)
+    status = summarize(scene, replace(_findings(scene), draining_at=scene.now))
+    status = replace(status, reason="Draining", message=f"it {words}")
+    return PodPlan((), status, status, told, scene.desired.release_by)
+
+
+def _stop_events(scene: Scene) -> tuple[Event, ...]:
+    """Told with the first stop."""
+    desired = scene.desired
+    if _stopping_at(scene) or not scene.seen:
+        return ()
+    killing = Event("Normal", "Killing", f"{desired} is deleted; it is stopped")
+    if desired.released or not _is_alive(scene) or verdict(scene) is not None:
+        return (killing,)
+    waited = f"{max(0.0, desired.release_by - desired.deleting_at):.0f} s"
+    words = f"{desired} is stopped although not every router has let it go within {waited}; requests to it may fail"
+    return Event("Warning", "NotDrained", words), killing
 
 
 def _deadline(scene: Scene) -> Verdict | None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from deployer.core.actions import CreateContainer, EnsureNetwork, EnsureVolume, Step
+from deployer.core.actions import CreateContainer, EnsureVolume, Step
 from deployer.core.container import LABEL_CONTAINER, ContainerSeen
 from deployer.core.objects.pod import Container
-from deployer.core.pod_containers import has_pause, network_name
+from deployer.core.pod_containers import ensure_network, has_pause
 from deployer.core.pod_creation import image_steps
 from deployer.core.pod_desired import CONFIG_ROLLOUT, PodPlan
 from deployer.core.pod_ending import verdict
@@ -21,6 +21,7 @@ from deployer.core.pod_environment import ConfigProblem
 from deployer.core.pod_moves import container_move, judged
 from deployer.core.pod_network import PodNetwork, pod_network
 from deployer.core.pod_observed import recorded
+from deployer.core.pod_probes import probe_findings, with_findings
 from deployer.core.pod_scene import Footing, Move, Scene, clear_away, has_ended_for_good, observed_status, waiting
 from deployer.core.pod_status import ContainerStatus
 from deployer.core.pod_summary import Findings, summarize
@@ -162,8 +163,8 @@ def _read(scene: Scene, container: Container) -> ContainerStatus:
     status = observed_status(scene, container, seen)
     if seen.state != "running":
         return status
-    started = status.started or container.startup_probe is None or seen.health == "healthy"
-    return judged(scene, container, seen, replace(status, started=started)).status
+    found = probe_findings(scene.desired, container, seen, status)
+    return judged(scene, container, found, with_findings(status, found)).status
 
 
 def _to_come(scene: Scene) -> tuple[Container, ...]:
@@ -178,7 +179,7 @@ def _network_steps(scene: Scene, network: PodNetwork, prepare: Iterable[Step]) -
     if has_pause(desired) or desired.spec.host_network:
         return network.steps
     creates = any(isinstance(step, CreateContainer) for step in prepare)
-    return (EnsureNetwork(network_name(desired.namespace), desired.namespace),) if creates else ()
+    return (ensure_network(desired),) if creates else ()
 
 
 def _new_content(scene: Scene) -> tuple[EnsureVolume, ...]:

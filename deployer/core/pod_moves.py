@@ -24,6 +24,7 @@ from deployer.core.pod_containers import container_name, ensure_image, image_see
 from deployer.core.pod_creation import absent_move, creating_reason, creation_move, failure_reason
 from deployer.core.pod_desired import Event
 from deployer.core.pod_observed import attempt_of
+from deployer.core.pod_probes import ProbeFindings, failed_probe, probe_findings, waits_for, with_findings
 from deployer.core.pod_scene import (
     Footing,
     Move,
@@ -123,10 +124,10 @@ def _created(
 def _running(
     scene: Scene, container: Container, footing: Footing, seen: ContainerSeen, status: ContainerStatus
 ) -> Move:
-    started = status.started or container.startup_probe is None or seen.health == "healthy"
-    status = replace(status, started=started)
-    if seen.health == "unhealthy" and _kills(container, status):
-        return _killed(scene, container, seen, status, *_unhealthy(scene, container, status))
+    found = probe_findings(scene.desired, container, seen, status)
+    status = with_findings(status, found)
+    if (words := failed_probe(scene.desired, container, found, status)) is not None:
+        return _killed(scene, container, seen, status, "Unhealthy", words)
     hook = post_start(container, seen.name)
     if hook is not None and (failure := scene.pulls.get(seen.name)) is not None:
         words = f"{scene.desired}: postStart hook of container {container.name} failed: {failure.message}"
@@ -136,20 +137,7 @@ def _running(
         return _killed(scene, container, seen, status, "SandboxChanged", words)
     if hook is not None and status.started_at and status.hooked_at != status.started_at:
         return Move(status, start=(hook,), after=replace(status, hooked_at=status.started_at))
-    return judged(scene, container, seen, status)
-
-
-def _kills(container: Container, status: ContainerStatus) -> bool:
-    """A failed liveness probe ends the container; a startup probe only until it has passed once."""
-    return container.liveness_probe is not None or (container.startup_probe is not None and not status.started)
-
-
-def _unhealthy(scene: Scene, container: Container, status: ContainerStatus) -> tuple[str, str]:
-    probe = "startup" if container.startup_probe is not None and not status.started else "liveness"
-    words = f"{scene.desired}: {probe} probe of container {container.name} failed; it is restarted"
-    if probe == "liveness" and container.startup_probe is None and not status.ready_once:
-        words += "; it was never healthy since its start: if it only starts slowly, give it a startupProbe"
-    return "Unhealthy", words
+    return judged(scene, container, found, status)
 
 
 def _killed(
@@ -165,17 +153,16 @@ def _killed(
     )
 
 
-def judged(scene: Scene, container: Container, seen: ContainerSeen, status: ContainerStatus) -> Move:
-    """Ready, not ready, or not to be believed yet."""
-    healthy = seen.health == "healthy"
-    status = replace(status, ready_once=status.ready_once or healthy)
+def judged(scene: Scene, container: Container, found: ProbeFindings, status: ContainerStatus) -> Move:
+    """Ready, not ready, or not to be believed yet. `status` knows of `found` already (`with_findings`)."""
     believed_at = status.started_seen_at + proof_seconds(status.crashes)
-    if not (container.readiness_probe is not None and healthy) and believed_at > scene.now:
+    if not found.proves_ready and believed_at > scene.now:
         words = f"ended {status.crashes} times in a row; counts as running after {proof_seconds(status.crashes):.0f} s"
         return Move(replace(status, reason="CrashLoopBackOff", message=words), wake_at=believed_at)
-    ready = healthy if container.readiness_probe is not None else status.started
     runs_on = container.is_sidecar or not status.is_init  # an init container is there to end
-    return Move(replace(status, ready=ready and runs_on))
+    ready = status.started and found.is_ready
+    said = waits_for(scene.desired, found, status) or status.message
+    return Move(replace(status, ready=ready and runs_on, message=said))
 
 
 def _paused(scene: Scene, container: Container, seen: ContainerSeen, status: ContainerStatus) -> Move:

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from deployer.core.actions import EnsureNetwork, EnsurePauseImage, StartContainer, Step
+from deployer.core.actions import EnsurePauseImage, StartContainer, Step
 from deployer.core.container import LABEL_SPEC_HASH, PAUSE_CONTAINER, ContainerSeen
 from deployer.core.pod_containers import (
     container_name,
     create_pause,
+    ensure_network,
     has_pause,
-    network_name,
     pause_hash,
+    pod_network_name,
     stop_container,
 )
 from deployer.core.pod_desired import Event
@@ -49,7 +50,7 @@ def pod_network(scene: Scene) -> PodNetwork:
     if desired.spec.host_network:
         return PodNetwork(Footing("host", desired.node_ip))
     if not has_pause(desired):
-        return PodNetwork(Footing(network_name(desired.namespace), _address(scene, desired.spec.containers[0].name)))
+        return PodNetwork(Footing(pod_network_name(desired), _address(scene, desired.spec.containers[0].name)))
     seen = scene.seen.current.get(PAUSE_CONTAINER)
     if (why := _gone(scene, seen)) is not None and (clearing := _clearing(scene, seen)):
         words = f"the network container of {desired} {why}; its containers are made again"
@@ -97,11 +98,11 @@ def _made(scene: Scene) -> PodNetwork:
     before = recorded(scene.previous, PAUSE_CONTAINER)
     create = create_pause(desired, next_attempt(desired, scene.seen, PAUSE_CONTAINER), scene.cluster_id)
     name = create.spec.name
-    failure = scene.failure(network_name(desired.namespace), EnsurePauseImage.__name__, name)
+    failure = scene.failure(pod_network_name(desired), EnsurePauseImage.__name__, name)
     if failure is not None:
         return PodNetwork(Footing("", problem=failure.message), before, wake_at=failure.retry_at)
-    network = EnsureNetwork(network_name(desired.namespace), desired.namespace)
-    return PodNetwork(Footing(f"container:{name}"), before, (network, EnsurePauseImage(), create, StartContainer(name)))
+    steps = (ensure_network(desired), EnsurePauseImage(), create, StartContainer(name))
+    return PodNetwork(Footing(f"container:{name}"), before, steps)
 
 
 def _as_it_is(scene: Scene, seen: ContainerSeen) -> PodNetwork:

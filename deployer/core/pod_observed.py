@@ -141,7 +141,7 @@ def _newest_first(seen: ContainerSeen) -> tuple[int, str, str]:
 
 
 def _remembered(same: ContainerStatus | None) -> ContainerDetail:
-    """In place of an inspection: what the last one said of this container."""
+    """In place of an inspection: what the last one said of this container. What a running one says is ours."""
     if same is None:
         return ContainerDetail()
     return ContainerDetail(
@@ -150,7 +150,7 @@ def _remembered(same: ContainerStatus | None) -> ContainerDetail:
         restart_count=same.engine_restarts,
         started_at=same.started_at,
         finished_at=same.finished_at,
-        error=same.message,
+        error="" if same.state == "running" else same.message,
         image_id=same.image_id,
     )
 

@@ -98,7 +98,8 @@ class PodStatus:
 
     `pause` is the container that owns the network, if there is one. `initialized` says that all init containers are
     done; it holds for that pause container only. `volumes`: name -> digest of the content written.
-    `failures`: steps that were refused, by the name of what they were for.
+    `failures`: steps that were refused, by the name of what they were for. Of a deleted pod, `draining_at` is when
+    its stop was first held back for the routers, `stopping_at` when it was first planned; 0 for not yet.
     """
 
     phase: Phase = "Pending"
@@ -116,6 +117,7 @@ class PodStatus:
     initialized: bool = False
     volumes: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, PullFailure] = field(default_factory=dict)
+    draining_at: float = 0
     stopping_at: float = 0
     cleaned: bool = False
 
@@ -176,6 +178,7 @@ class PodStatus:
                     pause=_container_to_dict(self.pause) if self.pause else None,
                     volumes=dict(self.volumes),
                     failures={name: asdict(one) for name, one in self.failures.items()},
+                    drainingAt=self.draining_at,
                     stoppingAt=self.stopping_at,
                     cleaned=self.cleaned,
                 ),
@@ -205,6 +208,7 @@ class PodStatus:
             initialized=memory["initialized"],
             volumes=memory.get("volumes", {}),
             failures={name: PullFailure(**one) for name, one in memory.get("failures", {}).items()},
+            draining_at=memory.get("drainingAt", 0),
             stopping_at=memory.get("stoppingAt", 0),
             cleaned=memory.get("cleaned", False),
         )

@@ -31,6 +31,7 @@ class Findings:
     initialized: bool = False
     steps: tuple[Step, ...] = ()
     verdict: tuple[Phase, str, str] | None = None
+    draining_at: float = 0  # the first time counts
     stopping_at: float = 0
     cleaned: bool = False
 
@@ -57,6 +58,7 @@ def summarize(scene: Scene, found: Findings) -> PodStatus:
         initialized=found.initialized,
         volumes=_volumes(scene, previous, found),
         failures=forgiven(previous.failures, found.steps, scene.now),
+        draining_at=previous.draining_at or found.draining_at,
         stopping_at=found.stopping_at,
         cleaned=found.cleaned,
     )

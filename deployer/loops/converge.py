@@ -16,10 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from deployer.core.container import LABEL_POD_UID, ContainerSeen
+from deployer.core.container import LABEL_COMPONENT, LABEL_POD_UID, ContainerSeen
 from deployer.core.node import AdoptedPod, Attention, PodDesired, PodPlaced, PullFailure, adopt, attention
 from deployer.core.pod_outcome import PodOutcome
-from deployer.loops import collect
+from deployer.loops import collect, networks
 from deployer.loops.forgotten import ForgottenTurn
 from deployer.loops.images import NodeImages
 from deployer.loops.pod_turn import PodTurn, StepStore
@@ -41,7 +41,7 @@ RESYNC_SECONDS = 60.0
 NEVER = float("inf")
 
 
-class NodeStore(StepStore, collect.CollectionStore, Protocol):
+class NodeStore(StepStore, collect.CollectionStore, networks.NetworkStore, Protocol):
     def placed(self, node: str) -> Any: ...
     def orphans(self, node: str) -> set[str]: ...
     def desired(self, node: str, uids: Iterable[str]) -> dict[str, PodDesired | None]: ...
@@ -153,8 +153,10 @@ class Turn:
 
     def _list(self, now: float) -> None:
         self.observed = {}
+        networks.tell(self.node.uid, self.node.engine, self.node.images, self.store)
         for one in self.node.engine.containers():
-            self.observed.setdefault(one.labels.get(LABEL_POD_UID, ""), []).append(one)
+            if LABEL_COMPONENT not in one.labels:
+                self.observed.setdefault(one.labels.get(LABEL_POD_UID, ""), []).append(one)
         self.listed_at = now
         self.store.saw(self.node.uid, now)
 

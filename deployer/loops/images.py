@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deployer.core import actions
-from deployer.core.container import LABEL_CLUSTER, LABEL_NAMESPACE, ImageSeen, RegistryAuth
+from deployer.core.container import LABEL_CLUSTER, LABEL_NAMESPACE, ImageSeen, RegistryAuth, Subnet
 from deployer.ports import Clock, Engine, EngineError
 
 REMEMBER_SECONDS = 300.0
@@ -32,6 +32,7 @@ class NodeImages:
         self._engine, self._clock, self._pulled = engine, clock, pulled
         self.rest = rest
         self.collected_at = clock.now()
+        self.networks_told = False
         self.present: dict[str, ImageSeen] = {}
         self._seen_at: dict[str, float] = {}
         self._failed: dict[str, tuple[float, EngineError]] = {}
@@ -42,10 +43,17 @@ class NodeImages:
         with self._lock:
             self.present, self._seen_at = {}, {}
 
-    def ensure_network(self, name: str, namespace: str, cluster_id: str) -> None:
-        def make() -> None:
-            self._engine.ensure_network(name, {LABEL_CLUSTER: cluster_id, LABEL_NAMESPACE: namespace})
+    def ensure_network(
+        self, name: str, namespace: str, cluster_id: str, subnet: Subnet | None = None, *, anew: bool = False
+    ) -> None:
+        """`anew`: look whether it is there, whatever is remembered."""
+        labels = {LABEL_CLUSTER: cluster_id, **({LABEL_NAMESPACE: namespace} if namespace else {})}
 
+        def make() -> None:
+            self._engine.ensure_network(name, labels, subnet)
+
+        if anew:
+            self._forget(f"network {name}")
         self._once(f"network {name}", make)
 
     def ensure_pause(self) -> None:
@@ -130,6 +138,10 @@ class NodeImages:
             make()
             with self._lock:
                 self._seen_at[what] = self._clock.now()
+
+    def _forget(self, what: str) -> None:
+        with self._lock:
+            self._seen_at.pop(what, None)
 
     def _lock_of(self, what: str) -> threading.Lock:
         with self._lock:

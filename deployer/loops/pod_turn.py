@@ -111,8 +111,8 @@ class PodTurn:
 
     def _do(self, step: actions.Step) -> None:  # noqa: C901 - one line for each kind of step
         match step:
-            case actions.EnsureNetwork(name=name, namespace=namespace):
-                self.images.ensure_network(name, namespace, self.cluster_id)
+            case actions.EnsureNetwork(name=name, namespace=namespace, subnet=subnet):
+                self.images.ensure_network(name, namespace, self.cluster_id, subnet)
             case actions.EnsureImage():
                 self._ensure_image(step)
             case actions.EnsurePauseImage():

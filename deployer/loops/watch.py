@@ -1,4 +1,5 @@
-"""watch: one node's event stream. It decides nothing and touches no container: it wakes `converge`.
+"""watch: one node's event stream. It decides nothing and touches no container: it wakes `converge`, and `route` when
+something happened to a container of the node's router.
 
 Events come in windows that begin where the last one ended, so what happened between two windows is replayed. An
 event names a container to look at; losing one costs time, not truth, since `converge` lists everything once a minute.
@@ -8,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
-from deployer.core.container import EngineEvent
+from deployer.core.container import LABEL_COMPONENT, EngineEvent
 from deployer.ports import Engine, EngineError, Work
 
 log = logging.getLogger("pierhead.watch")
@@ -21,13 +23,18 @@ EVERYTHING = "*"
 TELLING = frozenset({"die", "oom", "destroy", "pause", "unpause", "rename"})
 
 
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
 class NodeWatch(threading.Thread):
     """Follows one node until `stopped` is set. A daemon: it may sit in a blocking read."""
 
-    def __init__(self, uid: str, engine: Engine, work: Work) -> None:
+    def __init__(self, uid: str, engine: Engine, work: Work, started: Callable[[], None] = _nobody) -> None:
+        """`started` is called when a container starts."""
         super().__init__(name=f"watch-{uid[:8]}", daemon=True)
         self.uid, self.stopped = uid, threading.Event()
-        self._engine, self._work = engine, work
+        self._engine, self._work, self._tell_start = engine, work, started
         self._died: set[str] = set()
 
     def run(self) -> None:
@@ -48,14 +55,23 @@ class NodeWatch(threading.Thread):
         if not since:
             since = self._engine.host_time()
             self._work.wake("converge", self.uid, dirty=[EVERYTHING])
+            self._work.wake("route", self.uid)
         until = since + WINDOW_SECONDS
         for event in self._engine.events(since, until):
             since = max(since, event.at)
+            if event.action == "start":
+                self._tell_start()
             if self.tells(event):
-                self._work.wake("converge", self.uid, dirty=[_named(event)])
+                self._wake(event)
             if self.stopped.is_set():
                 return since
         return until
+
+    def _wake(self, event: EngineEvent) -> None:
+        if LABEL_COMPONENT in event.labels:
+            self._work.wake("route", self.uid)
+        else:
+            self._work.wake("converge", self.uid, dirty=[_named(event)])
 
     def tells(self, event: EngineEvent) -> bool:
         """Whether converge must look. A `start` counts after a death only: the first one was converge's own."""

@@ -198,7 +198,7 @@ def _memory(plane: ControlPlane) -> float:
 def swarm(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
     """On the engines' default bridge, as `docker service create` does when it is told nothing."""
     figures: Figures = defaultdict(list)
-    with _in_swarm(three):
+    with in_swarm(three):
         for number in range(rounds):
             for size in sizes:
                 _swarm_round(three, figures, f"s{number}-{size}", size)
@@ -208,7 +208,7 @@ def swarm(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
 def swarm_network(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
     """On a network of the services' own, where they find each other by name, as pods do in their namespace's."""
     figures: Figures = defaultdict(list)
-    with _in_swarm(three):
+    with in_swarm(three):
         three[0].docker("network", "create", "-d", "overlay", "app")
         for number in range(rounds):
             for size in sizes:
@@ -218,7 +218,7 @@ def swarm_network(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
 
 
 @contextlib.contextmanager
-def _in_swarm(three: Hosts) -> Iterator[None]:
+def in_swarm(three: Hosts) -> Iterator[None]:
     first = three[0]
     first.docker("swarm", "init", "--advertise-addr", first.ip)
     token = first.docker("swarm", "join-token", "-q", "worker")

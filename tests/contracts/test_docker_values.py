@@ -16,10 +16,18 @@ import pytest
 
 from deployer.adapters.docker_address import EngineAddress, Location, locate, tls_context
 from deployer.adapters.docker_errors import refusal
-from deployer.adapters.docker_render import archive, create_body, volume_body
-from deployer.adapters.docker_seen import container_listed, event_seen, health_said, seconds, uptime_seconds
+from deployer.adapters.docker_render import archive, create_body, network_body, volume_body
+from deployer.adapters.docker_seen import (
+    container_listed,
+    event_seen,
+    health_said,
+    networks_seen,
+    seconds,
+    subnets_seen,
+    uptime_seconds,
+)
 from deployer.adapters.pause_image import pause_archive
-from deployer.core.container import ContainerSpec, FileEntry, HealthCheck, Mount, PublishedPort, VolumeSpec
+from deployer.core.container import ContainerSpec, FileEntry, HealthCheck, Mount, PublishedPort, Subnet, VolumeSpec
 from deployer.ports import EngineError
 from tests.engines.certificates import Authority
 from tests.environment import require
@@ -102,6 +110,9 @@ def test_a_plain_container_asks_for_nothing_special() -> None:
         "Mounts": [],
         "PortBindings": {},
         "ExtraHosts": [],
+        "Dns": [],
+        "DnsSearch": [],
+        "Ulimits": [],
         "Memory": 0,
         "MemorySwap": 0,
         "MemoryReservation": 0,
@@ -165,6 +176,51 @@ def test_every_field_of_a_container_is_rendered() -> None:
     assert (host["GroupAdd"], host["Sysctls"]) == (["10"], {"net.core.somaxconn": "99"})
 
 
+def test_a_fixed_address_names_and_limits_are_rendered() -> None:
+    spec = ContainerSpec(
+        "router",
+        "h:1",
+        {},
+        network="mesh",
+        address="10.208.8.1",
+        dns=("10.208.16.1",),
+        dns_search=("a.b",),
+        open_files=9,
+    )
+    body = create_body(spec, "c1")
+    host = body["HostConfig"]
+    assert body["NetworkingConfig"] == {"EndpointsConfig": {"mesh": {"IPAMConfig": {"IPv4Address": "10.208.8.1"}}}}
+    assert (host["Dns"], host["DnsSearch"]) == (["10.208.16.1"], ["a.b"])
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 9, "Hard": 9}]
+
+
+def test_a_network_has_the_addresses_it_is_given() -> None:
+    subnet = Subnet("10.208.16.0/20", "10.208.16.0/21", "10.208.16.1")
+    body = network_body("n", {}, "c1", subnet)
+    config = [{"Subnet": subnet.range, "IPRange": subnet.pods, "Gateway": subnet.gateway}]
+    assert body["IPAM"] == {"Driver": "default", "Config": config}
+    assert subnets_seen(body) == [subnet]
+    assert "IPAM" not in network_body("n", {}, "c1") and subnets_seen({"IPAM": {"Config": None}}) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("running", {"a": "10.0.1.2", "b": "", "c": ""}),
+        ("exited", {"a": "", "b": "10.0.0.9", "c": ""}),
+    ],
+)
+def test_an_address_is_that_in_use_or_of_what_is_stopped_the_fixed_one(status: str, expected: dict[str, str]) -> None:
+    endpoints = {
+        "b": {"IPAddress": "", "IPAMConfig": {"IPv4Address": "10.0.0.9"}},
+        "a": {"IPAddress": "10.0.1.2", "IPAMConfig": None},
+        "c": {"IPAddress": "", "IPAMConfig": {}},
+        "host": {"IPAddress": ""},
+    }
+    found = {"State": {"Status": status}, "NetworkSettings": {"Networks": endpoints}}
+    assert networks_seen(found) == expected
+
+
 def test_an_empty_command_is_not_the_images_own() -> None:
     assert create_body(ContainerSpec("a", "b", {}, entrypoint=(), command=()), "c")["Cmd"] == []
     assert "Cmd" not in create_body(ContainerSpec("a", "b", {}), "c")
@@ -217,6 +273,14 @@ def test_an_archive_keeps_modes_and_owners() -> None:
         ("start", 404, "network shop not found", "NetworkMissing", True),
         ("start", 500, "failed to create shim task: OCI runtime create failed: unable to apply caps",
          "RunContainerError", True),
+        ("network", 403, "Pool overlaps with other one on this address space", "AddressesTaken", True),
+        ("network", 403, "cannot create network 1 (br-1): conflicts with network 2 (br-2): networks have overlapping "
+         "IPv4", "AddressesTaken", True),
+        ("network", 500, "context deadline exceeded", "EngineFailed", True),
+        ("attach", 403, "Address already in use", "AddressesTaken", True),
+        ("attach", 404, "No such container: abc", "NoSuchContainer", True),
+        ("files", 404, "Could not find the file /x in container abc", "FolderMissing", True),
+        ("files", 403, "container rootfs is marked read-only", "ReadOnlyFolder", False),
         ("other", 500, "context deadline exceeded", "EngineFailed", True),
         ("other", 409, "volume is in use", "EngineRefused", True),
     ],
@@ -224,6 +288,7 @@ def test_an_archive_keeps_modes_and_owners() -> None:
 def test_dockers_prose_is_understood(asked: Any, status: int, message: str, reason: str, retryable: bool) -> None:
     error = refusal("host-1", "do it", status, message, asked)
     assert (error.reason, error.retryable) == (reason, retryable)
+    assert ("PIERHEAD_POD_RANGE" in error.sentence) is ((asked, reason) == ("network", "AddressesTaken"))
     assert error.sentence.startswith("host-1: cannot do it: ") and "\n" not in error.sentence
 
 

@@ -10,13 +10,18 @@ from control.models import (
     ConfigMap,
     Deployment,
     Event,
+    Ingress,
     Namespace,
+    NetworkPolicy,
     Node,
     Pod,
+    PodNetwork,
     ReplicaSet,
     Repository,
+    Router,
     Secret,
     Service,
+    ServiceAddress,
     Sync,
 )
 from control.store import objects
@@ -174,6 +179,39 @@ def secret(name: str = "token", values: dict[str, str] | None = None, **fields: 
 def service(name: str = "web", **fields: Any) -> Service:
     spec = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}], **fields.pop("spec", {})}
     return made(Service(namespace="shop", name=name, spec=spec, created_at=NOW - HOUR, **fields))
+
+
+def ingress(name: str = "web", host: str = "shop.example.com", **fields: Any) -> Ingress:
+    """One path to port 80 of service web."""
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}
+    spec = {"rules": [{"host": host, "http": {"paths": [path]}}], **fields.pop("spec", {})}
+    return made(Ingress(**{"namespace": "shop", "name": name, "spec": spec, "created_at": NOW - HOUR, **fields}))
+
+
+def policy(name: str = "database", **fields: Any) -> NetworkPolicy:
+    """Only app=web-app reaches app=database, on 5432."""
+    spec = {
+        "podSelector": {"matchLabels": {"app": "database"}},
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web-app"}}}], "ports": [{"port": 5432}]}],
+        **fields.pop("spec", {}),
+    }
+    return made(NetworkPolicy(**{"namespace": "shop", "name": name, "spec": spec, "created_at": NOW - HOUR, **fields}))
+
+
+def virtual_address(row: Service, index: int = 7, network: int = 1) -> str:
+    """On the network of its namespace. Returns it."""
+    ServiceAddress.objects.create(index=index, service=row.uid)
+    PodNetwork.objects.get_or_create(name=f"pierhead-{row.namespace}", index=network, namespace=row.namespace)
+    return f"10.208.{network * 16 + 8}.{index + 1}"
+
+
+def router(row: Node, *problems: str, **fields: Any) -> Router:
+    """Ready, unless told otherwise."""
+    given = {
+        "ready": True, "reason": "RouterReady", "message": "it has all that is to be in it", "changed_at": NOW - 60,
+        "applied_at": NOW - 60, "problems": list(problems),
+    }  # fmt: skip
+    return Router.objects.update_or_create(node=row, defaults={**given, **fields})[0]
 
 
 def event(reason: str = "Started", message: str = "it runs", **fields: Any) -> Event:

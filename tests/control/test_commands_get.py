@@ -209,8 +209,10 @@ def test_describe_application_lists_attempts_with_their_errors(run: Run) -> None
 def test_every_kind_can_be_listed_wide_and_described(run: Run) -> None:
     row, *_ = factories.shop(1)
     factories.config_map(), factories.secret(), factories.service(), factories.event()
+    factories.ingress(), factories.policy()
     factories.attempt(row.application)
-    for kind in ("po", "deploy", "rs", "svc", "cm", "secret", "ns", "no", "ev", "app", "repo", "syncs"):
+    config = ("cm", "secret", "ns", "no", "ev", "app", "repo", "syncs")
+    for kind in ("po", "deploy", "rs", "svc", "ep", "ing", "netpol", *config):
         assert len(run("get", kind, "-A", "-o", "wide").out.splitlines()) >= 2, kind
         assert run("describe", kind, "-A").code == 0, kind
 

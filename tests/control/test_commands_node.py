@@ -51,6 +51,7 @@ def test_a_simulated_host_is_added_labelled_tainted_and_removed(run: Run) -> Non
     [
         (("add", "n1", "http://x"), "is not an engine's address"),
         (("add", "N_1", "sim://x"), "is not a DNS name"),
+        (("add", "n1", "sim://x", "--mesh-address", "h:8443"), "is neither a host name nor an address"),
         (("add", "n1", "tcp://10.0.0.1:2375"), "plain TCP gives root"),
         (("add", "n1", "tcp://h", "--tls", "/nowhere"), "/nowhere/ca.pem cannot be read"),
         (("cordon", "n9"), "node n9 does not exist"),

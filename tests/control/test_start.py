@@ -54,6 +54,10 @@ def test_the_environment_wins_over_the_folder(tmp_path: Path) -> None:
             "PIERHEAD_ALLOW_LOCAL_REPOSITORIES": "1",
             "PIERHEAD_EVENT_RETENTION_DAYS": "7",
             "PIERHEAD_PAUSE_IMAGE": "registry.example.com/pause:1",
+            "PIERHEAD_ROUTER_IMAGE": "registry.example.com/haproxy:3.2",
+            "PIERHEAD_DNS_IMAGE": "registry.example.com/dnsmasq:1",
+            "PIERHEAD_POD_RANGE": "172.28.0.0/14",
+            "PIERHEAD_MESH_PORT": "9443",
         }
     )
     assert loaded == data.Settings(
@@ -64,6 +68,10 @@ def test_the_environment_wins_over_the_folder(tmp_path: Path) -> None:
         allow_local_repositories=True,
         event_retention_days=7,
         pause_image="registry.example.com/pause:1",
+        router_image="registry.example.com/haproxy:3.2",
+        dns_image="registry.example.com/dnsmasq:1",
+        pod_range="172.28.0.0/14",
+        mesh_port=9443,
     )
     assert not (tmp_path / "keys").exists()
 
@@ -76,6 +84,12 @@ def test_the_environment_wins_over_the_folder(tmp_path: Path) -> None:
         param("PIERHEAD_CLUSTER_ID", "Production", "12 hexadecimal digits", id="a cluster id with a name"),
         param("PIERHEAD_SECRET_KEY_FILE", "/nonexistent", "cannot be read", id="a secret file that is missing"),
         param("PIERHEAD_EVENT_RETENTION_DAYS", "0", "at least 1", id="no retention"),
+        param("PIERHEAD_POD_RANGE", "10.208.0.0", "too small for a pod network", id="a pod range of one address"),
+        param("PIERHEAD_POD_RANGE", "10.208.16.0/21", "too small for a pod network", id="a small pod range"),
+        param("PIERHEAD_POD_RANGE", "10.208.1.0/12", "no range of IPv4 addresses", id="a range with a host in it"),
+        param("PIERHEAD_POD_RANGE", "8.0.0.0/12", "use a part of 10.0.0.0/8", id="public addresses"),
+        param("PIERHEAD_POD_RANGE", "fd00::/48", "no range of IPv4 addresses", id="an IPv6 range"),
+        param("PIERHEAD_MESH_PORT", "70000", "the number of a port, 1 to 65535", id="no port"),
         param("PIERHEAD_ALLOW_LOCAL_REPOSITORIES", "maybe", "use 1 or 0", id="a flag that is neither"),
     ],
 )

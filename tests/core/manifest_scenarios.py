@@ -35,6 +35,38 @@ OBJECTS: dict[str, dict[str, Any]] = {
         "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
     },
+    "Ingress": {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "web"},
+        "spec": {
+            "rules": [
+                {
+                    "host": "shop.example",
+                    "http": {
+                        "paths": [
+                            {
+                                "path": "/",
+                                "pathType": "Prefix",
+                                "backend": {"service": {"name": "web", "port": {"number": 80}}},
+                            }
+                        ]
+                    },
+                }
+            ]
+        },
+    },
+    "NetworkPolicy": {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "database"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "database"}},
+            "ingress": [
+                {"from": [{"podSelector": {"matchLabels": {"app": "web-app"}}}], "ports": [{"port": 5432}]},
+            ],
+        },
+    },
     "ConfigMap": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}, "data": {"a": "1"}},
     "Secret": {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "data": {"a": "aGk="}},
     "Namespace": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},

@@ -2,7 +2,16 @@
 
 import pytest
 
-from deployer.core.health import WORST_FIRST, Health, deployment_health, pod_health, rollup, service_health
+from deployer.core.health import (
+    WORST_FIRST,
+    Health,
+    deployment_health,
+    ingress_health,
+    network_policy_health,
+    pod_health,
+    rollup,
+    service_health,
+)
 from deployer.core.workloads.values import Progress
 
 DONE = Progress(observed_generation=2, updated=3, ready=3, available=3, replicas=3, reason="NewReplicaSetAvailable")
@@ -84,6 +93,25 @@ def test_pod(phase: str, ready: bool, waiting: str, message: str, expected: Heal
 )
 def test_service(found: Health, expected: Health) -> None:
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (ingress_health(2, 2), Health("Healthy", "2 services with ready endpoints")),
+        (ingress_health(1, 2), Health("Progressing", "1 of 2 services have a ready endpoint")),
+        (ingress_health(0, 1), Health("Progressing", "0 of 1 service has a ready endpoint")),
+        (ingress_health(2, 2, ["Secret shop/t is missing"]), Health("Degraded", "Secret shop/t is missing")),
+        (ingress_health(0, 2, ["first", "second", "third"]), Health("Degraded", "first (and 2 more)")),
+    ],
+)
+def test_ingress(found: Health, expected: Health) -> None:
+    assert found == expected
+
+
+def test_a_network_policy_holds_as_soon_as_it_is_there() -> None:
+    assert network_policy_health(0) == Health("Healthy", "it selects 0 pods")
+    assert network_policy_health(1) == Health("Healthy", "it selects 1 pod")
 
 
 def test_the_worst_wins_and_is_named() -> None:

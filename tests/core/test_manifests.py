@@ -105,12 +105,26 @@ def test_what_kubernetes_ignores_is_dropped_with_a_warning() -> None:
 @pytest.mark.parametrize(
     ("head", "sentence"),
     [
-        ("kind: Ingress", "kind: Ingress is not supported yet (kinds that are: ConfigMap, Deployment, Namespace, Pod, "
-                          "Secret, Service)"),
+        ("kind: Job", "kind: Job is not supported yet (kinds that are: ConfigMap, Deployment, Ingress, Namespace, "
+                      "NetworkPolicy, Pod, Secret, Service)"),
+        ("kind: IngressClass\napiVersion: networking.k8s.io/v1",
+         "kind: IngressClass is not needed (there is one class, pierhead, and it needs no object; remove this one)"),
+        ("kind: HTTPRoute\napiVersion: gateway.networking.k8s.io/v1",
+         "kind: HTTPRoute is not supported (write an Ingress)"),
+        ("kind: Ingress", "apiVersion: is required (write apiVersion: networking.k8s.io/v1)"),
+        ("kind: Ingress\napiVersion: extensions/v1beta1",
+         "apiVersion: Ingress is served as networking.k8s.io/v1, not extensions/v1beta1 (write apiVersion: "
+         "networking.k8s.io/v1, give each path a pathType, and each backend service: {name: NAME, port: {number: "
+         "PORT}})"),
+        ("kind: NetworkPolicy\napiVersion: networking.k8s.io/v1beta1",
+         "apiVersion: NetworkPolicy is served as networking.k8s.io/v1, not networking.k8s.io/v1beta1 (write "
+         "apiVersion: networking.k8s.io/v1)"),
+        ("kind: NetworkPolicy\napiVersion: projectcalico.org/v3",
+         "apiVersion: NetworkPolicy of projectcalico.org/v3 is not supported (remove the object)"),
         ("kind: ReplicaSet", "kind: ReplicaSet is made by Pierhead from a Deployment (write the Deployment)"),
         ("kind: Deploymnt", "kind: Deploymnt is not a kind that Pierhead supports (did you mean Deployment?)"),
         ("kind: Widget", "kind: Widget is not a kind that Pierhead supports (kinds that are: ConfigMap, Deployment, "
-                         "Namespace, Pod, Secret, Service)"),
+                         "Ingress, Namespace, NetworkPolicy, Pod, Secret, Service)"),
         ("kind: Deployment\napiVersion: extensions/v1beta1",
          "apiVersion: Deployment is served as apps/v1, not extensions/v1beta1 (write apiVersion: apps/v1)"),
         ("kind: Deployment", "apiVersion: is required (write apiVersion: apps/v1)"),
@@ -167,12 +181,12 @@ def test_an_object_in_two_places_names_both() -> None:
 def test_a_node_port_in_two_services_names_both() -> None:
     text = "\n---\n".join(
         f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n"
-        "spec: {type: NodePort, ports: [{port: 80, nodePort: 30080}]}"
+        "spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}"
         for name in ("one", "two")
     )
     assert errors(read(text)) == [
-        "k8s/app.yaml:6: Service shop/two: spec.ports[0].nodePort: 30080 is taken by Service shop/one "
-        "(k8s/app.yaml:1) (change one of them)"
+        "k8s/app.yaml:9: Service shop/two: spec.ports[0].nodePort: 30080 is taken by Service shop/one "
+        "(k8s/app.yaml:4) (change one of them)"
     ]
 
 

@@ -78,14 +78,21 @@ def test_what_yaml_made_of_a_text_is_shown_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("kind", "change", "field", "remedy"),
     [
-        ("Pod", f"{C}.livenessProbe = {{httpGet: {{port: 80}}}}", f"{C}.livenessProbe.httpGet",
-         "it needs the router, which this version does not have yet: use exec"),
-        ("Pod", f"{C}.readinessProbe = {{tcpSocket: {{port: 80}}}}", f"{C}.readinessProbe.tcpSocket",
-         "it needs the router, which this version does not have yet: use exec"),
+        ("Pod", f"{C}.livenessProbe = {{httpGet: {{port: 80, host: db}}}}", f"{C}.livenessProbe.httpGet.host",
+         "the pod itself is probed: remove it"),
+        ("Pod", f"{C}.readinessProbe = {{tcpSocket: {{port: 80, host: db}}}}", f"{C}.readinessProbe.tcpSocket.host",
+         "the pod itself is probed: remove it"),
         ("Pod", f"{C}.startupProbe = {{grpc: {{port: 80}}}}", f"{C}.startupProbe.grpc",
-         "it needs the router, which this version does not have yet: use exec"),
+         "use tcpSocket with the same port, or exec with command: [grpc_health_probe, -addr=:50051]"),
+        ("Pod", f"{C}.startupProbe = {{exec: {{command: [x]}}, terminationGracePeriodSeconds: 5}}",
+         f"{C}.startupProbe.terminationGracePeriodSeconds", "the pod's own terminationGracePeriodSeconds holds"),
         ("Pod", f"{C}.lifecycle.preStop.httpGet = {{port: 80}}", f"{C}.lifecycle.preStop.httpGet",
-         "it needs the router"),
+         "hooks run in the container: use exec"),
+        ("Pod", f"{C}.lifecycle.postStart.tcpSocket = {{port: 80}}", f"{C}.lifecycle.postStart.tcpSocket",
+         "Kubernetes ignores it: use exec or sleep"),
+        ("Ingress", "spec.defaultBackend.resource = {kind: Bucket, name: b}", "spec.defaultBackend.resource",
+         "traffic is led to services only: write service"),
+        ("NetworkPolicy", "spec.egress = [{}]", "spec.egress", "egress is not enforced here: remove it"),
         ("Pod", "spec.serviceAccountName = robot", "spec.serviceAccountName", "there is no Kubernetes API for pods"),
         ("Pod", "spec.priorityClassName = high", "spec.priorityClassName", "pods have no priority here: remove it"),
         ("Pod", "spec.volumes[0] = {name: d, persistentVolumeClaim: {claimName: d}}",
@@ -114,8 +121,14 @@ def test_a_field_that_pierhead_lacks_is_refused_by_name(kind: str, change: str, 
          "the last log lines are the message"),
         ("Pod", "spec.enableServiceLinks = true", "spec.enableServiceLinks: true is not supported", "services"),
         ("Pod", "spec.dnsPolicy = None", 'spec.dnsPolicy: "None" is not supported', "pods use Docker's resolver"),
-        ("Pod", f"{C}.readinessProbe = {{exec: {{command: [x]}}, successThreshold: 2}}",
-         f"{C}.readinessProbe.successThreshold: 2 is not supported", "Docker counts one success"),
+        ("NetworkPolicy", "spec.policyTypes = [Ingress, Egress]",
+         'spec.policyTypes[1]: "Egress" is not supported', "egress is not enforced here: remove it"),
+        ("NetworkPolicy", "spec.ingress[0].ports[0].protocol = UDP",
+         'spec.ingress[0].ports[0].protocol: "UDP" is not supported', "pods are connected by TCP only"),
+        ("Ingress", "spec.rules[0].http.paths[0].pathType = prefix",
+         'spec.rules[0].http.paths[0].pathType: "prefix" is not supported', "write Exact, Prefix or"),
+        ("Pod", f"{C}.readinessProbe = {{httpGet: {{port: 80, scheme: https}}}}",
+         f'{C}.readinessProbe.httpGet.scheme: "https" is not supported', "write HTTP or HTTPS"),
         ("Pod", "spec.volumes[0] = {name: h, emptyDir: {medium: HugePages}}",
          'spec.volumes[0].emptyDir.medium: "HugePages" is not supported', 'write "Memory"'),
         ("Deployment", "spec.strategy.type = Blue", 'spec.strategy.type: "Blue" is not supported',
@@ -129,12 +142,12 @@ def test_a_value_that_pierhead_lacks_is_refused_by_name(kind: str, change: str, 
 
 def test_an_unsupported_field_does_not_hide_what_else_is_wrong() -> None:
     change = (
-        f"{C}.livenessProbe = {{httpGet: {{port: 80}}}};; spec.containers[1] = {{nam: x, image: a}};;"
+        f"{C}.livenessProbe = {{grpc: {{port: 80}}}};; spec.containers[1] = {{nam: x, image: a}};;"
         "spec.containers[2] = {name: web, image: Wrong};; spec.volumes[0] = {name: d, nfs: {server: s, path: /}};;"
         f"{C}.volumeMounts = [{{name: d, mountPath: /d}}, {{name: gone, mountPath: e}}]"
     )
     assert told("Pod", change) == [
-        "spec.containers[0].livenessProbe.httpGet: is not supported",
+        "spec.containers[0].livenessProbe.grpc: is not supported",
         "spec.containers[0].volumeMounts[1].mountPath: must be an absolute path without ':' and '..'",
         'spec.containers[0].volumeMounts[1].name: there is no volume "gone"',
         "spec.containers[1].nam: is not a field that Kubernetes knows",

@@ -53,7 +53,12 @@ def _path(field: str) -> tuple[str | int, ...]:
     ("kind", "field", "honoured"),
     [
         ("Pod", "spec.containers[].image", True),
-        ("Pod", "spec.containers[].livenessProbe.httpGet", False),
+        ("Pod", "spec.containers[].livenessProbe.httpGet", True),
+        ("Pod", "spec.containers[].livenessProbe.httpGet.host", False),
+        ("Pod", "spec.containers[].livenessProbe.grpc", False),
+        ("Ingress", "spec.defaultBackend.resource", False),
+        ("NetworkPolicy", "spec.ingress[].from[].ipBlock.except[]", True),
+        ("NetworkPolicy", "spec.egress", False),
         ("Pod", "spec.serviceAccountName", False),
         ("Pod", "spec.volumes[].persistentVolumeClaim", False),
         ("Deployment", "spec.template.spec", True),
@@ -106,6 +111,6 @@ def test_the_table_is_markdown_and_always_the_same() -> None:
     assert text == render_support_table()
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in rows} == {4}
-    assert "| Pod `spec.containers[].livenessProbe` | `exec` (one command for all probes of a container)" in text
-    assert "`grpc`, `httpGet`, `tcpSocket`" in text
+    assert "| Pod `spec.containers[].livenessProbe` | `exec` (one command for all exec probes of a container)" in text
+    assert "| `grpc`, `terminationGracePeriodSeconds` |" in text
     assert len(text) < 8000

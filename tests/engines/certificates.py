@@ -36,8 +36,10 @@ class Authority:
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def server(self, address: str) -> Pair:
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        return self._issue(address, ExtendedKeyUsageOID.SERVER_AUTH, names)
+        """For an IP address, or a host name."""
+        is_ip = address.replace(".", "").isdigit()
+        name = x509.IPAddress(ipaddress.ip_address(address)) if is_ip else x509.DNSName(address)
+        return self._issue(address, ExtendedKeyUsageOID.SERVER_AUTH, x509.SubjectAlternativeName([name]))
 
     def client(self, name: str) -> Pair:
         names = x509.SubjectAlternativeName([x509.DNSName(name)])

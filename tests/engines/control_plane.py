@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engines.hosts import Host
+from tests.engines.router_image import ROUTER
 
 HOME = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
@@ -140,7 +141,8 @@ class ControlPlane:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIERHEAD_", "DOCKER_"))}
-        return {**kept, "PIERHEAD_DATA": str(self.folder), "DOCKER_HOST": ""}
+        images = {"PIERHEAD_ROUTER_IMAGE": ROUTER, "PIERHEAD_DNS_IMAGE": ROUTER}
+        return {**kept, **images, "PIERHEAD_DATA": str(self.folder), "DOCKER_HOST": ""}
 
 
 class Checkout:

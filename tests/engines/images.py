@@ -15,7 +15,7 @@ from pathlib import Path
 from deployer.adapters.pause_image import image_archive
 from tests.environment import require
 
-_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _APPLETS = ("cat", "date", "dd", "echo", "env", "false", "hostname", "httpd", "id", "ip", "kill", "ls", "mkdir", "nc")
 _MORE_APPLETS = ("nslookup", "ping", "ps", "rm", "seq", "sh", "sleep", "stat", "test", "touch", "true", "wget")
 _ACCOUNTS = {
@@ -33,7 +33,7 @@ def busybox(reference: str = "test/busybox:1", *, user: str = "", command: tuple
     assert program is not None
     config = {"Cmd": list(command), "Env": ["PATH=/bin"], "User": user, "WorkingDir": "/"}
     version = reference.rpartition(":")[2]
-    return image_archive(reference, _layer(Path(program).read_bytes(), version), config, architecture=_ARCHITECTURE)
+    return image_archive(reference, _layer(Path(program).read_bytes(), version), config, architecture=ARCHITECTURE)
 
 
 def web(reference: str = "test/web:1") -> bytes:

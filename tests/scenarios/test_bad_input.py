@@ -159,6 +159,45 @@ SECRETS = {
     "duplicate keys": text(f"{SECRET}data: {{a: {HUSH}, a: {HUSH}}}\n", ":4: the key a stands twice"),
 }  # fmt: skip
 
+INGRESS = """apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: i}
+spec:
+  rules:
+  - host: shop.example
+    http:
+      paths:
+      - path: /
+        pathType: Prefix
+        backend: {service: {name: web, port: {number: 80}}}
+"""
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n"
+PATH = "Ingress shop/i: spec.rules[0].http.paths[0].path"
+NODE_PORT = SERVICE.replace("port: 80", "port: 80, nodePort: 30080").replace("selector", "type: NodePort, selector")
+NETWORK = {
+    **{f"path {path!r}": text(INGRESS.replace("path: /\n", f"path: {path}\n"), f":9: {PATH}: {sentence}")
+       for path, sentence in (('"/a\\n  bind :22"', '"/a?  bind :22" holds characters that no path'),
+                              ("/a b", '"/a b" holds characters that no path has'),
+                              ("/../etc", '"/../etc" holds //, /./, /../ or %2F'))},
+    "a host that is a directive": text(
+        INGRESS.replace("host: shop.example", 'host: "a\\n  bind :22"'),
+        ':6: Ingress shop/i: spec.rules[0].host: "a?  bind :22" is not a valid name'),
+    "a snippet": text(INGRESS.replace("{name: i}", "{name: i, annotations: {nginx.org/server-snippets: x}}"),
+                      ':3: Ingress shop/i: metadata.annotations["nginx.org/server-snippets"]: is not supported'),
+    "one host and path twice": text(
+        f"{INGRESS}---\n{INGRESS.replace('name: i', 'name: j')}",
+        ":21: Ingress shop/j: spec.rules[0].http.paths[0].path: shop.example/ is taken by Ingress shop/i (a.yaml:9)"),
+    "a port of nodes twice": text(f"{NODE_PORT}---\n{NODE_PORT.replace('name: s', 'name: t')}",
+                                  ":9: Service shop/t: spec.ports[0].nodePort: 30080 is taken by Service shop/s (a"),
+    "UDP": text(SERVICE.replace("port: 80", "port: 53, protocol: UDP"),
+                ':4: Service shop/s: spec.ports[0].protocol: "UDP" is not supported (the router carries TCP'),
+    "egress": text("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {egress: [{}]}\n",
+                   ":4: NetworkPolicy shop/p: spec.egress: is not supported (egress is not enforced here: remove it"),
+    "a header with a line end": deployment(
+        14, f"{BOX}.livenessProbe.httpGet.httpHeaders[0].value", "holds a line end or another character",
+        container='livenessProbe: {httpGet: {port: 80, httpHeaders: [{name: X, value: "a\\r\\nY: b"}]}}'),
+}  # fmt: skip
+
 FINE = {
     "CRLF": f"{CONFIG}data: {{a: '1'}}\n".replace("\n", "\r\n"),
     "a byte order mark": f"\ufeff{CONFIG}data: {{a: '1'}}\n",
@@ -169,7 +208,7 @@ FINE = {
     "JSON": '{"apiVersion": "v1",\n\t"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}',
 }  # fmt: skip
 
-ROWS = {"text": TEXT, "injection": INJECTION, "numbers": NUMBERS, "secrets": SECRETS}
+ROWS = {"text": TEXT, "injection": INJECTION, "numbers": NUMBERS, "secrets": SECRETS, "network": NETWORK}
 
 
 @pytest.mark.parametrize(

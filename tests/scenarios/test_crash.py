@@ -12,7 +12,7 @@ import pytest
 from control.models import Pod
 from control.store.work import LEASE_SECONDS, WorkRows
 from deployer.adapters.simulated import SimulatedEngine
-from tests.scenarios.world import World, web
+from tests.scenarios.world import World, pods_of, web
 
 pytestmark = pytest.mark.django_db
 CALLS = ("create", "start", "stop", "remove", "containers", "inspect")
@@ -75,7 +75,7 @@ def finish(world: World) -> None:
 
 def check(world: World) -> None:
     assert world.ready() == len(world.pods()) == Pod.objects.count() == 1
-    containers = [one for engine in world.engines.values() for one in engine.containers()]
+    containers = [one for engine in world.engines.values() for one in pods_of(engine)]
     assert len(containers) == 1, [one.name for one in containers]
     assert {pod.revision for pod in world.pods()} == {2}
 

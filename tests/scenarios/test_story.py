@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from control.models import Event, Pod, Sync
-from tests.scenarios.world import World, web
+from tests.scenarios.world import World, pods_of, web
 
 pytestmark = pytest.mark.django_db
 
@@ -80,7 +80,7 @@ def test_a_crashing_revision_rolls_back_with_its_last_words(world: World) -> Non
     attempt = Sync.objects.first()
     assert attempt is not None
     assert attempt.healthy_at == 0, "the commit that failed was never healthy"
-    assert len({one.image for engine in world.engines.values() for one in engine.containers()}) == 1
+    assert len({one.image for engine in world.engines.values() for one in pods_of(engine)}) == 1
 
 
 def test_a_pod_that_fits_nowhere_says_why_and_is_placed_when_room_appears(world: World) -> None:
@@ -101,7 +101,7 @@ def test_a_container_removed_by_hand_is_put_back_and_told(world: World) -> None:
     node = world.pods()[0].node
     assert node is not None
     engine = world.engines[node.name]
-    victim = engine.containers()[0]
+    victim = pods_of(engine)[0]
     engine.remove(victim.id)
     world.event(node.name, victim.id)
     world.pass_time(20)

@@ -20,18 +20,23 @@ from control.models import NEVER, Application, Deployment, Node, Pod, Repository
 from control.store import adoption
 from control.store import repositories as repository_store
 from control.store import resync as resync_store
+from control.store import routing as routing_store
 from control.store import scheduling as scheduling_store
 from control.store import sync as sync_store
 from control.store import work as work_store
 from control.store import workloads as workload_store
+from deployer.adapters import authority
 from deployer.adapters.simulated import SimulatedEngine
+from deployer.adapters.simulated_router import open_simulated_line
 from deployer.composition import NodeRows
-from deployer.core.container import LABEL_REVISION
+from deployer.core.container import LABEL_COMPONENT, LABEL_REVISION, ContainerSeen
 from deployer.core.repository import SourceFile, SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, poll, reconcile, resync, schedule, sync
+from deployer.loops import converge, poll, reconcile, resync, route, schedule, sync
 from deployer.loops.images import NodeImages
-from deployer.ports import SourceError
+from deployer.loops.probe_watch import ProbeLook
+from deployer.loops.router_access import RouterAccess
+from deployer.ports import RouterLine, SourceError
 
 CLUSTER = "0123456789ab"
 BEGIN = 1_750_000_000.0
@@ -99,6 +104,9 @@ class World:
         self.folder, self.clock, self.source = folder, FakeClock(), FakeSource()
         self.engines: dict[str, SimulatedEngine] = {}
         self.access: dict[str, converge.NodeAccess] = {}
+        self.routers: dict[str, RouterAccess] = {}
+        self.looks: dict[str, ProbeLook] = {}
+        self.routes = routing_store.RouteRows(authority)
         self._workers = itertools.count(1)
         self.work = self.new_worker()
 
@@ -121,9 +129,22 @@ class World:
         self.engines[name] = engine
         images = NodeImages(engine, self.clock, lambda reference, seen: None, self.clock.sleep)
         self.access[row.uid] = converge.NodeAccess(row.uid, name, engine, images, Inline(), Inline())
+        self.routers[row.uid] = self.router_access(row.uid)
+        self.looks[row.uid] = ProbeLook(row.uid, lambda: self.line(name), self.work)
         self.work.wake("converge", row.uid)
+        routing_store.wake_all(self.work.wake)
         self.work.wake("schedule", "cluster")
         return engine
+
+    def router_access(self, uid: str) -> RouterAccess:
+        """As a process has it that knows nothing of the router yet."""
+        node = self.access[uid]
+        return RouterAccess(
+            uid, node.name, node.engine, node.images, lambda routed: self.line(node.name), self.clock.sleep, Inline()
+        )
+
+    def line(self, name: str) -> RouterLine:
+        return open_simulated_line(self.engines[name])
 
     def follow(self, name: str = "shop") -> Application:
         repository, _ = Repository.objects.get_or_create(name=name, defaults={"url": "fake", "poll_seconds": 30})
@@ -165,6 +186,8 @@ class World:
                 poll.run(key, self.work, repository_store, self.source, self.clock, 0.0)
             case "converge":
                 converge.run(self.access[key], CLUSTER, self.work, NodeRows(), self.clock)
+            case "route":
+                route.run(self.routers[key], self.work, self.routes, self.clock)
 
     def pass_time(self, seconds: float) -> None:
         """Everything that comes due within the next `seconds` happens at its time."""
@@ -179,8 +202,9 @@ class World:
         """The same with an event stream: whatever does not simply run is named as changed, every second."""
         for _ in range(seconds):
             self.pass_time(1)
+            self.poll_probes()
             for name, engine in self.engines.items():
-                for one in engine.containers():
+                for one in pods_of(engine):
                     if one.state != "running" or (one.uptime_seconds or 0) < 2:
                         self.event(name, one.id)
         self.settle()
@@ -189,6 +213,12 @@ class World:
         """What the watch process does when something happened on a node."""
         uid = Node.objects.get(name=name).uid
         self.work.wake("converge", uid, dirty=[container] if container else ())
+
+    def poll_probes(self) -> None:
+        """What the watch process does every second."""
+        for look in self.looks.values():
+            look.work = self.work
+            look.look(self.clock.now())
 
     def resync(self) -> int:
         return resync.run(self.work, resync_store, self.clock)
@@ -209,19 +239,24 @@ class World:
         return sum(pod.ready for pod in self.pods(name))
 
     def running(self) -> dict[str, list[str]]:
-        """Node -> names of the containers that run there."""
+        """Node -> names of the containers that run there, but for those of its router."""
         return {
-            name: sorted(one.name for one in engine.containers() if one.state == "running")
+            name: sorted(one.name for one in pods_of(engine) if one.state == "running")
             for name, engine in self.engines.items()
         }
 
     def revisions(self) -> set[int]:
         """The revisions whose containers are on the hosts, in any state."""
-        return {int(one.labels[LABEL_REVISION]) for engine in self.engines.values() for one in engine.containers()}
+        return {int(one.labels[LABEL_REVISION]) for engine in self.engines.values() for one in pods_of(engine)}
 
     def condition(self, kind: str, name: str = "web") -> dict[str, Any]:
         found: dict[str, Any] = next(one for one in self.deployment(name).status["conditions"] if one["type"] == kind)
         return found
+
+
+def pods_of(engine: SimulatedEngine) -> list[ContainerSeen]:
+    """The containers of a host, without those of its router."""
+    return [one for one in engine.containers() if LABEL_COMPONENT not in one.labels]
 
 
 def web(

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from control.management.commands.get import add_kind_arguments, kinds_and_names
-from control.management.descriptions import nodes, pods, records, workloads
+from control.management.descriptions import networks, nodes, pods, records, workloads
 from control.management.failure import Command as PierheadCommand
 from control.selectors.objects import find
 
 DESCRIPTIONS: dict[str, Callable[[Any, float], str]] = {
     "Pod": pods.describe_pod,
-    "Service": records.describe_service,
+    "Service": networks.describe_service,
+    "Endpoints": networks.describe_service,
+    "Ingress": networks.describe_ingress,
+    "NetworkPolicy": networks.describe_network_policy,
     "Deployment": workloads.describe_deployment,
     "ReplicaSet": workloads.describe_replica_set,
     "ConfigMap": records.describe_config_map,
@@ -29,7 +32,7 @@ DESCRIPTIONS: dict[str, Callable[[Any, float], str]] = {
 
 
 class Command(PierheadCommand):
-    help = "Describes objects: why a pod waits, how a rollout goes, what an application's last attempts came to."
+    help = "Describes objects: why a pod waits, where a service leads, how a rollout goes, what a sync came to."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_kind_arguments(parser)

@@ -81,7 +81,9 @@ class Command(PierheadCommand):
 
 def add_kind_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "kind", metavar="KIND", help="pods, deploy, rs, svc, cm, secrets, ns, nodes, ev, app, repo, syncs; all"
+        "kind",
+        metavar="KIND",
+        help="pods, deploy, rs, svc, ep, ing, netpol, cm, secrets, ns, nodes, ev, app, repo, syncs; all",
     )
     parser.add_argument("name", nargs="*", metavar="NAME")
     parser.add_argument("-n", "--namespace", default="default", help="the namespace (%(default)s)")

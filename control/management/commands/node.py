@@ -53,7 +53,8 @@ class Command(PierheadCommand):
         from deployer.adapters.docker_address import EngineAddress
 
         address = EngineAddress(url=options["address"], **secrets(options))
-        row = nodes.register(options["name"], address, actor(), dict(options["label"] or ()))
+        labels = dict(options["label"] or ())
+        row = nodes.register(options["name"], address, actor(), labels, mesh_address=options["mesh_address"] or "")
         engine = "a simulated engine" if row.is_simulated else f"Docker {row.engine_version}"
         pods = Pod.objects.filter(node=row).count()
         adopted = f"; {pods} running pods adopted" if pods else ""
@@ -143,6 +144,7 @@ def _add_arguments(add: ArgumentParser) -> None:
     add.add_argument("--tls", type=Path, metavar="DIR", help="a folder with ca.pem, cert.pem and key.pem")
     add.add_argument("--ssh-key", type=Path, metavar="FILE", help="the private key, without a passphrase")
     add.add_argument("--known-hosts", type=Path, metavar="FILE", help="the host's key, as ssh-keyscan prints it")
+    add.add_argument("--mesh-address", metavar="HOST", help="where other hosts reach it, if not at ADDRESS")
     add.add_argument("--label", action="append", type=set_pair, metavar="K=V", help="may be repeated")
 
 

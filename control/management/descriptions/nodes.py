@@ -1,10 +1,11 @@
-"""`describe node`: capacity, what its pods request, the pods, and those that were found running."""
+"""`describe node`: its router, capacity, what its pods request, the pods, and those that were found running."""
 
 from __future__ import annotations
 
 from control.management.descriptions import parts
 from control.management.output import age, fields, size, table
 from control.models import Node, Pod
+from control.models.nodes import MESH_ADDRESS
 from control.selectors import kubernetes_nodes
 from control.selectors.pods import pod_words
 from deployer.core.objects.quantity import format_cpu
@@ -29,6 +30,7 @@ def describe_node(row: Node, now: float) -> str:
         ]
     )
     text += parts.conditions(kubernetes_nodes.conditions(row))
+    text += _router(row, now)
     text += parts.section("Resources", _resources(row, pods))
     text += parts.section(f"Pods ({len(pods)} in total)", _pods(pods, now))
     orphans = [pod for pod in pods if pod.orphaned]
@@ -38,6 +40,22 @@ def describe_node(row: Node, now: float) -> str:
             "".join(f"  {pod.namespace}/{pod.name} ({pod.claimed_owner or 'no owner'})\n" for pod in orphans),
         )
     return text + parts.events("Node", "", row.name, now)
+
+
+def _router(row: Node, now: float) -> str:
+    router = kubernetes_nodes.router_of(row)
+    if router is None:
+        return parts.section("Router", "")
+    said = f"{kubernetes_nodes.router_state(row) or 'not made yet'}"
+    facts = [
+        ("State", f"{said}: {router.message}" if router.message else said),
+        ("Since", parts.time_of(router.changed_at, now)),
+        ("Configured", parts.time_of(router.applied_at, now) or "never"),
+        *([("Failures", f"{router.failures} in a row")] if router.failures else []),
+        ("Reached At", row.annotations.get(MESH_ADDRESS) or row.host),
+        ("Problems", "\n".join(map(str, router.problems))),
+    ]
+    return parts.section("Router", fields(facts, indent=2))
 
 
 def _taint(taint: dict[str, str]) -> str:

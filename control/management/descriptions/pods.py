@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from control.management.descriptions import parts
@@ -10,7 +10,9 @@ from control.management.output import fields
 from control.models import Pod
 from control.selectors.health import health_of_pod
 from control.selectors.kubernetes_workloads import pod_spec, quality_class, templates_of
-from control.selectors.pods import pod_words, shown_conditions
+from control.selectors.pods import pod_words, seconds_of, shown_conditions
+
+Statuses = Mapping[str, Mapping[str, Any]]
 
 
 def describe_pod(row: Pod, now: float) -> str:
@@ -20,8 +22,8 @@ def describe_pod(row: Pod, now: float) -> str:
     init = {one["name"]: one for one in row.status.get("initContainerStatuses") or ()}
     text = parts.head(row, now, *_facts(row, spec, now))
     if spec.get("initContainers"):
-        text += parts.section("Init Containers", "".join(_container(one, init) for one in spec["initContainers"]))
-    text += parts.section("Containers", "".join(_container(one, seen) for one in spec["containers"]))
+        text += _containers("Init Containers", spec["initContainers"], init, row.probes)
+    text += _containers("Containers", spec["containers"], seen, row.probes)
     text += parts.conditions(shown_conditions(row))
     volumes = "".join(f"  {one['name']}:  {_volume(one)}\n" for one in spec.get("volumes") or ())
     text += parts.section("Volumes", volumes)
@@ -61,7 +63,12 @@ def _no_owner(row: Pod) -> str:
     return f"nobody yet: found running, labelled as of {row.claimed_owner}" if row.orphaned else ""
 
 
-def _container(container: Mapping[str, Any], statuses: Mapping[str, Mapping[str, Any]]) -> str:
+def _containers(title: str, those: Iterable[Any], statuses: Statuses, probes: Statuses) -> str:
+    return parts.section(title, "".join(_container(one, statuses, probes) for one in those))
+
+
+def _container(container: Mapping[str, Any], statuses: Statuses, probes: Statuses) -> str:
+    """`probes`: what the node's router found, by "CONTAINER/KIND"."""
     status = statuses.get(container["name"], {})
     resources = container.get("resources") or {}
     rows: list[tuple[str, object]] = [
@@ -75,7 +82,11 @@ def _container(container: Mapping[str, Any], statuses: Mapping[str, Mapping[str,
         ("Ready", bool(status.get("ready"))),
         ("Restart Count", status.get("restartCount", 0)),
         *[(title, parts.pairs(resources[name])) for title, name in RESOURCES if resources.get(name)],
-        *[(title, _probe(container[name])) for title, name in PROBES if container.get(name)],
+        *[
+            (title, _probe(container[name]) + _finding(container, name, status, probes))
+            for title, name in PROBES
+            if container.get(name)
+        ],
         ("Environment", "\n".join(_variable(one) for one in container.get("env") or ())),
         ("Mounts", "\n".join(_mount(one) for one in container.get("volumeMounts") or ())),
     ]
@@ -119,6 +130,21 @@ def _probe(probe: Mapping[str, Any]) -> str:
     )
 
 
+def _finding(container: Mapping[str, Any], name: str, status: Mapping[str, Any], probes: Statuses) -> str:
+    """What the router found last, in the present run of the container. exec probes are Docker's, not the router's."""
+    if (container[name] or {}).get("exec"):
+        return ""
+    found = probes.get(f"{container['name']}/{name.removesuffix('Probe')}") or {}
+    running = (status.get("state") or {}).get("running") or {}
+    is_of_this_run = abs(float(found.get("started_at") or 0) - seconds_of(running.get("startedAt", ""))) < SAME_RUN
+    if not running or not found or found.get("passing") is None or not is_of_this_run:
+        return "\nnot found out yet"
+    word = "passes" if found["passing"] else "fails"
+    return f"\n{word}: {found['message']}" if found.get("message") else f"\n{word}"
+
+
+SAME_RUN = 1.0
+"""Statuses tell a start in whole seconds."""
 _ACTIONS = ("httpGet", "tcpSocket", "grpc")
 
 

@@ -1,10 +1,10 @@
-"""`describe` for applications, repositories, attempts, namespaces, config, services and events."""
+"""`describe` for applications, repositories, attempts, namespaces, config and events."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from control.management.columns import ports_text, selector_text, short
+from control.management.columns import short
 from control.management.descriptions import parts
 from control.management.output import age, fields, indented, table
 from control.models import (
@@ -12,14 +12,16 @@ from control.models import (
     ConfigMap,
     Deployment,
     Event,
+    Ingress,
     Namespace,
+    NetworkPolicy,
     Pod,
     Repository,
     Secret,
     Service,
     Sync,
 )
-from control.selectors.health import application_health, health_of_deployment, health_of_services, selected_pods
+from control.selectors.health import application_health, health_of_deployment
 from control.selectors.kubernetes_records import sync_name
 from control.selectors.syncs import error_lines
 
@@ -110,7 +112,7 @@ def describe_repository(row: Repository, now: float) -> str:
 def describe_namespace(row: Namespace, now: float) -> str:
     counts = {
         model.kind: model._default_manager.filter(namespace=row.name).count()
-        for model in (Deployment, Pod, Service, ConfigMap, Secret)
+        for model in (Deployment, Pod, Service, Ingress, NetworkPolicy, ConfigMap, Secret)
     }
     said = "\n".join(f"{count} {kind}" for kind, count in counts.items() if count)
     facts: list[tuple[str, object]] = [
@@ -139,18 +141,6 @@ def describe_secret(row: Secret, now: float) -> str:
     data = "".join(f"  {key}:  {_bytes(values.get(key, ''))} bytes\n" for key in row.spec.get("keys", ()))
     text = parts.head(row, now, ("Type", row.spec.get("type", "Opaque"))) + parts.section("Data", data)
     return text + parts.events("Secret", row.namespace, row.name, now)
-
-
-def describe_service(row: Service, now: float) -> str:
-    health, pods = health_of_services([row])[0], selected_pods([row])[0]
-    return parts.head(
-        row, now,
-        ("Selector", selector_text(row.spec.get("selector") or {})),
-        ("Type", row.spec.get("type") or "ClusterIP"),
-        ("Ports", ports_text(row.spec.get("ports") or ())),
-        ("Endpoints", f"{sum(ready for _, ready in pods)} ready of {len(pods)} selected pods"),
-        ("Health", f"{health.status}: {health.message}" if health.message else health.status),
-    ) + parts.events("Service", row.namespace, row.name, now)  # fmt: skip
 
 
 def describe_event(row: Event, now: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from control.management.columns import selector_text, short
+from control.management.columns import short
 from control.management.descriptions import parts
+from control.management.network_columns import selector_text
 from control.management.output import age, fields, table
 from control.models import Deployment, Pod, ReplicaSet
 from control.selectors import rollouts

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from deployer.core.manifest_checks import names
 from deployer.core.manifest_checks.finding import Finding
 from deployer.core.objects.kinds import ConfigMap, Secret
+from deployer.core.tls_pair import CERTIFICATE, KEY, TLS_TYPE, pair_problem
 
 MAX_BYTES = 1024 * 1024
 _DOCKER_CONFIG = "kubernetes.io/dockerconfigjson"
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     _DOCKER_CONFIG: (".dockerconfigjson",),
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    TLS_TYPE: (CERTIFICATE, KEY),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
 _REFUSED_TYPES: Mapping[str, str] = {
@@ -56,6 +57,8 @@ def secret(found: Secret) -> Iterator[Finding]:
         values[key] = value.encode()
     yield from _size(sum(len(value) for value in values.values()), "data" if found.data else "stringData")
     yield from _type(found.type, values)
+    if found.type == TLS_TYPE and values.get(CERTIFICATE) and values.get(KEY):
+        yield from _pair(found, values[CERTIFICATE], values[KEY])
 
 
 def folded(found: Secret) -> dict[str, str]:
@@ -76,6 +79,14 @@ def _type(kind: str, values: Mapping[str, bytes]) -> Iterator[Finding]:
     if kind == _DOCKER_CONFIG and ".dockerconfigjson" in values and not _is_docker_config(values[".dockerconfigjson"]):
         remedy = "encode the JSON that `docker login` writes to config.json"
         yield Finding(("data", ".dockerconfigjson"), "is not a Docker configuration", remedy)
+
+
+def _pair(found: Secret, certificate: bytes, key: bytes) -> Iterator[Finding]:
+    """Empty ones are let be: they are filled in later, or an Ingress complains (`marks`)."""
+    problem = pair_problem(certificate, key)
+    if problem is not None:
+        field = "stringData" if problem.part in found.string_data else "data"
+        yield Finding((field, problem.part), problem.message, problem.remedy)
 
 
 def _is_docker_config(value: bytes) -> bool:

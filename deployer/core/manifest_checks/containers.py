@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from deployer.core.container import PAUSE_CONTAINER
-from deployer.core.manifest_checks import environment, names, privileges, volumes
+from deployer.core.manifest_checks import environment, names, privileges, probes, volumes
 from deployer.core.manifest_checks.finding import Finding, Path, shown
 from deployer.core.manifest_checks.privileges import Rights
-from deployer.core.objects.pod import Container, LifecycleHandler, PodSpec, Probe
+from deployer.core.objects.pod import Container, LifecycleHandler, PodSpec
 from deployer.core.objects.quantity import cpu_millicores, memory_bytes
 
 _AMOUNTS: Mapping[str, Callable[[str], int]] = {"cpu": cpu_millicores, "memory": memory_bytes}
@@ -30,7 +30,7 @@ def container(found: Container, path: Path, spec: PodSpec, rights: Rights, *, is
     yield from _ports(found, path)
     yield from environment.environment(found, path)
     yield from volumes.mounts(found, spec, path)
-    yield from _probes(found, path)
+    yield from probes.probes(found, path)
     yield from _lifecycle(found, spec, path)
     yield from _role(found, path, is_init=is_init)
     yield from _user(found, spec, path)
@@ -92,26 +92,6 @@ def _ports(found: Container, path: Path) -> Iterator[Finding]:
         elif port.host_ip and not re.fullmatch(r"[0-9a-fA-F.:]+", port.host_ip):
             yield Finding((*place, index, "hostIP"), "is not an IP address", "write one such as 10.0.0.7")
     yield from names.unique(((one.name, (*place, n, "name")) for n, one in enumerate(found.ports)), "ports")
-
-
-def _probes(found: Container, path: Path) -> Iterator[Finding]:
-    """See `Probe` for why they share one command."""
-    probes = {
-        "startupProbe": found.startup_probe,
-        "livenessProbe": found.liveness_probe,
-        "readinessProbe": found.readiness_probe,
-    }
-    first: tuple[str, Probe] | None = None
-    for name, probe in probes.items():
-        if probe is None:
-            continue
-        place = (*path, name, "exec", "command")
-        if not probe.exec.command:
-            yield Finding(place, "must not be empty", "write the program and its arguments as a list")
-        elif first is not None and probe.exec.command != first[1].exec.command:
-            message = f"differs from the command of {first[0]}: Docker runs one health check per container"
-            yield Finding(place, message, "use the same command in all probes of the container")
-        first = first or (name, probe)
 
 
 def _lifecycle(found: Container, spec: PodSpec, path: Path) -> Iterator[Finding]:

@@ -230,7 +230,8 @@ def _location(data: Any, detail: ErrorDetails) -> Path:
 
 
 def _sentence(kind: str, path: Path, detail: ErrorDetails) -> Finding:
-    owner, name = schema.type_at(kind, path[:-1]), str(path[-1]) if path else ""
+    place = path[:-1] if path and isinstance(path[-1], int) else path  # what is said of a list is said of its items
+    owner, name = schema.type_at(kind, place[:-1]), str(place[-1]) if place else ""
     if detail["type"] == "extra_forbidden":
         remedy = REFUSED_FIELDS.get((owner, name)) or _default_remedy(owner)
         return Finding(path, "is not supported", remedy)

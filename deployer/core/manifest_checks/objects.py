@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deployer.core.manifest_checks import configs, deployments, names, pods, services
+from deployer.core.manifest_checks import configs, deployments, ingresses, names, pods, policies, services
 from deployer.core.manifest_checks.finding import Finding, Path
 from deployer.core.manifest_checks.privileges import Rights
 from deployer.core.objects.kinds import (
     ConfigMap,
     Deployment,
+    Ingress,
     KubernetesObject,
     Namespace,
+    NetworkPolicy,
     ObjectMeta,
     Pod,
     Secret,
@@ -36,7 +38,13 @@ def check(found: KubernetesObject, rights: Rights) -> Iterator[Finding]:
             yield from configs.secret(found)
         case Service():
             yield from names.service_name(found.metadata.name, _NAME)
-            yield from services.service(found.spec)
+            yield from services.service(found.spec, found.metadata.annotations)
+        case Ingress():
+            yield from names.dns_subdomain(found.metadata.name, _NAME)
+            yield from ingresses.ingress(found)
+        case NetworkPolicy():
+            yield from names.dns_subdomain(found.metadata.name, _NAME)
+            yield from policies.network_policy(found.spec)
         case Pod():
             yield from names.dns_label(found.metadata.name, _NAME)
             yield from pods.pod(found.spec, ("spec",), rights)

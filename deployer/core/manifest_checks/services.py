@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from deployer.core.manifest_checks import names
-from deployer.core.manifest_checks.finding import Finding, Path
+from deployer.core.manifest_checks.finding import Finding, Path, shown
 from deployer.core.objects.workload import ServicePort, ServiceSpec
 
 NODE_PORTS = range(30000, 32768)
+NODES_ANNOTATION = "pierhead.io/nodes"
+"""Which nodes open the ports of a NodePort or LoadBalancer Service: labels that must be equal, "zone=a,disk=ssd"."""
+APP_PROTOCOLS = (
+    "http", "https", "tcp", "ws", "wss", "h2c", "http2", "grpc", "kubernetes.io/h2c", "kubernetes.io/ws",
+    "kubernetes.io/wss",
+)  # fmt: skip
 _SPEC: Path = ("spec",)
 _PORTS: Path = ("spec", "ports")
 
 
-def service(spec: ServiceSpec) -> Iterator[Finding]:
+def service(spec: ServiceSpec, annotations: Mapping[str, str]) -> Iterator[Finding]:
     yield from names.check_labels(spec.selector, (*_SPEC, "selector"))
     if spec.type == "ExternalName":
         yield from _external(spec)
@@ -25,6 +31,8 @@ def service(spec: ServiceSpec) -> Iterator[Finding]:
     for index, port in enumerate(spec.ports):
         yield from _port(port, (*_PORTS, index), spec)
     yield from _uniqueness(spec)
+    if NODES_ANNOTATION in annotations:
+        yield from _nodes(annotations[NODES_ANNOTATION], ("metadata", "annotations", NODES_ANNOTATION), spec)
 
 
 def _external(spec: ServiceSpec) -> Iterator[Finding]:
@@ -39,6 +47,10 @@ def _external(spec: ServiceSpec) -> Iterator[Finding]:
 
 
 def _internal(spec: ServiceSpec) -> Iterator[Finding]:
+    if not spec.selector:
+        message = "is required: endpoints written by hand are not supported"
+        remedy = "write the labels of the pods; for a host elsewhere, type: ExternalName with externalName"
+        yield Finding((*_SPEC, "selector"), message, remedy)
     if not spec.ports and spec.cluster_ip != "None":
         yield Finding(_PORTS, "is required", "list at least one port")
     if spec.external_name:
@@ -56,8 +68,9 @@ def _port(port: ServicePort, path: Path, spec: ServiceSpec) -> Iterator[Finding]
         yield from names.port_name(port.target_port, (*path, "targetPort"))
     elif port.target_port is not None and not 1 <= port.target_port <= 65535:
         yield Finding((*path, "targetPort"), "must be between 1 and 65535", "write the container's port, or its name")
-    if port.app_protocol:
-        yield from names.label_key(port.app_protocol, (*path, "appProtocol"))
+    if port.app_protocol and port.app_protocol not in APP_PROTOCOLS:
+        message = f'"{shown(port.app_protocol)}" is not a protocol that the router knows'
+        yield Finding((*path, "appProtocol"), message, f"write one of {', '.join(APP_PROTOCOLS)}, or leave it out")
     if port.node_port is None:
         return
     if spec.type not in ("NodePort", "LoadBalancer"):
@@ -78,3 +91,18 @@ def _uniqueness(spec: ServiceSpec) -> Iterator[Finding]:
                 message = f"{number}/{one.protocol} stands here twice"
                 yield Finding((*_PORTS, index, name), message, "change one of them")
             seen.add((number, one.protocol))
+
+
+def _nodes(text: str, path: Path, spec: ServiceSpec) -> Iterator[Finding]:
+    if spec.type not in ("NodePort", "LoadBalancer"):
+        remedy = "write type: NodePort or LoadBalancer, or remove it"
+        yield Finding(path, f"is not for type: {spec.type}, which opens no port on a node", remedy)
+    rows = [[part.strip() for part in row.split("=")] for row in text.split(",")]
+    if any(len(row) != 2 or not row[0] for row in rows):
+        message = f'"{shown(text)}" does not choose nodes by labels'
+        yield Finding(path, message, "write key=value, several with ',' between them, such as zone=a,disk=ssd")
+        return
+    for key, value in rows:
+        yield from names.label_key(key, path)
+        yield from names.label_value(value, path)
+    yield from names.unique(((key, path) for key, _ in rows), "labels")

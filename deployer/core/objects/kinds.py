@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from deployer.core.objects.base import Spec, StringMap
+from deployer.core.objects.network import IngressSpec, NetworkPolicySpec
 from deployer.core.objects.pod import PodSpec
 from deployer.core.objects.workload import ConfigMapData, DeploymentSpec, SecretData, ServiceSpec
 
@@ -66,7 +67,21 @@ class Deployment(Spec):
     spec: DeploymentSpec
 
 
-KubernetesObject = Namespace | ConfigMap | Secret | Service | Pod | Deployment
+class Ingress(Spec):
+    api_version: Literal["networking.k8s.io/v1"]
+    kind: Literal["Ingress"]
+    metadata: ObjectMeta
+    spec: IngressSpec
+
+
+class NetworkPolicy(Spec):
+    api_version: Literal["networking.k8s.io/v1"]
+    kind: Literal["NetworkPolicy"]
+    metadata: ObjectMeta
+    spec: NetworkPolicySpec
+
+
+KubernetesObject = Namespace | ConfigMap | Secret | Service | Ingress | NetworkPolicy | Pod | Deployment
 
 KINDS: dict[str, type[KubernetesObject]] = {
     "Namespace": Namespace,
@@ -75,5 +90,12 @@ KINDS: dict[str, type[KubernetesObject]] = {
     "Service": Service,
     "Pod": Pod,
     "Deployment": Deployment,
+    "Ingress": Ingress,
+    "NetworkPolicy": NetworkPolicy,
 }
-API_VERSIONS = {kind: "apps/v1" if kind == "Deployment" else "v1" for kind in KINDS}
+API_VERSIONS = {
+    **dict.fromkeys(KINDS, "v1"),
+    "Deployment": "apps/v1",
+    "Ingress": "networking.k8s.io/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+}

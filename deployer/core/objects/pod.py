@@ -1,7 +1,7 @@
 """Pod specs: the supported fields of Kubernetes' PodSpec and Container, with Kubernetes' defaults.
 
-Source of names and defaults: Kubernetes API reference, `core/v1`. A probe with `httpGet`, `tcpSocket` or `grpc` needs
-the router and is refused by name until it is there; the same holds for the HTTP lifecycle handlers.
+Source of names and defaults: Kubernetes API reference, `core/v1`. `grpc` probes and HTTP lifecycle handlers are
+refused by name.
 """
 
 from __future__ import annotations
@@ -27,23 +27,46 @@ class SleepAction(Spec):
     seconds: int = Field(ge=0)
 
 
-class Probe(Spec):
-    """An exec probe.
+class HTTPHeader(Spec):
+    name: str
+    value: str
 
-    Docker runs one health check per container, so all probes of a container must share one command, and they combine:
+
+class HTTPGetAction(Spec):
+    """`port` is a number or the name of a container port. `host` is refused: the pod's own address is meant."""
+
+    port: int | str
+    path: str = "/"
+    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+    http_headers: Annotated[tuple[HTTPHeader, ...], EmptyList] = ()
+
+
+class TCPSocketAction(Spec):
+    port: int | str
+
+
+class Probe(Spec):
+    """One of `exec`, `http_get` and `tcp_socket`.
+
+    httpGet and tcpSocket are made by the node's router, each with its own figures, as in Kubernetes. exec becomes
+    Docker's health check.
+
+    Docker runs one health check per container, so all exec probes of a container share one command, and they combine:
     the check runs with the shortest `period_seconds` and the longest `timeout_seconds`; after the liveness probe's
     `failure_threshold` failures in a row (without one: the readiness probe's) the container counts as unhealthy;
     failures do not count during the startup probe's whole window (`initial_delay_seconds` + `failure_threshold` x
     `period_seconds`), without one during the longest `initial_delay_seconds`. Unhealthy means not ready, and with a
     liveness probe (or a startup probe that has not passed yet) the container is restarted. One success is enough:
-    `success_threshold` above 1 is refused.
+    `success_threshold` above 1 is refused with exec, and for any liveness or startup probe, as in Kubernetes.
     """
 
-    exec: ExecAction
+    exec: ExecAction | None = None
+    http_get: HTTPGetAction | None = None
+    tcp_socket: TCPSocketAction | None = None
     initial_delay_seconds: int = Field(default=0, ge=0)
     period_seconds: int = Field(default=10, ge=1)
     timeout_seconds: int = Field(default=1, ge=1)
-    success_threshold: Literal[1] = 1
+    success_threshold: int = Field(default=1, ge=1)
     failure_threshold: int = Field(default=3, ge=1)
 
 

@@ -6,32 +6,34 @@ support table. A field without a row is refused all the same, with a plain sente
 
 from __future__ import annotations
 
-_ROUTER = "it needs the router, which this version does not have yet: use exec"
 _VOLUME = "use configMap, secret, emptyDir, projected or downwardAPI; hostPath where the namespace allows it"
 _PRIORITY = "pods have no priority here: remove it"
 _ACCOUNT = "there is no Kubernetes API for pods to talk to, and so no service account: remove it"
 _NETWORK = "the namespace's network is the same for all its services: remove it"
 _HOST_IPC = "sharing more namespaces with the host than network and PID is not offered: remove it"
+_EGRESS = (
+    "egress is not enforced here: remove it, and write ingress rules for what the pods must not reach; "
+    "what is outside belongs into your firewall"
+)
 _WINDOWS = "hosts run Linux: remove it"
-_ORIGIN = "Kubernetes sets it by itself: remove it"
 
 REFUSED_FIELDS: dict[tuple[str, str], str] = {
     ("ObjectMeta", "generateName"): "an object in Git needs a name that stays: write metadata.name",
     ("ObjectMeta", "finalizers"): "nothing would ever remove them: remove the field",
     ("ObjectMeta", "ownerReferences"): "ownership is recorded by Pierhead itself: remove the field",
     ("NamespaceSpec", "finalizers"): "nothing would ever remove them: remove the field",
-    ("Probe", "httpGet"): f"{_ROUTER}, such as command: [wget, -qO-, http://127.0.0.1:8080/healthz]",
-    ("Probe", "tcpSocket"): f"{_ROUTER}, such as command: [nc, -z, 127.0.0.1, '5432']",
-    ("Probe", "grpc"): f"{_ROUTER}, such as command: [grpc_health_probe, -addr=:50051]",
+    ("Probe", "grpc"): "use tcpSocket with the same port, or exec with command: [grpc_health_probe, -addr=:50051]",
     ("Probe", "terminationGracePeriodSeconds"): "the pod's own terminationGracePeriodSeconds holds: set that one",
-    ("LifecycleHandler", "httpGet"): _ROUTER,
+    ("HTTPGetAction", "host"): "the pod itself is probed: remove it; a name goes into httpHeaders, as Host",
+    ("TCPSocketAction", "host"): "the pod itself is probed: remove it",
+    ("LifecycleHandler", "httpGet"): "hooks run in the container: use exec, such as command: [wget, -qO-, URL]",
     ("LifecycleHandler", "tcpSocket"): "Kubernetes ignores it: use exec or sleep",
     ("Lifecycle", "stopSignal"): "containers get the image's STOPSIGNAL: set it in the Dockerfile",
     ("Container", "stdinOnce"): "nothing attaches to containers here: remove it",
     ("Container", "resizePolicy"): "a change of resources rolls the pods: remove it",
     ("Container", "restartPolicyRules"): "use the pod's restartPolicy",
     ("Container", "volumeDevices"): "block devices are not supported: use volumeMounts",
-        ("EnvVarSource", "fileKeyRef"): "use configMapKeyRef or secretKeyRef",
+    ("EnvVarSource", "fileKeyRef"): "use configMapKeyRef or secretKeyRef",
     ("ResourceRequirements", "claims"): "devices are not scheduled yet: remove it",
     ("VolumeMount", "subPathExpr"): "write the sub-path out, as subPath",
     ("VolumeMount", "mountPropagation"): "mounts do not propagate between containers here: remove it",
@@ -91,12 +93,16 @@ REFUSED_FIELDS: dict[tuple[str, str], str] = {
     ("ServiceSpec", "internalTrafficPolicy"): "traffic goes to all ready pods: remove it",
     ("ServiceSpec", "trafficDistribution"): "traffic goes to all ready pods: remove it",
     ("ServiceSpec", "healthCheckNodePort"): "remove it",
+    ("IngressBackend", "resource"): "traffic is led to services only: write service, with its name and port",
+    ("NetworkPolicySpec", "egress"): _EGRESS,
     ("ServiceSpec", "ipFamilies"): _NETWORK,
     ("ServiceSpec", "ipFamilyPolicy"): _NETWORK,
 }  # fmt: skip
 
 REFUSED_VALUES: dict[tuple[str, str], str] = {
     ("ServicePort", "protocol"): "the router carries TCP: publish UDP and SCTP with a hostPort of the container",
+    ("NetworkPolicyPort", "protocol"): "pods are connected by TCP only: write TCP, or nothing",
+    ("NetworkPolicySpec", "policyTypes"): _EGRESS,
     ("ServiceSpec", "clusterIP"): 'Pierhead gives addresses: leave it out, or write "None" for a headless service',
     ("Container", "terminationMessagePolicy"): "the last log lines are the message: leave it out",
     ("Container", "terminationMessagePath"): "the last log lines are the message, no file is read: leave it out",
@@ -106,7 +112,6 @@ REFUSED_VALUES: dict[tuple[str, str], str] = {
     ("PodSpec", "automountServiceAccountToken"): "pods have no Kubernetes API to talk to: write false, or nothing",
     ("PodSpec", "enableServiceLinks"): "services are found by name, not by variables: write false, or nothing",
     ("SeccompProfile", "type"): "use RuntimeDefault",
-    ("Probe", "successThreshold"): "Docker counts one success as healthy: leave it out",
     (
         "HostPathVolumeSource",
         "type",
@@ -124,8 +129,11 @@ HONOURED_NOTES: dict[tuple[str, str], str] = {
     ("VolumeMount", "subPath"): "not of emptyDir and hostPath",
     ("ResourceRequirements", "limits"): "cpu, memory",
     ("ResourceRequirements", "requests"): "cpu, memory",
-    ("Probe", "exec"): "one command for all probes of a container",
-    ("Service", "spec"): "stored and validated; the router acts on it",
+    ("Probe", "exec"): "one command for all exec probes of a container",
+    ("Probe", "successThreshold"): "above 1 for readiness with httpGet and tcpSocket",
+    ("ServicePort", "appProtocol"): "http, https, tcp, ws, wss, h2c, http2, grpc",
+    ("IngressSpec", "ingressClassName"): "only pierhead",
+    ("HTTPIngressPath", "pathType"): "ImplementationSpecific means Prefix",
 }
 """What a support table says beside a field that is honoured within limits."""
 
@@ -150,13 +158,18 @@ UNSUPPORTED_KINDS: dict[str, str] = {
     "CustomResourceDefinition": "is not supported: there are no custom resources here",
     "Endpoints": "is made by Pierhead from a Service: write the Service",
     "EndpointSlice": "is made by Pierhead from a Service: write the Service",
+    "IngressClass": "is not needed: there is one class, pierhead, and it needs no object; remove this one",
+    **dict.fromkeys(("Gateway", "GatewayClass", "HTTPRoute", "GRPCRoute"), "is not supported: write an Ingress"),
+    **dict.fromkeys(("TCPRoute", "TLSRoute"), "is not supported: write a Service of type: NodePort"),
+    "IngressRoute": "is not supported: write an Ingress",
+    "Certificate": "is not supported: certificates come from TLS Secrets; ACME is not here yet",
     "Node": "is registered by `manage.py node add`, never by a manifest",
     "Event": "is recorded by Pierhead, never written",
     **dict.fromkeys(
         (
-            "StatefulSet", "DaemonSet", "Job", "CronJob", "Ingress", "IngressClass", "Gateway", "HTTPRoute",
-            "HorizontalPodAutoscaler", "NetworkPolicy", "PersistentVolumeClaim", "PersistentVolume", "StorageClass",
-            "PodDisruptionBudget", "ResourceQuota", "LimitRange", "PriorityClass", "Rollout", "SealedSecret",
+            "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolumeClaim",
+            "PersistentVolume", "StorageClass", "PodDisruptionBudget",
+            "ResourceQuota", "LimitRange", "PriorityClass", "Rollout", "SealedSecret",
             "ExternalSecret",
         ),
         "is not supported yet",

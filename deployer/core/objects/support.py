@@ -18,7 +18,7 @@ from deployer.core.objects.refusals import HONOURED_NOTES, READ_ONLY_METADATA, R
 
 DROPPED = "dropped with a warning, as Kubernetes ignores it too"
 _SAME = "as "
-_ORDER = ("Pod", "Deployment", "Service", "ConfigMap", "Secret", "Namespace")
+_ORDER = ("Pod", "Deployment", "Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret", "Namespace")
 
 
 @dataclass(frozen=True, slots=True)

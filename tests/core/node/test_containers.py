@@ -10,23 +10,26 @@ from typing import Any
 
 import pytest
 
-from deployer.core.container import HealthCheck, PublishedPort
+from deployer.core.actions import CreateContainer, EnsureNetwork
+from deployer.core.container import HealthCheck, PublishedPort, Subnet
 from deployer.core.node import PodDesired
 from deployer.core.pod_containers import (
     create_container,
     create_pause,
     has_pause,
-    health_check,
+    pause_hash,
     post_start,
     restart_policy,
     spec_hash,
     stop_container,
 )
 from deployer.core.pod_environment import ConfigProblem
-from tests.core.node.host import CLUSTER, pod
+from deployer.core.pod_probes import health_check
+from tests.core.node.host import CLUSTER, Host, brief, plan, pod, turn
 
 EXEC = {"exec": {"command": ["/ok"]}}
 GOLDEN_HASH = "33ad089cfc4c47a6"
+GOLDEN_SHARED = ("9506b41ad834cd90", "0412cfee067ef06d", "4ccd59831c2d79a9")
 
 
 def made(desired: PodDesired, user: str | None = "") -> Any:
@@ -209,3 +212,70 @@ def test_the_hash_is_the_same_in_every_process_and_version() -> None:
     home = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", program], cwd=home, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == golden() == GOLDEN_HASH
+
+
+def test_the_hash_of_what_was_made_before_there_were_networks_to_choose_from() -> None:
+    """As released first: with exec probes, published ports, a pause container; and on the host's network."""
+    probe = {**EXEC, "periodSeconds": 5}
+    web_of_two = {"name": "web", "ports": [{"containerPort": 80, "hostPort": 8080}], "readinessProbe": EXEC}
+    desired = pod({**web_of_two, "livenessProbe": probe}, {"name": "log"}, hostname="me")
+    for same in (desired, replace(desired, network="pierhead-shop", subnet=SUBNET, dns="10.208.24.1")):
+        first = same.spec.containers[0]
+        hashes = (spec_hash(same, first, "pierhead-shop"), spec_hash(same, first, "container:x-pause-0"))
+        assert (*hashes, pause_hash(same)) == GOLDEN_SHARED
+    host = replace(pod({"name": "web"}, hostNetwork=True), network="pierhead-shop-1a2b3c4d", dns="10.208.24.1")
+    assert spec_hash(host, host.spec.containers[0], "host") == "3dae2580278ca91b"
+
+
+SUBNET = Subnet("10.208.16.0/20", "10.208.16.0/21", "10.208.16.1")
+SEARCH = ("shop.svc.cluster.local", "svc.cluster.local", "cluster.local")
+ONE, TWO = pod({"name": "web"}), pod({"name": "web"}, {"name": "log"})
+NETWORKS = [
+    ("one", ONE, {"dns": "10.208.24.1"}, {"web": ("pierhead-shop", ("10.208.24.1",), SEARCH)}),
+    ("one, isolated", ONE, {"network": "pierhead-shop-1a2b", "dns": "10.0.0.1"},
+     {"web": ("pierhead-shop-1a2b", ("10.0.0.1",), SEARCH)}),
+    ("one, no router", ONE, {"subnet": SUBNET}, {"web": ("pierhead-shop", (), ())}),
+    ("two", TWO, {"network": "pierhead-shop-1a2b", "dns": "10.0.0.1"},
+     {"pause": ("pierhead-shop-1a2b", ("10.0.0.1",), SEARCH), "web": ("container:pierhead-shop-web-x-pause-0", (), ()),
+      "log": ("container:pierhead-shop-web-x-pause-0", (), ())}),
+    ("host", pod({"name": "web"}, hostNetwork=True), {"network": "pierhead-shop-1a2b", "dns": "10.0.0.1"},
+     {"web": ("host", (), ())}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("_", "desired", "changes", "expected"), NETWORKS, ids=[row[0] for row in NETWORKS])
+def test_the_network_and_the_resolver_of_a_pod(
+    _: str, desired: PodDesired, changes: dict[str, Any], expected: dict[str, tuple[object, ...]]
+) -> None:
+    desired = replace(desired, **changes)
+    steps = turn(desired, Host()).steps
+    specs = [step.spec for step in steps if isinstance(step, CreateContainer)]
+    named = {spec.name.split("-")[-2]: (spec.network, spec.dns, spec.dns_search) for spec in specs}
+    assert named == expected
+    network = EnsureNetwork(desired.network or "pierhead-shop", "shop", desired.subnet)
+    wanted = [] if desired.spec.host_network else [network]
+    assert [one for one in steps if isinstance(one, EnsureNetwork)] == wanted
+
+
+MOVES = [
+    ("one", ONE, "net stop:web/30 rm:web create:web-1 start:web-1"),
+    ("two", TWO, "stop:web/30 rm:web stop:log/30 rm:log stop:pause/30 rm:pause net pauseimg create:pause-1 "
+     "start:pause-1 create:web-1 create:log-1 start:web-1 start:log-1"),
+    ("host", pod({"name": "web"}, hostNetwork=True), ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("desired", "steps"), [row[1:] for row in MOVES], ids=[row[0] for row in MOVES])
+def test_a_pod_whose_network_is_another_now_is_made_again(desired: PodDesired, steps: str) -> None:
+    host = Host()
+    running = turn(desired, host).desired
+    assert brief(plan(replace(running, dns="10.208.24.1", network="pierhead-shop"), host).steps) == ""
+    assert brief(turn(replace(running, network="pierhead-shop-1a2b"), host).steps) == steps
+
+
+@pytest.mark.parametrize("desired", [ONE, TWO], ids=["one", "two"])
+def test_a_network_that_cannot_be_made_is_waited_for(desired: PodDesired) -> None:
+    host = Host(refuses={"EnsureNetwork": "AddressesTaken"})
+    done = turn(replace(desired, network="pierhead-shop-1a2b", subnet=SUBNET), host)
+    assert (done.plan.steps, done.plan.wake_at) == ((), host.now + 1)
+    assert done.plan.status.message == "container web: the engine said no"

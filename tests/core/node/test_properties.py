@@ -6,7 +6,7 @@ Each of these has been seen to fail on purpose: the mutants are named where they
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
@@ -14,11 +14,17 @@ from hypothesis import strategies as st
 
 from deployer.core.actions import CreateContainer
 from deployer.core.container import LABEL_ATTEMPT, LABEL_CONTAINER, LABEL_POD_UID, ContainerSpec
-from deployer.core.node import PodDesired, PodPlaced, attention, settled_digest
+from deployer.core.network.values import ProbeKind, ProbeResult
+from deployer.core.node import PodDesired, PodPlaced, attention, plan_pod, settled_digest
 from deployer.core.pod_status import PodStatus
 from tests.core.node.host import CLUSTER, UID, Box, Host, Killed, brief, plan, pod, turn
 
 EXEC = {"exec": {"command": ["/ok"]}}
+KINDS: tuple[ProbeKind, ...] = ("startup", "liveness", "readiness")
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+Actions = tuple[Mapping[str, object] | None, ...]
+OURS: Actions = (None, EXEC)
+ACTIONS: Actions = (None, *OURS, {"httpGet": {"port": 80}}, {"tcpSocket": {"port": 80}})
 SLOWLY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MEDDLING = (
     "kill",
@@ -32,19 +38,21 @@ MEDDLING = (
     "came",
     "unhealthy",
     "healthy",
+    "probed",
+    "probed",
     "later",
     "much later",
 )
 
 
 @st.composite
-def pods(draw: st.DrawFn) -> PodDesired:
+def pods(draw: st.DrawFn, actions: Actions = ACTIONS) -> PodDesired:
     """Pods of one to three containers, with init containers, sidecars, probes, hooks and volumes."""
     names = ["web", "log", "aux"][: draw(st.integers(1, 3))]
     return pod(
-        *[_container(draw, name) for name in names],
+        *[_container(draw, name, actions) for name in names],
         initContainers=[
-            {"name": "prep", **({"restartPolicy": "Always"} if draw(st.booleans()) else {})}
+            {"name": "prep", **({"restartPolicy": "Always", **_probes(draw, actions)} if draw(st.booleans()) else {})}
             for _ in range(draw(st.integers(0, 1)))
         ],
         volumes=[{"name": "tmp", "emptyDir": {}}],
@@ -53,14 +61,18 @@ def pods(draw: st.DrawFn) -> PodDesired:
     )
 
 
-def _container(draw: st.DrawFn, name: str) -> dict[str, object]:
+def _container(draw: st.DrawFn, name: str, actions: Actions) -> dict[str, object]:
     container: dict[str, object] = {"name": name}
     if draw(st.booleans()):
         container["volumeMounts"] = [{"name": "tmp", "mountPath": "/tmp"}]
     if draw(st.integers(0, 3)) == 0:
         container["lifecycle"] = {"postStart": EXEC}
-    probe = draw(st.sampled_from(["", "", "readinessProbe", "livenessProbe", "startupProbe"]))
-    return {**container, probe: EXEC} if probe else container
+    return {**container, **_probes(draw, actions)}
+
+
+def _probes(draw: st.DrawFn, actions: Actions) -> dict[str, object]:
+    drawn = {probe: draw(st.sampled_from(actions)) for probe in PROBES} if draw(st.booleans()) else {}
+    return {probe: action for probe, action in drawn.items() if action is not None}
 
 
 def programs(draw: st.DrawFn) -> dict[str, int | None]:
@@ -69,15 +81,29 @@ def programs(draw: st.DrawFn) -> dict[str, int | None]:
 
 
 @st.composite
-def meddled(draw: st.DrawFn) -> tuple[PodDesired, Host]:
+def meddled(draw: st.DrawFn, actions: Actions = ACTIONS) -> tuple[PodDesired, Host]:
     """A pod that was started, and a host on which things have happened since."""
-    desired, host = draw(pods()), Host(programs(draw))
+    desired, host = draw(pods(actions)), Host(programs(draw))
     for what in draw(st.lists(st.tuples(st.sampled_from(MEDDLING), st.integers(0, 4)), max_size=6)):
         desired = turn(desired, host).desired
         happen(host, *what)
+        if what[0] == "probed":
+            desired = replace(desired, probes=draw(results(host)))
     if draw(st.integers(0, 4)) == 0:
         desired = replace(desired, previous=None)
     return desired, host
+
+
+@st.composite
+def results(draw: st.DrawFn, host: Host) -> tuple[ProbeResult, ...]:
+    """What a router may have found, of containers as they run now, or as they ran before."""
+    found = []
+    for box in host.boxes.values():
+        for kind in draw(st.lists(st.sampled_from(KINDS), unique=True)):
+            started_at = box.started_at - draw(st.sampled_from([0, 0, 0, 0.5]))
+            passing = draw(st.sampled_from([None, True, True, False]))
+            found.append(ProbeResult(box.spec.labels[LABEL_CONTAINER], kind, started_at, passing, "it said so"))
+    return tuple(found)
 
 
 def happen(host: Host, what: str, index: int) -> None:
@@ -246,6 +272,48 @@ def test_a_status_survives_its_json(state: tuple[PodDesired, Host]) -> None:
     desired, host = state
     status = turn(desired, host).plan.status
     assert PodStatus.from_dict(status.to_dict()) == status
+
+
+@SLOWLY
+@given(meddled(), st.floats(0.001, 1000), st.booleans())
+def test_a_result_of_another_run_never_counts(state: tuple[PodDesired, Host], by: float, later: bool) -> None:
+    """Mutant: `_routed` compares the container and the kind alone."""
+    desired, host = state
+    stale = [replace(one, started_at=one.started_at + (by if later else -by)) for one in desired.probes]
+    runs = {(box.spec.labels[LABEL_CONTAINER], box.started_at) for box in host.boxes.values()}
+    probes = tuple(one for one in stale if (one.container, one.started_at) not in runs)
+    assert plan(replace(desired, probes=probes), host) == plan(replace(desired, probes=()), host)
+
+
+@SLOWLY
+@given(meddled(OURS), st.data())
+def test_without_a_probe_of_its_own_the_router_has_no_say(state: tuple[PodDesired, Host], data: st.DataObject) -> None:
+    """Pods whose probes are all exec, or that have none, are kept as if there were no router.
+
+    Mutant: `probe_findings` takes the router's result for an exec probe.
+    """
+    desired, host = state
+    told = replace(desired, probes=data.draw(results(host)), router_problem="it is not there")
+    assert plan(told, host) == plan(replace(desired, probes=()), host)
+
+
+@SLOWLY
+@given(meddled(), st.data())
+def test_a_pod_that_is_only_read_is_told_as_if_it_were_kept(
+    state: tuple[PodDesired, Host], data: st.DataObject
+) -> None:
+    """Its running containers. Mutant: `_read` leaves out `with_findings`."""
+    desired, host = state
+    told = replace(turn(desired, host).desired, probes=data.draw(results(host)))
+    kept = plan(told, host)
+    if kept.steps:
+        return
+    read = plan_pod(told, host.observe(), cluster_id=CLUSTER, pulls={}, allow_start=False, now=host.now)
+    shown = [
+        [(one.name, one.ready, one.started, one.message) for one in status.containers if one.state == "running"]
+        for status in (kept.status, read.status)
+    ]
+    assert shown[0] == shown[1]
 
 
 @SLOWLY

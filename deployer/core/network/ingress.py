@@ -1,0 +1,166 @@
+"""Ingress: the two frontends that what comes from outside goes through, and the certificates they show.
+
+Routing is in maps alone (`ingress_rules.py`), so rules come and go without a reload. The order of a lookup: the host
+itself before `*.` of its parent before any host; in each, the exact path before the longest prefix; at last the default
+backend. A Service's port that is carried as tcp has a second backend here, for what comes by Ingress is HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from deployer.core.network.ingress_rules import DEFAULT_KEY, by_age, redirects, rules, shown
+from deployer.core.network.maps import INGRESS_DEFAULT, INGRESS_EXACT, INGRESS_PREFIX, INGRESS_TLS, map_path
+from deployer.core.network.names import is_alias
+from deployer.core.network.openings import is_ingress_node
+from deployer.core.network.preamble import DEFAULTS_HTTP
+from deployer.core.network.scene import Scene
+from deployer.core.network.sections import Part, Section
+from deployer.core.network.services import backend, backend_name, is_headless, port_mode, service_ports
+from deployer.core.network.values import FOLDER, INGRESS_HTTP, INGRESS_HTTPS, RoutedIngress, RoutedService
+from deployer.core.objects.network import IngressBackend, ServiceBackendPort
+from deployer.core.objects.workload import ServicePort
+
+MISSING, NONE = "ingress.missing", "ingress.none"
+_CERTIFICATES = "tls/ingress.crt-list"
+_FOUND = "{ var(txn.backend) -m found }"
+
+
+def has_ingresses(scene: Scene) -> bool:
+    """Whether this node opens 80 and 443."""
+    cluster = scene.cluster
+    return bool(cluster.ingresses) and is_ingress_node(cluster.node, cluster.nodes)
+
+
+def ingress(scene: Scene) -> Part:
+    if not has_ingresses(scene):
+        return Part()
+    wanted = _Wanted(scene)
+    maps, problems = rules(scene.cluster.ingresses, wanted.name)
+    sections = (_http(scene), _https(scene), *_answers(), *wanted.sections.values())
+    missing = (*wanted.problems, *_missing_pairs(scene))
+    return Part(sections, {**maps, **redirects(scene.cluster.ingresses)}, _files(scene), (*problems, *missing))
+
+
+class _Wanted:
+    """The backends that rules lead to; those that only Ingress needs are made as they are asked for."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self.sections: dict[str, Section] = {}
+        self.problems: list[str] = []
+
+    def name(self, ingress: RoutedIngress, wanted: IngressBackend) -> str:
+        service = self._scene.services.get((ingress.namespace, wanted.service.name))
+        port = None if service is None or is_alias(service) else _port(service, wanted.service.port)
+        if service is None or port is None:
+            self.problems.append(_lack(ingress, wanted, service))
+            return MISSING
+        if port_mode(service, port) != "tcp" and not is_headless(service):
+            return backend_name(service, port)
+        name = f"ingress.{service.namespace}.{service.name}.{port.port}"
+        mode = "http" if port_mode(service, port) == "tcp" else port_mode(service, port)
+        self.sections.setdefault(name, backend(self._scene, name, service, port, mode))
+        return name
+
+
+def _port(service: RoutedService, wanted: ServiceBackendPort) -> ServicePort | None:
+    for port in service_ports(service):
+        if (wanted.name and port.name == wanted.name) or (not wanted.name and port.port == wanted.number):
+            return port
+    return None
+
+
+def _lack(ingress: RoutedIngress, wanted: IngressBackend, service: RoutedService | None) -> str:
+    """Free text stays in the sentence: it is shown to people, never to HAProxy."""
+    name = f"{ingress.namespace}/{wanted.service.name}"
+    if service is None:
+        return f"{shown(ingress)} leads to the Service {name}, which does not exist: it is answered with 503"
+    if is_alias(service):
+        return f"{shown(ingress)} leads to {service}, an alias: name the Service {service.spec.external_name} itself"
+    there = ", ".join(str(port.port) + (f" ({port.name})" if port.name else "") for port in service_ports(service))
+    port = wanted.service.port.name or wanted.service.port.number
+    return f"{shown(ingress)} leads to port {port} of {service}, which has {there or 'none'}: it is answered with 503"
+
+
+def _http(scene: Scene) -> Section:
+    hosts = map_path(INGRESS_TLS)
+    redirect = "http-request redirect location https://%[var(txn.host)]%[pathq] code 308"
+    lines = (
+        f"bind {scene.router}:{INGRESS_HTTP} accept-proxy",
+        *_named(),
+        f"{redirect} if {{ var(txn.host),map_str({hosts}) -m found }}",
+        f"{redirect} if {{ var(txn.parent),map_str({hosts}) -m found }}",
+        *_routed("http"),
+    )
+    return Section(f"frontend ingress.http from {DEFAULTS_HTTP}", lines)
+
+
+def _https(scene: Scene) -> Section:
+    tls = f"ssl crt-list {FOLDER}/{_CERTIFICATES} alpn h2,http/1.1"
+    lines = (f"bind {scene.router}:{INGRESS_HTTPS} accept-proxy {tls}", *_named(), *_routed("https"))
+    return Section(f"frontend ingress.https from {DEFAULTS_HTTP}", lines)
+
+
+def _named() -> tuple[str, ...]:
+    """The host without port and final dot; its parent as a wildcard: "*.example.com" of "shop.example.com"."""
+    return (
+        "http-request set-var(txn.host) req.hdr(host),field(1,:),lower,rtrim(.)",
+        "http-request set-var(txn.parent) var(txn.host),regsub(^[^.]*,*)",
+        "http-request set-var(txn.any) str(*)",
+        "http-request set-var(txn.path) path",
+    )
+
+
+def _routed(scheme: str) -> tuple[str, ...]:
+    """What the client says about its own address is not believed: the one that the edge saw is put there."""
+    return (
+        "option forwardfor",
+        "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
+        f"http-request set-header X-Forwarded-Proto {scheme}",
+        "http-request del-header X-Forwarded-For",
+        *(line for host in ("host", "parent", "any") for line in _lookups(host)),
+        f"http-request set-var(txn.backend) str({DEFAULT_KEY}),map_str({map_path(INGRESS_DEFAULT)}) unless {_FOUND}",
+        f"use_backend %[var(txn.backend)] if {_FOUND}",
+        f"default_backend {NONE}",
+    )
+
+
+def _lookups(host: str) -> tuple[str, str]:
+    exact, prefix = map_path(INGRESS_EXACT), map_path(INGRESS_PREFIX)
+    name = f"http-request set-var(txn.backend) var(txn.{host})"
+    return (
+        f"{name},concat(,txn.path),map_str({exact}) unless {_FOUND}",
+        f"{name},concat(,txn.path,/),map_beg({prefix}) unless {_FOUND}",
+    )
+
+
+def _answers() -> tuple[Section, Section]:
+    def answer(status: int, sentence: str) -> str:
+        return f'http-request return status {status} content-type text/plain string "{sentence}\\n"'
+
+    return (
+        Section(f"backend {MISSING} from {DEFAULTS_HTTP}", (answer(503, "The service of this address is missing."),)),
+        Section(f"backend {NONE} from {DEFAULTS_HTTP}", (answer(404, "Nothing is served at this address."),)),
+    )
+
+
+def _files(scene: Scene) -> Mapping[str, bytes]:
+    """Certificates, and their list; the first, the node's own, is shown where no other fits the name."""
+    pairs = {
+        f"tls/ingress/{pair.namespace}.{pair.name}.pem": (pair.certificate.rstrip("\n") + "\n" + pair.key).encode()
+        for pair in scene.cluster.tls
+    }
+    listed = "".join(f"{FOLDER}/{path}\n" for path in ("tls/node.pem", *sorted(pairs)))
+    return {**pairs, _CERTIFICATES: listed.encode()}
+
+
+def _missing_pairs(scene: Scene) -> Iterator[str]:
+    there = {(pair.namespace, pair.name) for pair in scene.cluster.tls}
+    for one in by_age(scene.cluster.ingresses):
+        for name in sorted({entry.secret_name for entry in one.spec.tls if entry.secret_name}):
+            if (one.namespace, name) not in there:
+                yield (
+                    f"{shown(one)}: the TLS Secret {one.namespace}/{name} is missing or is none;"
+                    " its hosts show a certificate that browsers refuse"
+                )

@@ -1,0 +1,51 @@
+"""What one pass of a node's route loop works on, and what came of it.
+
+    Routed (everything read from the records at one version) -> a pass -> RouterOutcome (all that is saved)
+
+Only values: `router.py` and `runtime.py` decide, `loops/route.py` does. Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deployer.core.network.values import Cluster, Identity, ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """`version`: the routing version this was read at. `line_host`: where the control plane reaches the mesh port
+    ("127.0.0.1" for a local socket), "" for a simulated node. `control`: the control plane's own certificate.
+
+    `leaving`: uids of deleted pods that still have containers. `before`: pod uid -> the results on record. `wake_at`:
+    when a probe becomes due, or a certificate is to be renewed. `retry`: failures in a row, for the back-off.
+    """
+
+    cluster: Cluster
+    version: int
+    router_image: str
+    dns_image: str
+    line_host: str
+    control: Identity
+    leaving: frozenset[str] = frozenset()
+    before: Mapping[str, tuple[ProbeResult, ...]] = field(default_factory=dict)
+    wake_at: float | None = None
+    retry: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RouterOutcome:
+    """`reason` is one CamelCase word (RouterReady, RouterImageMissing, RouterUnreachable, RouterRefusedConfig,
+    PortTaken), `message` a sentence for people. `problems`: what could not be configured, and what else to know.
+
+    `version`: all of this version is in the router, and every leaving pod is out of it; None: not (yet).
+    `probes`: new findings by pod uid, only those that changed.
+    """
+
+    ready: bool
+    reason: str
+    message: str
+    problems: tuple[str, ...] = ()
+    version: int | None = None
+    probes: Mapping[str, tuple[ProbeResult, ...]] = field(default_factory=dict)

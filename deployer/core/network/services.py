@@ -1,0 +1,150 @@
+"""Services: a frontend at each virtual address, a backend with the endpoints behind it.
+
+    vip.shop.web.80 -> svc.shop.web.80; for each pod of a headless one: vip.shop.db.5432.db-0 -> svc.shop.db.5432.db-0
+
+An ExternalName has the same frontends; its backend has one server, whose address HAProxy asks the resolver for
+(`names.py` says why it is no CNAME). Policies are rules of the backend, so they hold on whatever way it is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from deployer.core.network import policy
+from deployer.core.network.addresses import MOST_SERVICES, virtual_address
+from deployer.core.network.endpoints import local_address, mode
+from deployer.core.network.maps import REVISIONS, map_path, policy_map
+from deployer.core.network.names import EXTERNAL_PORTS, is_alias
+from deployer.core.network.preamble import DEFAULTS_HTTP, DEFAULTS_HTTP_BACKEND, DEFAULTS_TCP, PEERS
+from deployer.core.network.scene import Scene
+from deployer.core.network.sections import Part, Section, joined
+from deployer.core.network.servers import check_maps, servers, watch_lines
+from deployer.core.network.values import Endpoint, Mode, RoutedService
+from deployer.core.objects.workload import ServicePort
+
+_AFFINITY_SECONDS = 10800
+
+
+def services(scene: Scene) -> Part:
+    """Frontends, backends and their maps, of every Service."""
+    return joined(_service(scene, service) for service in scene.services.values() if not is_alias(service))
+
+
+def service_ports(service: RoutedService) -> tuple[ServicePort, ...]:
+    """Those that are served: an ExternalName that lists none is forwarded on 80 and 443."""
+    if service.spec.type == "ExternalName" and not service.spec.ports:
+        return tuple(ServicePort(port=number, app_protocol="tcp") for number in EXTERNAL_PORTS)
+    return service.spec.ports
+
+
+def backend_name(service: RoutedService, port: ServicePort) -> str:
+    return f"svc.{service.namespace}.{service.name}.{port.port}"
+
+
+def port_mode(service: RoutedService, port: ServicePort) -> Mode:
+    """What is outside is passed on as it is, so that the far end may speak what it likes."""
+    return "tcp" if service.spec.type == "ExternalName" else mode(port)
+
+
+def backend(scene: Scene, name: str, service: RoutedService, port: ServicePort, mode: Mode) -> Section:
+    """A backend of all endpoints under this name; in `mode` tcp, or http for what an Ingress leads to."""
+    if service.spec.type == "ExternalName":
+        return Section(_head(name, mode), (*_policy_lines(scene, service, port, mode), _external(service, port)))
+    return _backend(scene, name, service, port, mode, scene.endpoints(service, port))
+
+
+def is_headless(service: RoutedService) -> bool:
+    return service.spec.cluster_ip == "None" and service.spec.type != "ExternalName"
+
+
+def frontend_head(name: str, mode: Mode) -> str:
+    return f"frontend {name} from {DEFAULTS_TCP if mode == 'tcp' else DEFAULTS_HTTP}"
+
+
+def _service(scene: Scene, service: RoutedService) -> Part:
+    sections: list[Section] = []
+    maps: dict[str, Mapping[str, str]] = {}
+    for port in service_ports(service):
+        pairs = _headless(scene, service, port) if is_headless(service) else _balanced(scene, service, port)
+        sections.extend(pairs)
+        maps.update(_policy_map(scene, service, port))
+    found = [one for port in service.spec.ports for one in scene.endpoints(service, port)]
+    revisions = {one.pod.key: str(int(one.pod.revision)) for one in found}
+    checks = check_maps(found, lambda pod: local_address(pod, scene.cluster))
+    return joined((Part(tuple(sections), maps), Part(maps={**checks, REVISIONS: revisions})))
+
+
+def _balanced(scene: Scene, service: RoutedService, port: ServicePort) -> Iterator[Section]:
+    name, mode = backend_name(service, port), port_mode(service, port)
+    if 1 <= service.index <= MOST_SERVICES:
+        yield _frontend(scene, name, service.index, port, mode)
+    yield backend(scene, name, service, port, mode)
+
+
+def _headless(scene: Scene, service: RoutedService, port: ServicePort) -> Iterator[Section]:
+    """A pair for every pod that has an address of its own, ready or not: only names follow readiness."""
+    mode = port_mode(service, port)
+    for endpoint in scene.endpoints(service, port):
+        index = service.pod_indexes.get(endpoint.pod.uid, 0)
+        if 1 <= index <= MOST_SERVICES:
+            name = f"{backend_name(service, port)}.{endpoint.pod.name}"
+            yield _frontend(scene, name, index, port, mode)
+            yield _backend(scene, name, service, port, mode, (endpoint,))
+
+
+def _frontend(scene: Scene, name: str, index: int, port: ServicePort, mode: Mode) -> Section:
+    pod_range = scene.cluster.pod_range
+    binds = (f"bind {virtual_address(pod_range, one.index, index)}:{port.port}" for one in scene.networks)
+    return Section(frontend_head("vip" + name.removeprefix("svc"), mode), (*binds, f"default_backend {name}"))
+
+
+def _backend(
+    scene: Scene, name: str, service: RoutedService, port: ServicePort, mode: Mode, endpoints: Iterable[Endpoint]
+) -> Section:
+    found, early = tuple(endpoints), service.spec.publish_not_ready_addresses
+    checks = () if early else watch_lines(found, mode)
+    lines = (*_policy_lines(scene, service, port, mode), *_affinity(service), *checks)
+    return Section(_head(name, mode), lines, servers(found, mode, early))
+
+
+def _head(name: str, mode: Mode) -> str:
+    return f"backend {name} from {DEFAULTS_TCP if mode == 'tcp' else DEFAULTS_HTTP_BACKEND}"
+
+
+def _external(service: RoutedService, port: ServicePort) -> str:
+    number = port.target_port if isinstance(port.target_port, int) else port.port
+    target = service.spec.external_name.removesuffix(".")
+    return f"server external {target}:{number} resolvers host resolve-prefer ipv4 init-addr none check inter 10s"
+
+
+def _affinity(service: RoutedService) -> tuple[str, ...]:
+    if service.spec.session_affinity != "ClientIP":
+        return ()
+    config = service.spec.session_affinity_config
+    seconds = int(config.client_ip.timeout_seconds) if config else _AFFINITY_SECONDS
+    return (f"stick-table type ipv6 size 100k expire {seconds}s peers {PEERS}", "stick on src")
+
+
+def _policy_lines(scene: Scene, service: RoutedService, port: ServicePort, mode: Mode) -> tuple[str, ...]:
+    """There as soon as the namespace has a policy, so that a pod that comes under one needs no reload."""
+    if not _has_policies(scene, service):
+        return ()
+    file = map_path(policy_map(backend_name(service, port)))
+    condition = f"unless {{ src,map_ip({file},deny) -m str allow }}"
+    if mode == "tcp":
+        return (f"tcp-request content reject {condition}",)
+    return (f"http-request deny deny_status 403 {condition}",)
+
+
+def _policy_map(scene: Scene, service: RoutedService, port: ServicePort) -> Mapping[str, Mapping[str, str]]:
+    if not _has_policies(scene, service):
+        return {}
+    allowed = policy.sources(service, port, scene.cluster)
+    everyone = {"0.0.0.0/0": "allow", "::/0": "allow"}
+    return {policy_map(backend_name(service, port)): everyone if allowed is None else allowed}
+
+
+def _has_policies(scene: Scene, service: RoutedService) -> bool:
+    if service.spec.type == "ExternalName":
+        return False
+    return any(one.namespace == service.namespace for one in scene.cluster.policies)

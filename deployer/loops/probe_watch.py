@@ -1,0 +1,121 @@
+"""Probes of one node, watched: its router is asked every second what it found, and `route` is woken when that changed.
+
+It decides nothing and reads no record: a pass of `route` looks for itself. Losing it costs time, not truth. The same
+look, now and then, hands the router's counters to whoever keeps measurements.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from deployer.core.network.probe_times import ProbeState, probe_states
+from deployer.ports import Clock, EngineError, RouterLine, Work
+
+log = logging.getLogger("pierhead.watch")
+USUAL_SECONDS, BUSY_SECONDS, IDLE_SECONDS = 1.0, 0.3, 5.0
+CHANGED_SECONDS = 3.0
+"""After a change more is to be expected."""
+EXPECTED_SECONDS = 20.0
+"""After a container has started, so are its probes."""
+SAMPLE_SECONDS = 15.0
+AWAY_SECONDS = (2.0, 30.0)
+"""Between two tries of a router that does not answer: doubled up to the latter."""
+SERVERS, EVERYTHING, LATENCY = "show stat -1 4 -1", "show stat -1 -1 -1", "show table table.latency"
+Sample = Callable[[str, float, str, str], None]
+
+
+@dataclass
+class ProbeLook:
+    """What is remembered of one node between two looks. `next_at` is when the next one is due."""
+
+    uid: str
+    open_line: Callable[[], RouterLine]
+    work: Work
+    sample: Sample | None = None
+    next_at: float = 0.0
+    states: dict[str, ProbeState] = field(default_factory=dict)
+    changed_at: float = 0.0
+    expected_until: float = 0.0
+    sampled_at: float = 0.0
+    failures: int = 0
+    _line: RouterLine | None = None
+
+    def look(self, now: float) -> None:
+        """Ask once; wake, and hand on. Never raises EngineError."""
+        try:
+            self._look(now)
+        except EngineError as error:
+            self.hang_up()
+            if not self.failures:
+                log.info("probes of node %s are not seen: %s", self.uid, error.sentence)
+            self.next_at = now + min(AWAY_SECONDS[0] * 2.0**self.failures, AWAY_SECONDS[1])
+            self.failures = min(self.failures + 1, 10)
+        else:
+            self.failures = 0
+            self.next_at = now + self._pause(now)
+
+    def hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _look(self, now: float) -> None:
+        is_sampling = self.sample is not None and now - self.sampled_at >= SAMPLE_SECONDS
+        commands = [EVERYTHING, "show info", LATENCY] if is_sampling else [SERVERS, "show info"]
+        if self._line is None:
+            self._line = self.open_line()
+        stat, info, *table = self._line.ask(commands)
+        if "\nStopping: 1" in info:  # it was reloaded: this line is one of the process that goes
+            self.hang_up()
+            self._line = self.open_line()
+            stat, info, *table = self._line.ask(commands)
+        self._compare(probe_states(stat), now)
+        if is_sampling and self.sample is not None:
+            self.sampled_at = now
+            self.sample(self.uid, now, stat, table[0])
+
+    def _compare(self, states: dict[str, ProbeState], now: float) -> None:
+        if states != self.states:
+            self.states, self.changed_at = states, now
+            self.work.wake("route", self.uid)
+
+    def _pause(self, now: float) -> float:
+        if not self.states:
+            return USUAL_SECONDS if now < self.expected_until else IDLE_SECONDS
+        is_busy = now - self.changed_at < CHANGED_SECONDS or any(one.is_open for one in self.states.values())
+        return BUSY_SECONDS if is_busy else USUAL_SECONDS
+
+
+class ProbeWatch(threading.Thread):
+    """Looks at one node until `stopped` is set. A daemon: it may sit in a blocking read."""
+
+    def __init__(self, look: ProbeLook, clock: Clock) -> None:
+        super().__init__(name=f"probes-{look.uid[:8]}", daemon=True)
+        self.stopped = threading.Event()
+        self._look, self._clock = look, clock
+        self._called = threading.Event()
+
+    def expect(self) -> None:
+        """A container of the node has started: its probes will be seen soon."""
+        self._look.expected_until = self._clock.now() + EXPECTED_SECONDS
+        self._called.set()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self._called.set()
+
+    def run(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                self._look.look(self._clock.now())
+            except Exception:
+                log.exception("looking at the probes of node %s failed; it is done again", self._look.uid)
+                self._look.hang_up()
+                self._look.next_at = self._clock.now() + AWAY_SECONDS[0]
+            if self._called.wait(max(0.05, self._look.next_at - self._clock.now())):
+                self._called.clear()
+                self.stopped.wait(BUSY_SECONDS)
+        self._look.hang_up()

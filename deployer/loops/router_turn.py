@@ -1,0 +1,230 @@
+"""One pass over a node's router: containers, files, configuration, servers and maps, the host's ports, findings.
+
+    Routed -> router_config -> make the containers run -> put what differs -> which structure runs?
+        another: check, replace, reload          the same: add, drain and delete servers, fill maps
+    -> what its probes found -> RouterOutcome
+
+It touches no database and may be killed anywhere: everything it does is done again, or found done, by the next one.
+A configuration that HAProxy refuses changes nothing that runs; pods still come and go in what runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from deployer.core.network.config import router_config
+from deployer.core.network.probe_times import decided_at
+from deployer.core.network.probes import results
+from deployer.core.network.router_host import EDGE, ROUTER
+from deployer.core.network.routing import Routed, RouterOutcome
+from deployer.core.network.runtime import STAND_IN, Live, Moves, StatRow, moves, read_servers, read_stats
+from deployer.core.network.values import CONFIG_FILE, FOLDER, ProbeResult, RouterConfig
+from deployer.loops.router_access import RouterAccess
+from deployer.loops.router_containers import RouterContainers, checked, last_lines
+from deployer.loops.router_edge import RouterEdge
+from deployer.loops.router_files import contents, entries
+from deployer.loops.router_maps import push_maps
+from deployer.loops.router_memory import digest_of
+from deployer.ports import Clock, EngineError, EngineUnreachable
+
+NAME = f"pierhead-{ROUTER}"
+ROUNDS = 4
+"""Looks at the servers in one pass; what takes longer (streams that end) is looked at in another."""
+ANSWER_SECONDS = 5.0
+POLL_SECONDS = 0.1
+EXEC_SECONDS = 30.0
+RESYNC_SECONDS = 60.0
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 60.0
+_STRUCTURE = re.compile(r"value=<([^>]*)>")
+_STOPPING = re.compile(r"^Stopping: [1-9]", re.MULTILINE)
+_MAP_LISTED = re.compile(rf"\({FOLDER}/(\S+?)\)")
+
+
+@dataclass
+class RouterTurn:
+    """`take` answers with what to save and when to look again. `epoch` is the lease's: it grows with each holding."""
+
+    node: RouterAccess
+    routed: Routed
+    clock: Clock
+    epoch: int
+    problems: list[str] = field(default_factory=list)
+    wake_ats: list[float] = field(default_factory=list)
+
+    def take(self) -> tuple[RouterOutcome, float]:
+        if self.node.memory.begin(self.epoch, self.clock.now()):
+            self.node.hang_up()  # another process may have had it reloaded: a kept line leads to the one before
+        try:
+            outcome = self._outcome(router_config(self.routed.cluster))
+        except EngineUnreachable as error:
+            return RouterOutcome(False, "Unknown", error.sentence), self.clock.now() + FIRST_RETRY_SECONDS
+        except EngineError as error:
+            outcome = RouterOutcome(False, error.reason, error.sentence, tuple(self.problems))
+        return outcome, self._wake_at(outcome)
+
+    def _outcome(self, config: RouterConfig) -> RouterOutcome:
+        self.problems.extend(config.problems)
+        containers = RouterContainers(self.node, self.routed, config, self.clock, self.problems)
+        if containers.make():
+            self._began_anew()
+        self._put(contents(config))
+        refused = self._loaded(config)
+        if refused is not None and refused.reason != "RouterRefusedConfig":
+            return refused
+        served = config if refused is None else self._known_to(config)
+        push_maps(self.node, self.routed, served.maps)
+        left, rows = self._moved(served)
+        probes = self._findings(rows)
+        edge = RouterEdge(self.node, config, containers.component(EDGE), self.clock, self.problems)
+        self.wake_ats += edge.make()
+        if refused is not None:
+            return replace(refused, problems=tuple(self.problems), probes=probes)
+        message = f"serves {len(config.attachments)} networks" if not self.problems else self.problems[0]
+        reason = edge.reason or "RouterReady"
+        version = self.routed.version if left else None
+        return RouterOutcome(True, reason, message, tuple(self.problems), version, probes)
+
+    def _wake_at(self, outcome: RouterOutcome) -> float:
+        now = self.clock.now()
+        if not outcome.ready:
+            pause = min(FIRST_RETRY_SECONDS * 2.0 ** min(self.routed.retry, 10), LONGEST_RETRY_SECONDS)
+            return min([now + pause, *self.wake_ats])
+        moments = [now + RESYNC_SECONDS, *self.wake_ats]
+        return min([*moments, self.routed.wake_at] if self.routed.wake_at is not None else moments)
+
+    # Files and the configuration
+
+    def _began_anew(self) -> None:
+        self.node.hang_up()
+        self.node.memory.maps, self.node.memory.pushed = {}, ""
+
+    def _put(self, files: Mapping[str, bytes]) -> None:
+        memory = self.node.memory
+        unsent = memory.unsent(files)
+        if unsent:
+            self.node.engine.put_files(NAME, FOLDER, entries(unsent))
+            memory.sent(unsent)
+        memory.full_at = memory.full_at or self.clock.now()
+
+    def _loaded(self, config: RouterConfig) -> RouterOutcome | None:
+        """Have the running HAProxy be of this structure. None: it is; else what to tell."""
+        try:
+            running = self._structure()
+        except EngineError as error:
+            return self._without_line(config, error)
+        if running == config.structure:
+            return None
+        if said := self._pushed(config):
+            return self._refused(said)
+        return self._reloaded(config)
+
+    def _structure(self) -> str:
+        """What runs. A router that has only just started, or been told to reload, is given a moment to answer."""
+        until = self.clock.now() + ANSWER_SECONDS
+        while True:
+            try:
+                said, info = self.node.ask(self.routed, ["get var proc.structure", "show info"])
+            except EngineError:
+                self.node.hang_up()
+                if self.clock.now() >= until:
+                    raise
+            else:
+                found = _STRUCTURE.search(said)
+                if not _STOPPING.search(info):
+                    return found[1] if found else ""
+                self.node.hang_up()  # the line led to a process that is on its way out
+                if self.clock.now() >= until:
+                    return ""
+            self.node.rest(POLL_SECONDS)
+
+    def _pushed(self, config: RouterConfig) -> str:
+        """Check the configuration, put it in place and tell HAProxy. Returns what HAProxy has against it."""
+        text = {f"{CONFIG_FILE}.new": config.text.encode()}
+        self.node.engine.put_files(NAME, FOLDER, entries(text))
+        if said := checked(self.node, NAME, f"{CONFIG_FILE}.new"):
+            return said
+        self.node.engine.put_files(NAME, FOLDER, entries({CONFIG_FILE: config.text.encode()}))
+        self.node.engine.execute(NAME, ("kill", "-USR2", "1"), EXEC_SECONDS)
+        self.node.hang_up()
+        return ""
+
+    def _reloaded(self, config: RouterConfig) -> RouterOutcome | None:
+        until = self.clock.now() + ANSWER_SECONDS
+        while self._structure() != config.structure:
+            if self.clock.now() >= until:
+                words = last_lines(self.node, NAME)
+                sentence = f"{self._where} did not take its new configuration: {words}"
+                return RouterOutcome(False, "ReloadFailed", sentence)
+            self.node.hang_up()
+            self.node.rest(POLL_SECONDS)
+        self.node.memory.loaded(config.maps)
+        return None
+
+    def _refused(self, said: str) -> RouterOutcome:
+        sentence = f"{self._where} goes on with its last configuration, HAProxy refused the new one: {said}"
+        return RouterOutcome(False, "RouterRefusedConfig", sentence)
+
+    def _without_line(self, config: RouterConfig, error: EngineError) -> RouterOutcome | None:
+        """Nobody can be asked, so what is new is brought by a reload; each once. The line tells why it is away."""
+        new = digest_of([config.text, *(f"{name} {data!r}" for name, data in sorted(contents(config).items()))])
+        if self.node.memory.pushed != new:
+            self.node.memory.files = {}
+            self._put(contents(config))
+            if said := self._pushed(config):
+                return self._refused(said)
+            self.node.memory.pushed = new
+            return self._loaded(config)  # the line may have been away because of what was just put right
+        port, host = self.routed.cluster.mesh_port, self.routed.line_host
+        sentence = (
+            f"{error.sentence}. {self._where} was reloaded with all that is new, but its probes and counters cannot be "
+            f"read: open port {port} of {host or self.node.name} to the control plane"
+        )
+        return RouterOutcome(False, error.reason, sentence, tuple(self.problems))
+
+    # Servers
+
+    def _known_to(self, config: RouterConfig) -> RouterConfig:
+        """Of a configuration that was refused, what the running one has as well: pods come and go there."""
+        stat, listed = self.node.ask(self.routed, ["show stat -1 2 -1", "show map"])
+        backends = {row.proxy for row in read_stats(stat)}
+        held = set(_MAP_LISTED.findall(listed))
+        return replace(
+            config,
+            servers={name: servers for name, servers in config.servers.items() if name in backends},
+            maps={name: found for name, found in config.maps.items() if name in held},
+        )
+
+    def _moved(self, config: RouterConfig) -> tuple[bool, Sequence[StatRow]]:
+        """Whether every server is as it should be and all that leave are out, and the rows of the last look."""
+        for _ in range(ROUNDS):
+            found = self._look()
+            todo = moves(config, found)
+            if not todo.commands:
+                break
+            self.node.ask(self.routed, todo.commands)
+        if todo.wake_at is not None:
+            self.wake_ats.append(todo.wake_at)
+        return not todo.commands and self._are_out(todo), found.stats
+
+    def _look(self) -> Live:
+        state, stat = self.node.ask(self.routed, ["show servers state", "show stat -1 4 -1"])
+        pods = {pod.uid: pod.key for pod in self.routed.cluster.pods if pod.uid in self.routed.leaving}
+        return Live(read_servers(state), tuple(read_stats(stat)), self.clock.now(), pods)
+
+    def _are_out(self, todo: Moves) -> bool:
+        keys = {pod.uid: pod.key for pod in self.routed.cluster.pods if pod.uid in self.routed.leaving}
+        draining = {one.partition("/")[2].removesuffix(STAND_IN) for one in todo.waiting}
+        return keys.keys() <= todo.left and draining.isdisjoint(keys.values())
+
+    def _findings(self, rows: Sequence[StatRow]) -> dict[str, tuple[ProbeResult, ...]]:
+        mine = tuple(pod for pod in self.routed.cluster.pods if pod.node == self.routed.cluster.node.uid)
+        found = results(mine, rows, self.routed.before)
+        at = decided_at(mine, rows, found, self.clock.now())
+        self.wake_ats += [] if at is None else [at]
+        return {uid: told for uid, told in found.items() if told != self.routed.before.get(uid)}
+
+    @property
+    def _where(self) -> str:
+        return f"the router of {self.node.name}"

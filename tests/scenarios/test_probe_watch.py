@@ -1,0 +1,140 @@
+"""The watch process at one node: which wake-ups come of events and of what probes find, and how often is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from deployer.core.container import LABEL_COMPONENT, LABEL_POD_UID, EngineEvent
+from deployer.loops.probe_watch import (
+    AWAY_SECONDS,
+    BUSY_SECONDS,
+    IDLE_SECONDS,
+    SAMPLE_SECONDS,
+    USUAL_SECONDS,
+    ProbeLook,
+)
+from deployer.loops.watch import NodeWatch
+from deployer.ports import EngineError
+
+HEAD = "# pxname,svname,status,chkfail,check_status,check_fall,"
+
+
+class Wakes:
+    def __init__(self) -> None:
+        self.woken: list[str] = []
+
+    def wake(self, loop: str, key: str, at: float = 0.0, dirty: Iterable[str] = ()) -> None:
+        self.woken.append(loop)
+
+
+class Line:
+    """A router that says what it is told to."""
+
+    def __init__(self) -> None:
+        self.rows: tuple[str, ...] = ()
+        self.info, self.away, self.closed, self.asked = "Stopping: 0", False, 0, 0
+
+    def ask(self, commands: Sequence[str]) -> list[str]:
+        self.asked += 1
+        if self.away:
+            raise EngineError("RouterUnreachable", "router at a: no answer")
+        stat = "\n".join([HEAD, *self.rows])
+        return [
+            "\n" + self.info if one == "show info" else stat if one.startswith("show stat") else "t" for one in commands
+        ]
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def wakes() -> Wakes:
+    return Wakes()
+
+
+@pytest.fixture
+def look(line: Line, wakes: Wakes) -> ProbeLook:
+    return ProbeLook("n1", lambda: line, wakes)  # type: ignore[arg-type]
+
+
+def pause(look: ProbeLook, now: float) -> float:
+    look.look(now)
+    return round(look.next_at - now, 3)
+
+
+def test_a_change_wakes_once_and_is_followed_closely(look: ProbeLook, line: Line, wakes: Wakes) -> None:
+    assert (pause(look, 100), wakes.woken) == (IDLE_SECONDS, [])
+    line.rows = ("probe.http.1,p,UP,0,INI,3,",)
+    assert (pause(look, 110), wakes.woken) == (BUSY_SECONDS, ["route"])
+    assert pause(look, 120) == BUSY_SECONDS, "nothing is decided yet"
+    line.rows = ("probe.http.1,p,UP,0,L7OK,3,",)
+    assert (pause(look, 121), wakes.woken) == (BUSY_SECONDS, ["route"] * 2)
+    assert (pause(look, 125), wakes.woken) == (USUAL_SECONDS, ["route"] * 2)
+    line.rows = ("probe.http.1,p,UP 2/3,1,L7STS,3,",)
+    look.look(126)
+    line.rows = ("probe.http.1,p,UP 1/3,2,L7STS,3,",)
+    look.look(127)
+    assert wakes.woken == ["route"] * 3, "a failure that does not count yet is no news"
+    line.rows = ()
+    assert (pause(look, 130), wakes.woken) == (IDLE_SECONDS, ["route"] * 4)
+
+
+def test_a_container_that_started_is_expected(look: ProbeLook) -> None:
+    look.expected_until = 105
+    assert (pause(look, 100), pause(look, 106)) == (USUAL_SECONDS, IDLE_SECONDS)
+
+
+def test_a_router_that_is_away_is_asked_less_and_less(look: ProbeLook, line: Line, wakes: Wakes) -> None:
+    line.away = True
+    assert [pause(look, now) for now in range(6)] == [2, 4, 8, 16, 30, 30]
+    assert AWAY_SECONDS == (2.0, 30.0)
+    assert (line.closed, wakes.woken) == (6, [])
+    line.away = False
+    assert pause(look, 100) == IDLE_SECONDS
+
+
+def test_the_line_of_a_process_that_goes_is_left(look: ProbeLook, line: Line) -> None:
+    look.look(100)
+    line.info = "Stopping: 1"
+    look.look(110)
+    assert (line.closed, line.asked) == (1, 3)
+
+
+def test_counters_are_handed_on(look: ProbeLook, line: Line) -> None:
+    samples: list[tuple[str, float, str, str]] = []
+    look.sample = lambda *what: samples.append(what)
+    for now in (100.0, 105.0, 100 + SAMPLE_SECONDS):
+        look.look(now)
+    assert samples == [("n1", 100.0, HEAD, "t"), ("n1", 115.0, HEAD, "t")]
+
+
+EVENTS = [
+    ("a pod's container dies", "die", LABEL_POD_UID, ["converge"]),
+    ("a container of the router dies", "die", LABEL_COMPONENT, ["route"]),
+    ("it is removed", "destroy", LABEL_COMPONENT, ["route"]),
+    ("its first start is our own", "start", LABEL_COMPONENT, []),
+]
+
+
+@pytest.mark.parametrize(("action", "label", "woken"), [row[1:] for row in EVENTS], ids=[row[0] for row in EVENTS])
+def test_events(action: str, label: str, woken: list[str], wakes: Wakes) -> None:
+    started: list[bool] = []
+    watch = NodeWatch("n1", Host([EngineEvent(action, "c1", {label: "x"}, 5.0)]), wakes, lambda: started.append(True))  # type: ignore[arg-type]
+    watch._window(1.0)
+    assert wakes.woken == woken
+    assert bool(started) == (action == "start")
+
+
+class Host:
+    def __init__(self, events: list[EngineEvent]) -> None:
+        self._events = events
+
+    def events(self, since: float, until: float) -> list[EngineEvent]:
+        return self._events

@@ -1,0 +1,154 @@
+"""A worker killed at every step of a router's pass, and ports of the host that somebody else has."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from control.models import Router
+from control.store.work import LEASE_SECONDS, WorkRows
+from deployer.adapters.simulated import SimulatedEngine
+from deployer.adapters.simulated_router import SimulatedLine
+from deployer.core.network.edge import edge_text
+from tests.scenarios.test_router import CONTAINERS, components, pods, router, servers, service
+from tests.scenarios.world import World, web
+
+pytestmark = pytest.mark.django_db
+CALLS = ("create", "start", "stop", "remove", "attach", "ensure_network", "ensure_volume", "put_files", "execute")
+
+
+class Killed(BaseException):
+    """The process is gone: nobody catches this but the test."""
+
+
+class Guillotine:
+    """Falls at the `at`-th step: before or after a call that changes something, or the commit of a transaction."""
+
+    def __init__(self, patches: pytest.MonkeyPatch, at: int) -> None:
+        self.at, self.steps, self.armed = at, 0, True
+        for name in CALLS:
+            patches.setattr(SimulatedEngine, name, self._around(getattr(SimulatedEngine, name)))
+        patches.setattr(SimulatedLine, "ask", self._around(SimulatedLine.ask))
+        patches.setattr(WorkRows, "fenced", self._committing(WorkRows.fenced))
+
+    def step(self) -> None:
+        if self.armed:
+            self.steps += 1
+            if self.steps == self.at:
+                self.armed = False
+                raise Killed
+
+    def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            self.step()
+            answer = call(*args, **kwargs)
+            self.step()
+            return answer
+
+        return watched
+
+    def _committing(self, fenced: Callable[..., Any]) -> Callable[..., Any]:
+        @contextlib.contextmanager
+        def watched(*args: Any) -> Iterator[None]:
+            with fenced(*args):
+                yield
+                self.step()
+            self.step()
+
+        return watched
+
+
+def begin(folder: Path) -> World:
+    """One host with a Service whose router has gone, so that one pass makes all of it."""
+    world = World(folder)
+    engine = world.add_node("a")
+    world.push(web(replicas=2), service())
+    world.pass_time(5)
+    assert world.ready() == 2
+    for one in CONTAINERS:
+        engine.remove(one)
+    engine.remove_volume("pierhead-router")
+    world.work.wake("route", Router.objects.get().pk)
+    return world
+
+
+def one_pass(world: World) -> None:
+    world.run("route", Router.objects.get().pk)
+
+
+def check(world: World) -> None:
+    assert components(world, "a") == CONTAINERS
+    assert servers(world, "a") == pods(world)
+    assert router(world, "a").ready
+    assert len(world.running()["a"]) == 2
+
+
+def test_a_pass_survives_a_kill_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction.atomic(), monkeypatch.context() as patches:
+        world = begin(tmp_path / "count")
+        counter = Guillotine(patches, 0)
+        one_pass(world)
+        count, counter.armed = counter.steps, False
+        check(world)
+        transaction.set_rollback(True)
+    assert count > 30
+    for at in range(1, count + 1):
+        with monkeypatch.context() as patches, transaction.atomic():
+            _killed_at(at, tmp_path / str(at), patches)
+            transaction.set_rollback(True)
+
+
+def _killed_at(at: int, folder: Path, patches: pytest.MonkeyPatch) -> None:
+    world = begin(folder)
+    guillotine = Guillotine(patches, at)
+    with contextlib.suppress(Killed):
+        one_pass(world)
+    guillotine.armed = False
+    world.new_worker()
+    world.routers = {uid: world.router_access(uid) for uid in world.routers}
+    world.pass_time(LEASE_SECONDS + 20)
+    try:
+        check(world)
+    except AssertionError as error:
+        raise AssertionError(f"killed at step {at}: {error}") from error
+
+
+def test_a_port_that_is_taken_is_told_and_the_others_are_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HAProxy says so in its log, and would not serve any port of that configuration."""
+    busy = {"port": True}
+    logs = SimulatedEngine.logs
+
+    def said(self: SimulatedEngine, container: str, **words: Any) -> Iterator[bytes]:
+        text = configuration(self)
+        if container != "pierhead-edge" or "edge.80 " not in text or not busy["port"]:
+            return iter([*logs(self, container, **words), b"[NOTICE] (1) : Loading success.\n"])
+        alert = "frontend edge.80: cannot bind socket (Address already in use) for [0.0.0.0:80]"
+        return iter([f"[ALERT] (1) : Binding [/pierhead/edge.cfg:9] for {alert}\n".encode(), b"Loading failure!\n"])
+
+    monkeypatch.setattr(SimulatedEngine, "logs", said)
+    world = World(tmp_path)
+    engine = world.add_node("a")
+    both = service(type="LoadBalancer").replace("[{name", "[{name: other, port: 81, targetPort: 8080}, {name")
+    world.push(web(replicas=1), both)
+    world.pass_time(30)
+    one = router(world, "a")
+    assert (one.ready, one.reason) == (True, "PortTaken")
+    assert any("port 80 of a is taken by another program" in problem for problem in one.problems)
+    assert configuration(engine) == edge_text("10.208.8.1", {81})
+    busy["port"] = False
+    world.pass_time(400)
+    assert router(world, "a").reason == "RouterReady"
+    assert configuration(engine) == edge_text("10.208.8.1", {80, 81})
+
+
+def configuration(engine: SimulatedEngine) -> str:
+    with engine.host.looking(engine.host.clock.now()) as records:
+        found = records.get("pierhead-edge")
+        return engine.host.machine(found).files.get("/pierhead/edge.cfg", b"").decode() if found else ""
