@@ -48,7 +48,7 @@ class Settings:
     event_retention_days: int = 30
     pause_image: str = "registry.k8s.io/pause:3.10"
     router_image: str = "haproxy:3.2-alpine"
-    dns_image: str = "registry.k8s.io/dns/k8s-dns-dnsmasq-nanny:1.26.4"
+    dns_image: str = "registry.k8s.io/dns/k8s-dns-dnsmasq-nanny:1.26.7"
     pod_range: str = "10.208.0.0/12"
     mesh_port: int = 8443
 

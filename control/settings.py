@@ -26,7 +26,7 @@
                                       default: registry.k8s.io/pause:3.10
     PIERHEAD_ROUTER_IMAGE             HAProxy, the router of each host; default: haproxy:3.2-alpine
     PIERHEAD_DNS_IMAGE                dnsmasq, which answers the names of Services;
-                                      default: registry.k8s.io/dns/k8s-dns-dnsmasq-nanny:1.26.4
+                                      default: registry.k8s.io/dns/k8s-dns-dnsmasq-nanny:1.26.7
     PIERHEAD_POD_RANGE                private addresses that pod networks are cut from, a /20 each, the same on every
                                       host; nothing that pods talk to may lie in it; default: 10.208.0.0/12
     PIERHEAD_MESH_PORT                the port on each host through which routers reach each other; default: 8443

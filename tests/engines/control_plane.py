@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class ControlPlane:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, _free_port()
+        self._hosts: dict[str, Host] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._shell: subprocess.Popen[str] | None = None
 
@@ -120,7 +122,13 @@ class ControlPlane:
             self._shell.stdout.close()
             self._shell = None
 
+    def leave_hosts(self) -> None:
+        """A host belongs to one cluster at a time: nothing of this one's stays on those that are on."""
+        with ThreadPoolExecutor(len(self._hosts) or 1) as pool:
+            list(pool.map(Host.clear, self._hosts.values()))
+
     def add(self, host: Host) -> None:
+        self._hosts[host.name] = host
         tls = self.folder / "tls" / host.name
         tls.mkdir(parents=True, exist_ok=True)
         address = host.engine_address
@@ -202,6 +210,7 @@ def control_plane(*options: str) -> Iterator[ControlPlane]:
             yield plane
         finally:
             plane.stop()
+            plane.leave_hosts()
 
 
 def eventually(true: Callable[[], object], seconds: float, tell: Callable[[], str] = lambda: "") -> float:

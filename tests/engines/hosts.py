@@ -72,6 +72,16 @@ class Host:
     def load(self, archive: bytes) -> None:
         self.docker("load", "-q", data=archive)
 
+    def clear(self) -> None:
+        """Remove every container, network and volume of any cluster, as after `node remove`."""
+        ours = ("--filter", "label=pierhead.io/cluster")
+        for found, remove in (
+            (("ps", "-aq"), ("rm", "-f", "-v")), (("network", "ls", "-q"), ("network", "rm")),
+            (("volume", "ls", "-q"), ("volume", "rm", "-f")),
+        ):  # fmt: skip
+            if names := self.docker(*found, *ours, check=False).split():
+                self.docker(*remove, *names, check=False)
+
     def power_off(self) -> None:
         """As if the plug was pulled: silence on the network, then every process of the host is gone."""
         network.unplug(self.namespace, self.cable)

@@ -26,9 +26,10 @@ from deployer.core.network.commands import command_word
 from deployer.core.network.values import RouterConfig, Server
 
 HTTP_DRAIN_SECONDS = 5
-TCP_DRAIN_SECONDS = 0
-"""How long a server's streams may take to end. Connections of unknown content are not waited for."""
-LOOK_AGAIN_SECONDS = 1.0
+TCP_DRAIN_SECONDS = 3600
+"""How long a server's streams may take to end. A pod's end waits for those of http; connections of unknown content may
+last for ever, so they are left open for as long as the pod lives, and nobody waits for them."""
+LOOK_AGAIN_SECONDS, LINGER_SECONDS = 1.0, 5.0
 STAND_IN = "_next"
 """Ends the name of a server that stands in for one that is made anew. No pod's name can have it."""
 PROBES = "probe."
@@ -113,12 +114,14 @@ class Live:
 class Moves:
     """`commands` in this order; look again once they are sent, and at `wake_at` (None: all is as it should be).
 
-    `waiting`: "backend/server" that still drain. `left`: uids out of `Live.pods` that no server open to new connections
-    led to *when looked at*, before these commands.
+    `waiting`: "backend/server" whose http streams still end; `lingering`: those with open tcp connections.
+    `left`: uids out of `Live.pods` that no server open to new connections led to *when looked at*, before these
+    commands.
     """
 
     commands: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    lingering: tuple[str, ...] = ()
     wake_at: float | None = None
     left: frozenset[str] = frozenset()
 
@@ -128,18 +131,22 @@ def moves(config: RouterConfig, live: Live) -> Moves:
     opening: list[str] = []
     closing: list[str] = []
     waiting: list[str] = []
+    lingering: list[str] = []
     rows = {(row.proxy, row.server): row for row in live.stats}
     for backend, desired in sorted(config.servers.items()):
         observed = live.servers.get(backend, {})
         opened, leaving = _opened(backend, desired, observed)
         opening += opened
         for server in leaving:
-            steps, waits = _closed(server, rows.get((backend, server.name)))
+            row = rows.get((backend, server.name))
+            steps, stays = _closed(server, row)
             closing += steps
-            waiting += [f"{backend}/{server.name}"] * waits
+            if stays:
+                (lingering if _is_tcp(row) else waiting).append(f"{backend}/{server.name}")
     commands = (*opening, *closing)
-    wake_at = live.now + LOOK_AGAIN_SECONDS if commands or waiting else None
-    return Moves(commands, tuple(waiting), wake_at, _left(live))
+    pause = LOOK_AGAIN_SECONDS if commands or waiting else LINGER_SECONDS
+    wake_at = live.now + pause if commands or waiting or lingering else None
+    return Moves(commands, tuple(waiting), tuple(lingering), wake_at, _left(live))
 
 
 def marked(server: Server) -> Server:
@@ -245,7 +252,7 @@ def _keep(backend: str, desired: Server, observed: LiveServer) -> list[str]:
 
 
 def _closed(server: LiveServer, row: StatRow | None) -> tuple[list[str], bool]:
-    """One step of leaving, and whether it waits for streams to end."""
+    """One step of leaving, and whether it stays for now because streams have to end."""
     where = f"{command_word(server.backend)}/{command_word(server.name)}"
     gone = [f"set server {where} state maint", f"del server {where}"]
     if server.in_maintenance:
@@ -264,7 +271,11 @@ def _closed(server: LiveServer, row: StatRow | None) -> tuple[list[str], bool]:
 def _patience_seconds(backend: str, row: StatRow | None) -> int:
     if backend.startswith(PROBES):
         return 0
-    return TCP_DRAIN_SECONDS if row is not None and row.mode == "tcp" else HTTP_DRAIN_SECONDS
+    return TCP_DRAIN_SECONDS if _is_tcp(row) else HTTP_DRAIN_SECONDS
+
+
+def _is_tcp(row: StatRow | None) -> bool:
+    return row is not None and row.mode == "tcp"
 
 
 def _left(live: Live) -> frozenset[str]:

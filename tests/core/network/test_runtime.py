@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.core.network import runtime
-from deployer.core.network.runtime import StatRow, marked, moves, read_servers, read_stats
+from deployer.core.network.runtime import (
+    LINGER_SECONDS,
+    TCP_DRAIN_SECONDS,
+    StatRow,
+    marked,
+    moves,
+    read_servers,
+    read_stats,
+)
 from deployer.core.network.values import RouterConfig, Server
 from tests.core.network.hunt import hunted
 from tests.core.network.proxy import Proxy, config, started
@@ -61,13 +69,28 @@ def test_a_server_goes_once_its_streams_have_ended_or_after_five_seconds() -> No
     assert moves(desired, proxy.look()).wake_at is None
 
 
-@pytest.mark.parametrize(("backend", "mode"), [param(DB, "tcp", id="tcp"), param(PROBE, "http", id="a probe")])
-def test_nobody_waits_for_these(backend: str, mode: str) -> None:
-    proxy = started(config({backend: [server("old")]}), {backend: mode})
-    proxy.busy[backend, "shop.old"] = 1
-    found = moves(config({backend: []}), proxy.look())
-    assert [command.split()[-1] for command in found.commands] == ["maint", f"{backend}/shop.old"]
-    assert found.waiting == ()
+def test_nobody_waits_for_a_probe() -> None:
+    proxy = started(config({PROBE: [server("old")]}))
+    proxy.busy[PROBE, "shop.old"] = 1
+    found = moves(config({PROBE: []}), proxy.look())
+    assert [command.split()[-1] for command in found.commands] == ["maint", f"{PROBE}/shop.old"]
+    assert (found.waiting, found.lingering) == ((), ())
+
+
+def test_tcp_connections_stay_open_and_hold_nobody_up() -> None:
+    """A pod is told to stop at once; what is connected to it is its own to end, within its grace period."""
+    desired = config({DB: []})
+    proxy = started(config({DB: [server("old")]}), {DB: "tcp"})
+    proxy.busy[DB, "shop.old"] = 1
+    proxy.send(moves(desired, proxy.look()).commands)
+    proxy.pass_time(60)
+    found = moves(desired, proxy.look({"uid-old": "shop.old"}))
+    assert (found.commands, found.waiting, found.lingering) == ((), (), (f"{DB}/shop.old",))
+    assert found.left == {"uid-old"}
+    assert found.wake_at == proxy.now + LINGER_SECONDS
+    proxy.busy.clear()
+    proxy.send(moves(desired, proxy.look()).commands)
+    assert (proxy.lost, proxy.servers[DB]) == (0, {})
 
 
 def test_what_was_closed_by_hand_is_opened_and_a_weight_is_set_in_place() -> None:
@@ -191,7 +214,7 @@ def converge(proxy: Proxy, desired: RouterConfig) -> int:
         if found.wake_at is None:
             return count
         proxy.send(found.commands)
-        proxy.pass_time(1)
+        proxy.pass_time(1 if found.commands or found.waiting else TCP_DRAIN_SECONDS)
     raise AssertionError(f"does not converge: {found}")
 
 
