@@ -47,7 +47,7 @@ class Settings:
     allow_local_repositories: bool = False
     event_retention_days: int = 30
     pause_image: str = "registry.k8s.io/pause:3.10"
-    router_image: str = "haproxy:3.2-alpine"
+    router_image: str = "haproxy:3.4-alpine"
     dns_image: str = "registry.k8s.io/dns/k8s-dns-dnsmasq-nanny:1.26.7"
     pod_range: str = "10.208.0.0/12"
     mesh_port: int = 8443

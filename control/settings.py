@@ -24,7 +24,7 @@
     PIERHEAD_EVENT_RETENTION_DAYS     how long events are kept; default: 30
     PIERHEAD_PAUSE_IMAGE              holds the network of pods with several containers;
                                       default: registry.k8s.io/pause:3.10
-    PIERHEAD_ROUTER_IMAGE             HAProxy, the router of each host; default: haproxy:3.2-alpine
+    PIERHEAD_ROUTER_IMAGE             HAProxy, the router of each host; default: haproxy:3.4-alpine
     PIERHEAD_DNS_IMAGE                dnsmasq, which answers the names of Services;
                                       default: registry.k8s.io/dns/k8s-dns-dnsmasq-nanny:1.26.7
     PIERHEAD_POD_RANGE                private addresses that pod networks are cut from, a /20 each, the same on every

@@ -56,10 +56,11 @@ class TlsLine:
     def ask(self, commands: Sequence[str]) -> list[str]:
         """The answer to each command, stripped; one after the other, alone on the line.
 
-        A command is one line (";" joins several, whose answers are joined as well), or ends its first with " <<" and
+        A command is one line (";" joins several, which go one by one, for releases of HAProxy differ in how many
+        prompts they answer with; the answers are joined again), or ends its first with " <<" and
         has a payload of lines that are not empty. A long payload of `add map` is sent in parts.
         """
-        parts = [list(_parts(command)) for command in commands]
+        parts = [[one for part in _parts(command) for one in statements(part)] for command in commands]
         with self._lock:
             self._let_go_if_over()
             return ["\n".join(filter(None, map(self._command, each))) for each in parts]
@@ -119,8 +120,8 @@ class TlsLine:
         until = time.monotonic() + self._timeout_seconds
         connection.settimeout(self._timeout_seconds)
         connection.sendall(f"{command}\n".encode())
-        answer, prompts = bytearray(), len(statements(command))
-        while not answer.endswith(_PROMPT) or answer.count(_PROMPT) < prompts:
+        answer = bytearray()
+        while not answer.endswith(_PROMPT):
             connection.settimeout(max(0.001, until - time.monotonic()))
             piece = connection.recv(_PIECE_BYTES)
             if not piece:
@@ -198,7 +199,7 @@ def statements(command: str) -> list[str]:
 
 
 def _only_reads(command: str) -> bool:
-    return all(statement.lstrip().startswith(_READ_ONLY) for statement in statements(command))
+    return command.lstrip().startswith(_READ_ONLY)
 
 
 def _parts(command: str) -> Iterator[str]:

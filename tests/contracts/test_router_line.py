@@ -81,7 +81,8 @@ def test_a_server_behind_which_nothing_runs_is_down(bench: LineBench) -> None:
     added = f"add server {which} {bench.down} check inter 100ms fastinter 100ms fall 1 rise 1"
     bench.line.ask([added, f"enable health {which}", f"enable server {which}"])
     bench.eventually(lambda: bench.stat("gone")["status"] == "DOWN")
-    assert (bench.stat("gone")["check_status"], bench.stat("gone")["last_chk"]) == ("L4CON", "Connection refused")
+    assert bench.stat("gone")["check_status"] == "L4CON"
+    assert "Connection refused" in bench.stat("gone")["last_chk"]
     bench.line.ask([f"set server {which} state maint", f"del server {which}"])
 
 
@@ -336,8 +337,8 @@ class Pieces:
         return self._pieces.pop(0)
 
 
-def test_joined_commands_are_answered_when_all_of_them_are(router: RealRouter) -> None:
+def test_an_answer_ends_with_its_prompt_in_however_many_pieces(router: RealRouter) -> None:
     line = router.line(router.certificate("pierhead-control"))
     assert isinstance(line, TlsLine)
-    pieces: Any = Pieces(b"one\n\n> ", b"\n> ", b"three", b"\n\n", b"> ")
-    assert line._exchange(pieces, "a;b;c") == "one\nthree"
+    pieces: Any = Pieces(b"one\n", b"two >\n", b"\n", b"> ")
+    assert line._exchange(pieces, "a") == "one\ntwo >"

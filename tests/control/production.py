@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 
 from deployer.adapters.simulated import SimulatedEngine
-from deployer.core.container import LABEL_POD_UID, LABEL_REVISION, ContainerSeen
+from deployer.core.container import LABEL_COMPONENT, LABEL_POD_UID, LABEL_REVISION, ContainerSeen
 from tests.control.servers import free_port
 from tests.engines.control_plane import HOME, ControlPlane, eventually
 
@@ -122,8 +122,9 @@ class Installation(ControlPlane):
         return "\n".join(f"{name:>8} | {line}" for name, lines in tails for line in lines)
 
     def containers(self) -> list[ContainerSeen]:
-        """Everything on the simulated hosts."""
-        return [one for name in NODES for one in self._engine(name).containers()]
+        """All pods' containers on the simulated hosts."""
+        found = [one for name in NODES for one in self._engine(name).containers()]
+        return [one for one in found if LABEL_COMPONENT not in one.labels]
 
     def revisions(self) -> list[int]:
         """Of every container there is, in any state."""
@@ -132,7 +133,7 @@ class Installation(ControlPlane):
     def happened(self, action: str, revision: int) -> int:
         """How many containers of a revision were ever created or started, those that are gone included."""
         events = (event for name in NODES for event in self._engine(name).events(0, time.time()))
-        return sum(event.action == action and event.labels[LABEL_REVISION] == str(revision) for event in events)
+        return sum(event.action == action and event.labels.get(LABEL_REVISION) == str(revision) for event in events)
 
     def doubled(self) -> list[str]:
         """Pods that have more than one running container: every pod here has one."""

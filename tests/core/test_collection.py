@@ -10,7 +10,7 @@ from deployer.core.network.values import MESH_NETWORK
 NEEDED = Needed(
     pods=frozenset({"u1"}),
     networks=frozenset({"pierhead-shop", "pierhead-shop-0a1b2c3d"}),
-    images=frozenset({"shop/web:1", "haproxy:3.2-alpine"}),
+    images=frozenset({"shop/web:1", "haproxy:3.4-alpine"}),
 )
 
 
@@ -27,7 +27,7 @@ def test_volumes() -> None:
 
 
 def test_images() -> None:
-    web, router = ImageSeen("1", ("shop/web:1",)), ImageSeen("2", ("haproxy:3.2-alpine",))
+    web, router = ImageSeen("1", ("shop/web:1",)), ImageSeen("2", ("haproxy:3.4-alpine",))
     old, foreign = ImageSeen("3", ("shop/web:0",)), ImageSeen("4", ("other:1",))
-    pulled = {"1": "shop/web:1", "2": "haproxy:3.2-alpine", "3": "shop/web:0"}
+    pulled = {"1": "shop/web:1", "2": "haproxy:3.4-alpine", "3": "shop/web:0"}
     assert surplus(NEEDED, (), (), (web, router, old, foreign), pulled) == Surplus(images=("3",))

@@ -47,6 +47,9 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&*+.^_`|~-]+")
 """RFC 9110's token, without the quote that ends a quoted word of a configuration."""
 _DEFAULT_HEADERS = (("User-Agent", "pierhead-probe/1"), ("Accept", "*/*"))
 _PASSED = frozenset({"L4OK", "L6OK", "L7OK", "L7OKC"})
+_SYSTEM_WORDS = re.compile(r"(E[A-Z]+) returned by OS(?: \(([^)]*)\))?")
+"""How HAProxy 3.4 quotes the system, with or without the words that 2.6 said alone."""
+_WORDS = {"ECONNREFUSED": "Connection refused", "EHOSTUNREACH": "No route to host", "ECONNRESET": "Connection reset"}
 _UNKNOWN = frozenset({"", "INI", "UNK", "SOCKERR"})
 """SOCKERR is the router's own trouble: an error of a probe is not counted, as in Kubernetes."""
 
@@ -288,7 +291,8 @@ def _message(check: NetworkCheck, row: StatRow, known: str) -> str:
         case "L7STS":
             return f"HTTP {row.check_code or 'error'} from {check.path} {where}"
         case "L4CON" | "L6RSP":
-            said = row.last_chk.partition(" at ")[0] or ("connection failed" if status == "L4CON" else "TLS failed")
+            told = _SYSTEM_WORDS.sub(lambda found: found[2] or _WORDS.get(found[1], ""), row.last_chk)
+            said = told.partition(" at ")[0] or ("connection failed" if status == "L4CON" else "TLS failed")
             return f"{said[0].lower() + said[1:] if status == 'L4CON' else said} {where}"
         case _ if status in _PASSED:
             return f"passes again {where}, {check.rise} times in a row are needed"
