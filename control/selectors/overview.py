@@ -246,7 +246,7 @@ def _trouble(row: Application, last: Sync | None) -> str:
         return sentence(f"Git could not be read, {tries}: {repository.message}")
     if last is not None and last.phase == Sync.FAILED:
         return sentence(row.message or last.message)
-    return sentence(row.message)
+    return "" if row.sync_status == "Synced" else sentence(row.message)
 
 
 def _pin(row: Application) -> str:

@@ -81,7 +81,9 @@ class RouterTurn:
         self.wake_ats += edge.make()
         if refused is not None:
             return replace(refused, problems=tuple(self.problems), probes=probes)
-        message = f"serves {len(config.attachments)} networks" if not self.problems else self.problems[0]
+        count = len(config.attachments)
+        words = f"serves {count} {'network' if count == 1 else 'networks'}"
+        message = self.problems[0] if self.problems else words
         reason = edge.reason or "RouterReady"
         version = self.routed.version if left else None
         return RouterOutcome(True, reason, message, tuple(self.problems), version, probes)

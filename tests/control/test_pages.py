@@ -161,6 +161,11 @@ def test_a_repository_that_cannot_be_read_is_trouble(admin: Client) -> None:
     assert "<title>1 not synced" in html
 
 
+def test_what_a_sync_that_went_well_had_to_say_is_no_trouble(admin: Client) -> None:
+    factories.attempt(factories.application(sync_status="Synced", message="1 created, 0 changed, 0 pruned"))
+    assert "not synced" not in page(admin)
+
+
 def test_loops_that_stand_still_are_said(admin: Client) -> None:
     now = factories.NOW
     Work.objects.create(loop="sync", key="x", due_at=now - 90)

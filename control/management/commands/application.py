@@ -120,7 +120,7 @@ class Command(PierheadCommand):
                 self._failed(state)
             told(state.sentence)
             if state.done:
-                self.stdout.write(f"application/{row.name} {_done(state.attempt)}")
+                self.stdout.write(f"application/{row.name} {_done(row, state.attempt)}")
                 return
         raise Failure(f"application {row.name} did not finish within {timeout_seconds:g} s: {state.sentence}")
 
@@ -145,7 +145,12 @@ def _followed(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def _done(attempt: Sync | None) -> str:
+def _done(row: Application, attempt: Sync | None) -> str:
+    """Every workload is rolled out; what connects them may lack something all the same, and that is said."""
+    from control.selectors.health import application_health
+
+    health = application_health([Application.objects.get(pk=row.pk)])[row.uid]
+    words = "healthy" if health.status == "Healthy" else f"rolled out, but {health.status}, {health.message}"
     if attempt is None:
-        return "is healthy"
-    return f"is at {short(attempt.commit)} and healthy: {attempt.message}"
+        return f"is {words}"
+    return f"is at {short(attempt.commit)} and {words}: {attempt.message}"
