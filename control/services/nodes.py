@@ -36,7 +36,7 @@ NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0
 LABEL = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 EFFECTS = ("NoSchedule", "PreferNoSchedule")
 HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*")
-ROUTER_GRACE_SECONDS = 2
+ROUTER_GRACE_SECONDS, ROUTER_LOOKS = 2, 3
 LOCAL = "local"
 LOCAL_SOCKET = "/var/run/docker.sock"
 
@@ -164,9 +164,7 @@ def remove(name: str, actor: Actor, *, force: bool = False) -> None:
         )
     work = composition().work
     owners = {pod.replica_set.deployment_id for pod in pods if pod.replica_set}
-    if row.ready:
-        _remove_router(row)
-    uid = row.uid
+    uid, engine = row.uid, engine_of(row) if row.ready else None
     with transaction.atomic():
         identities.revoke(uid, time.time())
         objects.delete(pods)
@@ -178,21 +176,26 @@ def remove(name: str, actor: Actor, *, force: bool = False) -> None:
         for owner in owners:
             work.wake("reconcile", owner)
         record(actor, "node remove", f"Node {name}", f"{len(pods)} pods forgotten" if pods else "")
+    if engine is not None:
+        with contextlib.closing(engine), contextlib.suppress(EngineError):
+            _remove_router(engine)
 
 
-def _remove_router(row: Node) -> None:
-    """Best effort: what cannot be removed now says what it is by its labels."""
-    with contextlib.suppress(EngineError):
-        engine = engine_of(row)
-        try:
-            for one in engine.containers():
-                if LABEL_COMPONENT in one.labels:
-                    _remove_container(engine, one.name)
-            for remove, name in ((engine.remove_network, MESH_NETWORK), (engine.remove_volume, ROUTER_VOLUME)):
-                with contextlib.suppress(EngineError):
-                    remove(name)
-        finally:
-            engine.close()
+def _remove_router(engine: Engine) -> None:
+    """Best effort: what cannot be removed now says what it is by its labels.
+
+    Only once the node is off the record, so that nobody makes its router again; a pass that was under way may still
+    put a container back, so it is looked for until a listing shows none.
+    """
+    for _ in range(ROUTER_LOOKS):
+        found = [one.name for one in engine.containers() if LABEL_COMPONENT in one.labels]
+        if not found:
+            break
+        for name in found:
+            _remove_container(engine, name)
+    for remove, name in ((engine.remove_network, MESH_NETWORK), (engine.remove_volume, ROUTER_VOLUME)):
+        with contextlib.suppress(EngineError):
+            remove(name)
 
 
 def _remove_container(engine: Engine, name: str) -> None:

@@ -23,7 +23,7 @@ from deployer.core.pod_status import PodStatus
 MOST_REMEMBERED = 4096
 _COLUMNS = (
     "uid", "namespace", "name", "node_id", "ip", "labels", "ready", "deleted_at", "network", "owner", "revision",
-    "replica_set_id", "placement", "phase",
+    "replica_set_id", "placement", "phase", "leaving_version",
 )  # fmt: skip
 _OVER = ("Succeeded", "Failed")
 _remembered: dict[str, TemplateFacts] = {}
@@ -44,20 +44,24 @@ class RoutedPods:
     """`before`: of this node's pods, the results on record. `due_at`: when another probe begins, None for never."""
 
     pods: tuple[RoutedPod, ...] = ()
-    leaving: frozenset[str] = frozenset()
+    leaving: Mapping[str, int] = field(default_factory=dict)
     before: Mapping[str, tuple[ProbeResult, ...]] = field(default_factory=dict)
     due_at: float | None = None
 
 
 def load(node: str, selectors: Mapping[str, Collection[Mapping[str, str]]], now: float) -> RoutedPods:
     """`selectors`: namespace -> what its Services select by. Deleted pods count until nothing is left of them."""
-    rows = Pod.objects.filter(Q(node_id=node) | Q(namespace__in=list(selectors)), node__isnull=False)
+    rows = Pod.objects.filter(
+        Q(node_id=node) | Q(namespace__in=list(selectors)) | Q(leaving_version__gt=0), node__isnull=False
+    )
     columns = [dict(zip(_COLUMNS, row, strict=True)) for row in rows.values_list(*_COLUMNS)]
-    wanted = [one for one in columns if one["node_id"] == node or _is_selected(one, selectors)]
+    wanted = [
+        one for one in columns if one["node_id"] == node or one["leaving_version"] or _is_selected(one, selectors)
+    ]
     facts = _facts(wanted)
     due, before, due_at = _probes(node, wanted, facts, now)
     pods = (_pod(one, facts[one["uid"]], due.get(one["uid"], ())) for one in wanted)
-    leaving = frozenset(one["uid"] for one in wanted if one["deleted_at"] is not None)
+    leaving = {one["uid"]: one["leaving_version"] for one in wanted if one["deleted_at"] is not None}
     return RoutedPods(tuple(sorted(pods, key=lambda pod: (pod.key, pod.uid))), leaving, before, due_at)
 
 
@@ -153,9 +157,10 @@ def _probes(
 
 def _pod(one: Mapping[str, Any], facts: TemplateFacts, due: tuple[ContainerProbe, ...]) -> RoutedPod:
     network = one["network"] or named_network(one["namespace"], one["owner"] or one["name"], one["placement"])
+    is_over = one["phase"] in _OVER  # then its last address may be another pod's by now
     return RoutedPod(
-        uid=one["uid"], namespace=one["namespace"], name=one["name"], node=one["node_id"], ip=one["ip"],
-        labels=one["labels"], ready=one["ready"] and one["phase"] not in _OVER,
+        uid=one["uid"], namespace=one["namespace"], name=one["name"], node=one["node_id"],
+        ip="" if is_over else one["ip"], labels=one["labels"], ready=one["ready"] and not is_over,
         leaving=one["deleted_at"] is not None, ports=facts.ports, host_network=facts.host_network,
         network=network, owner=one["owner"], revision=one["revision"],
         readiness=facts.readiness, probes=due,

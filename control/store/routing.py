@@ -53,13 +53,15 @@ class RouteRows:
         self._certificates = certificates
 
     def load(self, node: str, now: float) -> Routed | None:
-        """None when the node is gone."""
+        """None when the node is gone, or what its router serves is not known again yet (`_is_unknown`)."""
         version = routing_version()
         rows = {row.uid: row for row in Node.objects.order_by("name", "uid")}
         own = identities.identities(node, self._certificates, now) if node in rows else None
         if own is None:
             return None
         services = list(Service.objects.filter(deleted_at=None).order_by("namespace", "name"))
+        if not services and _is_unknown(node):
+            return None
         pods = routed_pods.load(node, _selectors(services), now)
         row = rows[node]
         cluster = self._cluster(row, tuple(map(routed_node, rows.values())), own, pods, services, now)
@@ -97,9 +99,17 @@ class RouteRows:
             nodes=tuple(one for one in nodes if one.uid != row.uid),
             services=_services(services, pods.pods, now), pods=pods.pods, ingresses=ingresses,
             policies=routed_policies(), namespaces=dict(Namespace.objects.values_list("name", "labels")),
-            networks=_networks(row.uid), tls=tls_pairs(ingresses, self._certificates, now),
+            networks=_networks(row.uid), tls=tls_pairs(ingresses, now),
             pod_range=settings.PIERHEAD.pod_range, mesh_port=settings.PIERHEAD.mesh_port,
         )  # fmt: skip
+
+
+def _is_unknown(node: str) -> bool:
+    """After the database was lost: pods were found on the host, and Git has not been read again. The router there
+    goes on with what it has, rather than serve nothing."""
+    if Router.objects.filter(pk=node, applied_at__gt=0).exists():
+        return False
+    return Pod.objects.filter(node_id=node, orphaned=True, deleted_at=None).exists()
 
 
 def routing_version() -> int:

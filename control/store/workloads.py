@@ -183,7 +183,7 @@ def tear_down(loaded: Loaded, wake: Callable[[str, str], None]) -> None:
 def delete_pods(doomed: Iterable[tuple[str, str]], wake: Callable[[str, str], None], now: float) -> None:
     """Ask for the pods' end, and wake whom it concerns. Those on no node go at once.
 
-    One that a Service selects, and that may have traffic, is stopped when all routers have let it go
+    One that may have traffic, in a namespace with Services, is stopped when all routers have let it go
     (`leaving.py`): its deletion's resource version is what they have to reach.
     """
     uids = [uid for uid, _ in doomed]
@@ -194,20 +194,25 @@ def delete_pods(doomed: Iterable[tuple[str, str]], wake: Callable[[str, str], No
         row.deleted_at, row.settled = now, ""
     objects.delete(unplaced)
     objects.update(placed, ["deleted_at", "settled"])
-    _leave(placed)
-    waking.wake_for_pods(placed, wake)
+    if _leave(placed):
+        waking.wake_all(wake)
+    else:
+        waking.wake_for_pods(placed, wake)
     for node in sorted({str(row.node_id) for row in placed}):
         wake("converge", node)
 
 
-def _leave(rows: list[Pod]) -> None:
+def _leave(rows: list[Pod]) -> bool:
+    """Those that a router may have to let go. Of which Services is not asked: a selector may have moved on in the
+    very commit that ends its old pods, and routers know only later."""
     reachable = [row for row in rows if row.ready or row.ip]
-    selectors = waking.selectors_of(reachable) if reachable else {}
-    served = [row for row in reachable if waking.is_selected(row, selectors)]
+    namespaces = waking.selectors_of(reachable).keys() if reachable else set()
+    served = [row for row in reachable if row.namespace in namespaces]
     for row in served:
         row.leaving_version = row.resource_version
     if served:
         Pod.objects.filter(pk__in=[row.pk for row in served]).update(leaving_version=F("resource_version"))
+    return bool(served)
 
 
 def _create_set(row: Deployment, new: values.NewReplicaSet, now: float) -> ReplicaSet:

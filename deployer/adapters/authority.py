@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _EARLIER = timedelta(minutes=5)
@@ -80,27 +78,6 @@ def revocation_list(authority: Issued, revoked: Sequence[tuple[int, float]], now
     return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
-def matches(certificate_pem: str, key_pem: str) -> str:
-    """ "" when both can be read and belong together, else a sentence that says what is wrong. It repeats neither.
-
-    A chain counts by its first certificate, as everywhere.
-    """
-    try:
-        certificates = x509.load_pem_x509_certificates(certificate_pem.encode())
-        certified = certificates[0].public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return "the certificate cannot be read: it must be PEM (-----BEGIN CERTIFICATE-----), the server's own first"
-    try:
-        key = serialization.load_pem_private_key(key_pem.encode(), password=None)
-    except TypeError:
-        return "the private key is encrypted: give it without a passphrase"
-    except (ValueError, UnsupportedAlgorithm):
-        return "the private key cannot be read: it must be PEM (-----BEGIN PRIVATE KEY-----)"
-    if _public_bytes(key.public_key()) != _public_bytes(certified):
-        return "the private key does not belong to the certificate"
-    return ""
-
-
 def _builder(
     subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, now: float, lasting: timedelta
 ) -> x509.CertificateBuilder:
@@ -155,7 +132,3 @@ def _named(name: str) -> x509.Name:
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
-
-
-def _public_bytes(key: PublicKeyTypes) -> bytes:
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -20,12 +20,13 @@ from deployer.ports import Clock, EngineError, Work
 
 LOOP = "route"
 RENEW_SECONDS = 3.0
+LOOK_AGAIN_SECONDS = 60.0
 RETRY_SECONDS = single_flight.RETRY_SECONDS
 
 
 class RouteStore(networks.NetworkStore, Protocol):
     def load(self, node: str, now: float) -> Routed | None:
-        """May write (indexes, addresses, certificates) in a short transaction of its own. None: no such node."""
+        """May write (indexes, addresses, certificates) in a short transaction of its own. None: leave it alone."""
 
     def save(self, node: str, outcome: RouterOutcome, wake: Any, now: float) -> None:
         """In the caller's fenced transaction."""
@@ -39,7 +40,7 @@ def run(node: RouterAccess, work: Work, store: RouteStore, clock: Clock) -> None
             return clock.now() + RETRY_SECONDS
         routed = store.load(node.uid, clock.now())
         if routed is None:
-            return None
+            return clock.now() + LOOK_AGAIN_SECONDS
         taken = node.pool.submit(RouterTurn(node, routed, clock, lease.epoch).take)
         woken = _wait(taken, lease, work, clock)
         outcome, wake_at = taken.result()

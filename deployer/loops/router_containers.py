@@ -10,6 +10,7 @@ from deployer.core.network.config import router_config
 from deployer.core.network.names import PLACEHOLDER
 from deployer.core.network.router_host import (
     COMPONENTS,
+    DNS,
     EDGE,
     EDGE_FILE,
     NAMES_FOLDER,
@@ -60,7 +61,10 @@ class RouterContainers:
 
     def make(self) -> bool:
         """Returns whether a container is another, or has started, since the last pass. Raises EngineError."""
-        whole = desired = self._desired()
+        try:
+            whole = desired = self._desired()
+        except RouterTrouble as trouble:
+            return self._goes_on(trouble)
         self.seen = self._look(thorough=not self.node.memory.full_at)
         self._recover()
         for _ in range(MAX_ROUNDS):
@@ -72,12 +76,24 @@ class RouterContainers:
             self.seen = self._look()
             desired = replace(whole, config=self._without_failed())
         self._all_run(whole)
-        began = [one for one in COMPONENTS if self.node.memory.began(one, self.component(one))]
+        began = self._began()
         if NET in began or ROUTER in began or self.node.memory.answers is None:
             self._answer(whole)
         elif routes(whole, self.node.memory.answers):
             self._answer(whole, self.node.memory.answers)
         return ROUTER in began
+
+    def _goes_on(self, trouble: RouterTrouble) -> bool:
+        """An image that cannot be had is no reason to leave a router alone that runs: it is told, and served."""
+        self.seen = self._look()
+        found = [self.component(name) for name in (NET, ROUTER)]
+        if any(one is None or one.state != "running" for one in found) or self.node.memory.answers is None:
+            raise trouble
+        self.problems.append(trouble.sentence)
+        return ROUTER in self._began()
+
+    def _began(self) -> list[str]:
+        return [one for one in COMPONENTS if self.node.memory.began(one, self.component(one))]
 
     def component(self, name: str) -> ContainerSeen | None:
         return next((one for one in self.seen if one.name == f"pierhead-{name}"), None)
@@ -204,13 +220,16 @@ class RouterContainers:
         self.node.memory.sent({path: data for path, data in files.items() if path != CONFIG_FILE})
 
     def _all_run(self, desired: RouterHost) -> None:
-        """The edge may fail alone: its ports are the host's. Without the others there is no router."""
+        """The edge may fail alone: its ports are the host's. So may the resolver; without the others is no router."""
         missing = [one for one in lacking(desired, self.seen) if one != f"pierhead-{EDGE}"]
-        if missing:
-            seen = next((one for one in self.seen if one.name == missing[0]), None)
-            words = f": {self._last_words(seen)}" if seen else ""
-            sentence = f"{', '.join(missing)} on {self.node.name} does not run{words}"
+        if not missing:
+            return
+        seen = next((one for one in self.seen if one.name == missing[0]), None)
+        words = f": {self._last_words(seen)}" if seen else ""
+        sentence = f"{', '.join(missing)} on {self.node.name} does not run{words}"
+        if missing != [f"pierhead-{DNS}"]:
             raise RouterTrouble("RouterNotRunning", sentence)
+        self.problems.append(f"names are not answered: {sentence}")
 
     def _answer(self, desired: RouterHost, present: frozenset[str] | None = None) -> None:
         """The router answers for its virtual addresses: routes of its network namespace, gone with each start of it."""

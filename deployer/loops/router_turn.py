@@ -59,7 +59,7 @@ class RouterTurn:
         try:
             outcome = self._outcome(router_config(self.routed.cluster))
         except EngineUnreachable as error:
-            return RouterOutcome(False, "Unknown", error.sentence), self.clock.now() + FIRST_RETRY_SECONDS
+            outcome = RouterOutcome(False, "Unknown", error.sentence)
         except EngineError as error:
             outcome = RouterOutcome(False, error.reason, error.sentence, tuple(self.problems))
         return outcome, self._wake_at(outcome)
@@ -75,17 +75,18 @@ class RouterTurn:
             return refused
         served = config if refused is None else self._known_to(config)
         push_maps(self.node, self.routed, served.maps)
-        left, rows = self._moved(served)
+        version, rows = self._moved(served)
+        if refused is None:
+            self._put({CONFIG_FILE: config.text.encode()})  # for a start without us: with the servers of today
         probes = self._findings(rows)
         edge = RouterEdge(self.node, config, containers.component(EDGE), self.clock, self.problems)
         self.wake_ats += edge.make()
         if refused is not None:
-            return replace(refused, problems=tuple(self.problems), probes=probes)
+            return replace(refused, problems=tuple(self.problems), version=version, probes=probes)
         count = len(config.attachments)
         words = f"serves {count} {'network' if count == 1 else 'networks'}"
         message = self.problems[0] if self.problems else words
         reason = edge.reason or "RouterReady"
-        version = self.routed.version if left else None
         return RouterOutcome(True, reason, message, tuple(self.problems), version, probes)
 
     def _wake_at(self, outcome: RouterOutcome) -> float:
@@ -198,8 +199,8 @@ class RouterTurn:
             maps={name: found for name, found in config.maps.items() if name in held},
         )
 
-    def _moved(self, config: RouterConfig) -> tuple[bool, Sequence[StatRow]]:
-        """Whether every server is as it should be and all that leave are out, and the rows of the last look."""
+    def _moved(self, config: RouterConfig) -> tuple[int | None, Sequence[StatRow]]:
+        """The version that is in the router (see RouterOutcome), and the rows of the last look."""
         for _ in range(ROUNDS):
             found = self._look()
             todo = moves(config, found)
@@ -208,17 +209,20 @@ class RouterTurn:
             self.node.ask(self.routed, todo.commands)
         if todo.wake_at is not None:
             self.wake_ats.append(todo.wake_at)
-        return not todo.commands and self._are_out(todo), found.stats
+        return None if todo.commands else self._version(todo), found.stats
 
     def _look(self) -> Live:
         state, stat = self.node.ask(self.routed, ["show servers state", "show stat -1 4 -1"])
         pods = {pod.uid: pod.key for pod in self.routed.cluster.pods if pod.uid in self.routed.leaving}
         return Live(read_servers(state), tuple(read_stats(stat)), self.clock.now(), pods)
 
-    def _are_out(self, todo: Moves) -> bool:
-        keys = {pod.uid: pod.key for pod in self.routed.cluster.pods if pod.uid in self.routed.leaving}
+    def _version(self, todo: Moves) -> int:
+        """Up to the first deletion whose pod is not out yet: one that takes its time holds up no pod before it."""
         draining = {one.partition("/")[2].removesuffix(STAND_IN) for one in todo.waiting}
-        return keys.keys() <= todo.left and draining.isdisjoint(keys.values())
+        pods = (pod for pod in self.routed.cluster.pods if pod.uid in self.routed.leaving)
+        inside = [pod.uid for pod in pods if pod.uid not in todo.left or pod.key in draining]
+        deletions = (self.routed.leaving[uid] for uid in inside)
+        return min((version - 1 for version in deletions if version), default=self.routed.version)
 
     def _findings(self, rows: Sequence[StatRow]) -> dict[str, tuple[ProbeResult, ...]]:
         mine = tuple(pod for pod in self.routed.cluster.pods if pod.node == self.routed.cluster.node.uid)

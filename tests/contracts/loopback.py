@@ -28,7 +28,7 @@ from deployer.core.network.values import FOLDER, RouterConfig, Server
 from tests.environment import require
 
 LOCAL_RANGE = "127.64.0.0/12"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 Answer = TypeVar("Answer")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.authority import Issued, issue, make_authority, matches, revocation_list
+from deployer.adapters.authority import Issued, issue, make_authority, revocation_list
 from tests.environment import require
 
 DAY = 86_400.0
@@ -78,21 +78,3 @@ def test_a_revoked_certificate_is_refused_and_others_stay(tmp_path: Path, author
     one = revocation_list(authority, [(lost.serial, now), (lost.serial, now)], now)
     assert "revoked" in verify(tmp_path, authority, lost.certificate, "-crl_check", revoked=one)
     assert verify(tmp_path, authority, kept.certificate, "-crl_check", revoked=one) == "OK"
-
-
-def test_pairs_that_do_not_belong_together_say_why(tmp_path: Path, authority: Issued, now: float) -> None:
-    one, other = (issue(authority, "web.example", ["web.example"], now, DAY) for _ in range(2))
-    command = ["openssl", "ec", "-aes128", "-passout", "pass:x"]
-    encrypted = subprocess.run(command, input=one.key, capture_output=True, text=True, check=True, timeout=20).stdout
-    assert matches(one.certificate, one.key) == ""
-    assert matches(one.certificate + authority.certificate, one.key) == ""
-    rows = {
-        "does not belong": (one.certificate, other.key),
-        "certificate cannot be read": ("SECRET", one.key),
-        "private key cannot be read": (one.certificate, "SECRET"),
-        "is encrypted": (one.certificate, encrypted),
-        "certificate cannot": ("", ""),
-    }
-    for expected, pair in rows.items():
-        sentence = matches(*pair)
-        assert expected in sentence and "SECRET" not in sentence, (expected, sentence)

@@ -16,6 +16,7 @@ from deployer.core.network.latency import TABLE
 from deployer.core.network.maps import map_path, policy_map
 from deployer.core.network.measurements import read_counters
 from deployer.core.network.values import Identity, NetworkCheck, RoutedPod, RouterConfig, TlsPair
+from deployer.core.tls_pair import pair_problem, pair_text
 from tests.contracts.loopback import (
     LOCAL_RANGE,
     Router,
@@ -29,6 +30,7 @@ from tests.contracts.loopback import (
 )
 from tests.contracts.mesh_certificates import MeshAuthority
 from tests.core.network.sketch import cluster, config, httpget, ingress, pods, policy, service
+from tests.core.test_tls_pair import CHAINS, certificate, key
 
 WEB = {"port": 8080, "targetPort": "web"}
 DATABASE = {"port": 5432, "targetPort": "web"}
@@ -89,6 +91,25 @@ def test_haproxy_takes_it_without_a_word(folder: Path, authority: MeshAuthority,
     if things:
         assert found.edge_ports
         assert Router(folder, replace(found, text=found.edge)).complaints() == ""
+
+
+@pytest.mark.parametrize(("kind", "chain"), [row[:2] for row in CHAINS])
+def test_haproxy_takes_every_pair_that_has_no_problem(
+    folder: Path, identity: Identity, kind: str, chain: tuple[bytes, ...]
+) -> None:
+    """What it refuses (its complaint names the certificate's file) is refused when the manifest is read."""
+    given = (b"".join(chain), key(kind))
+    pair = TlsPair("shop", "cert", *pair_text(*given))
+    site = ingress("site", "a.test/ Prefix web:80", tls=[{"hosts": ["a.test"], "secretName": "cert"}])
+    complaints = Router(folder, config(service("web", 80), site, identity=identity, tls=(pair,))).complaints()
+    assert complaints == "" or pair_problem(*given) is not None
+    assert "tls/ingress/" in complaints or not complaints
+
+
+def test_a_secret_may_have_the_longest_name(folder: Path, identity: Identity) -> None:
+    pair = TlsPair("shop", "c" * 253, *pair_text(certificate(), key()))
+    found = config(service("web", 80), ingress("site", "a.test/ Prefix web:80"), identity=identity, tls=(pair,))
+    assert Router(folder, found).complaints() == ""
 
 
 def local(identity: Identity, *things: Any, **more: Any) -> RouterConfig:
@@ -239,6 +260,7 @@ def measured(router: Router) -> dict[tuple[str, int], tuple[int, ...]]:
         pytest.param("gone.test", "/", 503, "The service of this address is missing.", id="no Service"),
         pytest.param("tls.test:80", "/a?b=c", 308, "https://tls.test/a?b=c", id="to https"),
         pytest.param("x.tls.test", "/", 308, "https://x.tls.test/", id="a wildcard to https"),
+        pytest.param("plain.tls.test", "/", 200, "web-1", id="a host below it that has its own rule without TLS"),
     ],
 )
 def test_ingress(web_site: Router, host: str, path: str, status: int, backend: str) -> None:
@@ -272,6 +294,7 @@ def web_site(identity: Identity) -> Iterator[Router]:
         *("gone.test/ Prefix gone:80", "tls.test/ Prefix one:8080", "*.tls.test/ Prefix one:8080"),
     )
     site = ingress("site", *rules, tls=[{"hosts": ["tls.test", "*.tls.test"]}])
+    plain = ingress("plain", "plain.tls.test/ Prefix one:8080")
     changes = {
         "127.64.8.1:80 ": f"127.64.8.1:{port} ",
         "127.64.8.1:443 ": f"127.64.8.1:{free_port()} ",
@@ -281,5 +304,5 @@ def web_site(identity: Identity) -> Iterator[Router]:
         one = at(pods("one", "a:R")[0], "127.0.1.1", first)
         two = at(pods("two", "a:R")[0], "127.0.1.2", second)
         services = (service("one", WEB), service("two", DATABASE, index=2))
-        with Router(folder, local(identity, *services, (one, two), site), changes).running() as router:
+        with Router(folder, local(identity, *services, (one, two), site, plain), changes).running() as router:
             yield router

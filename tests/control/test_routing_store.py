@@ -259,6 +259,14 @@ def test_pods_elsewhere_are_loaded_when_a_service_selects_them(fields: dict[str,
     assert len(found.leaving) == expected.count("leaving")
 
 
+def test_a_pod_that_is_over_has_no_address_because_it_may_be_another_pods_by_now() -> None:
+    here = factories.node()
+    for phase in ("Running", "Succeeded", "Failed"):
+        factories.pod(node=here, name=phase.lower(), ip="10.208.16.2", phase=phase)
+    found = {one.name: one.ip for one in load(here).cluster.pods}
+    assert found == {"running": "10.208.16.2", "succeeded": "", "failed": ""}
+
+
 def test_what_is_read_is_at_least_as_new_as_its_version() -> None:
     node = factories.node()
     before = routing_version()
@@ -350,7 +358,7 @@ def test_a_removed_nodes_certificate_is_revoked(node: Node) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        param({"tls.crt": "", "tls.key": ""}, "the certificate cannot be read", id="not PEM"),
+        param({"tls.crt": "", "tls.key": ""}, "tls.crt is not a certificate in PEM", id="not PEM"),
         param({"tls.crt": ""}, "it has no key tls.key", id="half of it"),
     ],
 )
@@ -363,10 +371,11 @@ def test_a_secret_that_cannot_serve_says_why(node: Node, values: dict[str, str],
     assert told.count == 1
 
 
-def test_a_tls_secret_is_loaded_for_the_ingress_that_names_it(node: Node) -> None:
-    made = authority.make_authority("shop.example.com", NOW)
-    row = factories.secret("shop-tls", {"tls.crt": made.certificate, "tls.key": made.key})
-    assert base64.b64decode(row.sealed.load()["tls.crt"]).decode() == made.certificate
+def test_a_tls_secret_is_loaded_for_the_ingress_that_names_it_and_written_anew(node: Node) -> None:
+    """A second key, or a line that only HAProxy takes for the beginning of something, does not reach a router."""
+    made, other = (authority.make_authority(name, NOW) for name in ("shop.example.com", "other"))
+    row = factories.secret("shop-tls", {"tls.crt": f"{made.certificate}{other.key}  -----BEGIN X", "tls.key": made.key})
+    assert base64.b64decode(row.sealed.load()["tls.crt"]).decode().startswith(made.certificate)
     assert load(node).cluster.tls == (), "no Ingress names it"
     tls_ingress()
     (pair,) = load(node).cluster.tls

@@ -206,13 +206,14 @@ def test_a_router_that_is_removed_by_hand_comes_back(shop: Shop) -> None:
     assert at.lookup("web")
 
 
-def test_fifty_pushes_of_configuration_lose_no_request(shop: Shop) -> None:
+def test_pushes_of_configuration_lose_no_request(shop: Shop) -> None:
+    """Each makes every router reload; fifty of them are in `tests/benchmarks/network.py`."""
     shop.push(strict(replicas=3), service("web"), caller())
     shop.sync("--wait")
     at = client(shop, "caller")
     served(shop, at, "web", "/")
     with load(at.host, at.container, f"{address(shop, 'web')}:80") as running:
-        for number in range(50):
+        for number in range(12):
             extra = [service(f"extra{number % 3}", app="web", port=9000 + number)]
             shop.push(strict(replicas=3), service("web"), caller(), *extra)
             shop.sync("--wait")

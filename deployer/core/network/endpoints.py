@@ -18,7 +18,9 @@ from deployer.core.network.values import Cluster, Endpoint, Mode, RoutedNode, Ro
 from deployer.core.objects.workload import ServicePort
 
 HTTP_PORTS = frozenset({80, 3000, 5000, 8000, 8080, 8888})
-_HTTP_NAMES = frozenset({"http", "ws", "http1", "http1.1"})
+_GRPC_WEB = "grpc-web"
+"""gRPC in requests of HTTP/1.1: the one word with a '-' in it."""
+_HTTP_NAMES = frozenset({"http", "ws", "http1", "http1.1", _GRPC_WEB})
 _H2_NAMES = frozenset({"http2", "h2c", "h2", "grpc"})
 _TCP_NAMES = frozenset({"tcp", "https", "tls", "wss", "grpcs"})
 _UNKNOWN = RoutedNode(uid="", name="", reachable=False)
@@ -29,7 +31,8 @@ def mode(port: ServicePort) -> Mode:
 
     `kubernetes.io/h2c` and `kubernetes.io/ws` are Kubernetes' own words (KEP-3726). TLS is carried as it is: tcp.
     """
-    for word in (port.app_protocol.lower().removeprefix("kubernetes.io/"), port.name.partition("-")[0]):
+    name = _GRPC_WEB if f"{port.name}-".startswith(f"{_GRPC_WEB}-") else port.name.partition("-")[0]
+    for word in (port.app_protocol.lower().removeprefix("kubernetes.io/"), name):
         if word in _H2_NAMES:
             return "h2"
         if word in _HTTP_NAMES:

@@ -8,8 +8,9 @@ backend. A Service's port that is carried as tcp has a second backend here, for 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 
-from deployer.core.network.ingress_rules import DEFAULT_KEY, by_age, redirects, rules, shown
+from deployer.core.network.ingress_rules import DEFAULT_KEY, REDIRECT, by_age, redirects, rules, shown
 from deployer.core.network.maps import INGRESS_DEFAULT, INGRESS_EXACT, INGRESS_PREFIX, INGRESS_TLS, map_path
 from deployer.core.network.names import is_alias
 from deployer.core.network.openings import is_ingress_node
@@ -17,12 +18,11 @@ from deployer.core.network.preamble import DEFAULTS_HTTP
 from deployer.core.network.scene import Scene
 from deployer.core.network.sections import Part, Section
 from deployer.core.network.services import backend, backend_name, is_headless, port_mode, service_ports
-from deployer.core.network.values import FOLDER, INGRESS_HTTP, INGRESS_HTTPS, RoutedIngress, RoutedService
+from deployer.core.network.values import FOLDER, INGRESS_HTTP, INGRESS_HTTPS, RoutedIngress, RoutedService, TlsPair
 from deployer.core.objects.network import IngressBackend, ServiceBackendPort
 from deployer.core.objects.workload import ServicePort
 
 MISSING, NONE = "ingress.missing", "ingress.none"
-_CERTIFICATES = "tls/ingress.crt-list"
 _FOUND = "{ var(txn.backend) -m found }"
 
 
@@ -37,9 +37,13 @@ def ingress(scene: Scene) -> Part:
         return Part()
     wanted = _Wanted(scene)
     maps, problems = rules(scene.cluster.ingresses, wanted.name)
-    sections = (_http(scene), _https(scene), *_answers(), *wanted.sections.values())
-    missing = (*wanted.problems, *_missing_pairs(scene))
-    return Part(sections, {**maps, **redirects(scene.cluster.ingresses)}, _files(scene), (*problems, *missing))
+    pairs = _pairs(scene)
+    listed = "".join(f"{FOLDER}/{path}\n" for path in ("tls/node.pem", *sorted(pairs))).encode()
+    listing = f"tls/ingress.{sha256(listed).hexdigest()[:12]}.crt-list"
+    sections = (_http(scene), _https(scene, listing), *_answers(), *wanted.sections.values())
+    problems = [*problems, *wanted.problems, *_missing_pairs(scene)]
+    files = {**pairs, listing: listed}
+    return Part(sections, {**maps, **redirects(scene.cluster.ingresses)}, files, tuple(problems))
 
 
 class _Wanted:
@@ -84,20 +88,21 @@ def _lack(ingress: RoutedIngress, wanted: IngressBackend, service: RoutedService
 
 
 def _http(scene: Scene) -> Section:
-    hosts = map_path(INGRESS_TLS)
-    redirect = "http-request redirect location https://%[var(txn.host)]%[pathq] code 308"
+    hosts, asked = map_path(INGRESS_TLS), "http-request set-var(txn.tls)"
     lines = (
         f"bind {scene.router}:{INGRESS_HTTP} accept-proxy",
         *_named(),
-        f"{redirect} if {{ var(txn.host),map_str({hosts}) -m found }}",
-        f"{redirect} if {{ var(txn.parent),map_str({hosts}) -m found }}",
+        f"{asked} var(txn.host),map_str({hosts})",
+        f"{asked} var(txn.parent),map_str({hosts}) unless {{ var(txn.tls) -m found }}",
+        "http-request redirect location https://%[var(txn.host)]%[pathq] code 308"
+        f" if {{ var(txn.tls) -m str {REDIRECT} }}",
         *_routed("http"),
     )
     return Section(f"frontend ingress.http from {DEFAULTS_HTTP}", lines)
 
 
-def _https(scene: Scene) -> Section:
-    tls = f"ssl crt-list {FOLDER}/{_CERTIFICATES} alpn h2,http/1.1"
+def _https(scene: Scene, listing: str) -> Section:
+    tls = f"ssl crt-list {FOLDER}/{listing} alpn h2,http/1.1"
     lines = (f"bind {scene.router}:{INGRESS_HTTPS} accept-proxy {tls}", *_named(), *_routed("https"))
     return Section(f"frontend ingress.https from {DEFAULTS_HTTP}", lines)
 
@@ -145,14 +150,18 @@ def _answers() -> tuple[Section, Section]:
     )
 
 
-def _files(scene: Scene) -> Mapping[str, bytes]:
-    """Certificates, and their list; the first, the node's own, is shown where no other fits the name."""
-    pairs = {
-        f"tls/ingress/{pair.namespace}.{pair.name}.pem": (pair.certificate.rstrip("\n") + "\n" + pair.key).encode()
-        for pair in scene.cluster.tls
-    }
-    listed = "".join(f"{FOLDER}/{path}\n" for path in ("tls/node.pem", *sorted(pairs)))
-    return {**pairs, _CERTIFICATES: listed.encode()}
+def _pairs(scene: Scene) -> Mapping[str, bytes]:
+    """Certificates by file. In their list the node's own comes first: it is shown where no other fits the name.
+
+    Files are named by what they are and hold: a Secret's name may be longer than a file's, and a configuration that
+    HAProxy refuses alters nothing that the running one reads.
+    """
+    found = ((pair, (pair.certificate.rstrip("\n") + "\n" + pair.key).encode()) for pair in scene.cluster.tls)
+    return {f"tls/ingress/{_digest(pair, content)}.pem": content for pair, content in found}
+
+
+def _digest(pair: TlsPair, content: bytes) -> str:
+    return sha256(f"{pair.namespace}/{pair.name}\n".encode() + content).hexdigest()[:16]
 
 
 def _missing_pairs(scene: Scene) -> Iterator[str]:

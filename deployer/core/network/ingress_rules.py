@@ -18,6 +18,7 @@ from deployer.core.network.values import RoutedIngress
 from deployer.core.objects.network import HTTPIngressPath, IngressBackend
 
 DEFAULT_KEY = "default"
+REDIRECT, STAY = "redirect", "stay"
 REDIRECT_ANNOTATION = "pierhead.io/ssl-redirect"
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _MAPS = (INGRESS_DEFAULT, INGRESS_EXACT, INGRESS_PREFIX)
@@ -54,15 +55,20 @@ def rules(ingresses: Iterable[RoutedIngress], resolve: Resolve) -> tuple[dict[st
 
 
 def redirects(ingresses: Iterable[RoutedIngress]) -> Mapping[str, Mapping[str, str]]:
-    """The hosts whose requests over http are sent to https: those of TLS entries, unless the annotation says no."""
-    hosts = {
-        host.lower()
-        for ingress in ingresses
-        if ingress.annotations.get(REDIRECT_ANNOTATION) != "false"
-        for entry in ingress.spec.tls
-        for host in entry.hosts or tuple(rule.host for rule in ingress.spec.rules)
-    }
-    return {INGRESS_TLS: {host: "redirect" for host in sorted(hosts) if _HOST.fullmatch(host)}}
+    """Which hosts' requests over http are sent to https: those of TLS entries, unless the annotation says no.
+
+    A host with a rule of its own stands there in either case, so that `*.` of its parent does not speak for it. Of two
+    Ingresses with one host, the one that sends it to https decides.
+    """
+    sent: set[str] = set()
+    stay: set[str] = set()
+    for ingress in ingresses:
+        own = {rule.host.lower() for rule in ingress.spec.rules}
+        secure = _secure(ingress)
+        sent |= secure | {host for host in own if _parent(host) in secure}
+        stay |= own
+    found = {**dict.fromkeys(stay, STAY), **dict.fromkeys(sent, REDIRECT)}
+    return {INGRESS_TLS: {host: what for host, what in sorted(found.items()) if _HOST.fullmatch(host)}}
 
 
 def by_age(ingresses: Iterable[RoutedIngress]) -> list[RoutedIngress]:
@@ -71,6 +77,18 @@ def by_age(ingresses: Iterable[RoutedIngress]) -> list[RoutedIngress]:
 
 def shown(ingress: RoutedIngress) -> str:
     return f"Ingress {ingress.namespace}/{ingress.name}"
+
+
+def _secure(ingress: RoutedIngress) -> set[str]:
+    """The hosts, also "*.shop.test", of its TLS entries; an entry without any means those of the rules."""
+    if ingress.annotations.get(REDIRECT_ANNOTATION) == "false":
+        return set()
+    entries = (entry.hosts or tuple(rule.host for rule in ingress.spec.rules) for entry in ingress.spec.tls)
+    return {host.lower() for hosts in entries for host in hosts}
+
+
+def _parent(host: str) -> str:
+    return "*." + host.partition(".")[2]
 
 
 def _rules(ingress: RoutedIngress) -> Iterator[_Rule]:

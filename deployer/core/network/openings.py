@@ -1,13 +1,14 @@
 """Which ports a node opens to the outside, and for which nodes that is.
 
-- NodePort: on all nodes. Numbers that a manifest leaves out are given by a stable hash in 30000-32767.
+- NodePort: on all nodes. Numbers that a manifest leaves out are given by a stable hash in 30000-32767, to older
+  Services first (`RoutedService.index` is given in order of creation): a new one never moves the number of another.
 - LoadBalancer: its own ports, on the nodes with the label `pierhead.io/ingress: "true"` (all, if no node has it), and
   node ports as far as the manifest names them.
 - A Service's annotation `pierhead.io/nodes: zone=a,disk=ssd` chooses other nodes for either.
 - Ingress: 80 and 443, on the labelled nodes.
 
-One port has one owner: the mesh, then Ingress, then named node ports, then LoadBalancers, each by namespace and name.
-Who comes second is told so, and the rest of it works.
+One port has one owner: the resolver (53) and the mesh, then Ingress, then named node ports, then LoadBalancers, each by
+namespace and name. Who comes second is told so, and the rest of it works.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from deployer.core.objects.workload import ServicePort
 INGRESS_LABEL = "pierhead.io/ingress"
 NODES_ANNOTATION = "pierhead.io/nodes"
 NODE_PORTS = range(30000, 32768)
+RESOLVER_PORT = 53
+"""The resolver listens there on the router's own addresses, which a node's ports are led to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def node_ports(services: Iterable[RoutedService]) -> Mapping[tuple[str, int], in
         if port.node_port and port.node_port not in found.values():
             found[one.uid, port.port] = port.node_port
     taken = {*found.values(), *(port.port for one in ordered if _is_balancer(one) for port in one.spec.ports)}
-    for one in ordered:
+    for one in sorted(ordered, key=_age):
         for port in one.spec.ports if _opens_node_ports(one) and not _is_balancer(one) else ():
             if port.node_port is None and len(taken & set(NODE_PORTS)) < len(NODE_PORTS):
                 found[one.uid, port.port] = _free(f"{one.uid}:{port.port}", taken)
@@ -105,8 +108,13 @@ def _balancer_wishes(services: Iterable[RoutedService], node: RoutedNode, by_lab
 
 
 def reserved(mesh_port: int, with_ingress: bool) -> Mapping[int, str]:
-    found = {mesh_port: "the mesh between nodes"}
+    found = {RESOLVER_PORT: "the cluster's resolver", mesh_port: "the mesh between nodes"}
     return {INGRESS_HTTP: "Ingress", INGRESS_HTTPS: "Ingress", **found} if with_ingress else found
+
+
+def _age(service: RoutedService) -> tuple[bool, int]:
+    """One without an index (0) comes last."""
+    return not service.index, service.index
 
 
 def _opens_node_ports(service: RoutedService) -> bool:

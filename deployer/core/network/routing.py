@@ -18,7 +18,8 @@ class Routed:
     """`version`: the routing version this was read at. `line_host`: where the control plane reaches the mesh port
     ("127.0.0.1" for a local socket), "" for a simulated node. `control`: the control plane's own certificate.
 
-    `leaving`: uids of deleted pods that still have containers. `before`: pod uid -> the results on record. `wake_at`:
+    `leaving`: deleted pods that still have containers, uid -> the version of their deletion (0: nobody waits).
+    `before`: pod uid -> the results on record. `wake_at`:
     when a probe becomes due, or a certificate is to be renewed. `retry`: failures in a row, for the back-off.
     """
 
@@ -28,7 +29,7 @@ class Routed:
     dns_image: str
     line_host: str
     control: Identity
-    leaving: frozenset[str] = frozenset()
+    leaving: Mapping[str, int] = field(default_factory=dict)
     before: Mapping[str, tuple[ProbeResult, ...]] = field(default_factory=dict)
     wake_at: float | None = None
     retry: int = 0
@@ -39,7 +40,7 @@ class RouterOutcome:
     """`reason` is one CamelCase word (RouterReady, RouterImageMissing, RouterUnreachable, RouterRefusedConfig,
     PortTaken), `message` a sentence for people. `problems`: what could not be configured, and what else to know.
 
-    `version`: all of this version is in the router, and every leaving pod is out of it; None: not (yet).
+    `version`: all that was asked for up to it is in the router, and every pod deleted up to it is out; None: not (yet).
     `probes`: new findings by pod uid, only those that changed.
     """
 

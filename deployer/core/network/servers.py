@@ -25,10 +25,12 @@ Watch = Literal["connect", "http"]
 """What a check of the backend does: connect (and TLS, if that is the way), or ask by HTTP."""
 
 _REMOTE_SECONDS = 5
-_ON_FAILURE = (
-    *("observe", "layer4", "error-limit", "2"),
-    *("on-error", "mark-down", "on-marked-down", "shutdown-sessions"),
-)
+_OBSERVED = ("observe", "layer4", "error-limit", "2", "on-error", "mark-down")
+_ON_FAILURE = (*_OBSERVED, "on-marked-down", "shutdown-sessions")
+"""For checks that mean that nobody is there: what waits for an answer of it would wait for ever."""
+_POOLED = ("pool-max-conn", "100", "pool-purge-delay", "1s")
+"""Connections are kept for the next request: a server that is added at run time has no such defaults. Not for long,
+since servers close theirs, too."""
 _LOCAL = ("check", "inter", "1s", "fastinter", "300ms", "fall", "2", "rise", "1", *_ON_FAILURE)
 _REMOTE = ("inter", f"{_REMOTE_SECONDS}s", "fastinter", "1s", "fall", "2", "rise", "1", *_ON_FAILURE)
 
@@ -79,7 +81,7 @@ def servers(endpoints: Iterable[Endpoint], mode: Mode, early: bool = False) -> t
 
 
 def _server(endpoint: Endpoint, mode: Mode, kind: Watch, early: bool) -> Server:
-    words = ("proto", "h2") if mode == "h2" else ()
+    words = (*(("proto", "h2") if mode == "h2" else ()), *(() if mode == "tcp" else _POOLED))
     if endpoint.sni:
         checks = () if early else _remote_checks(endpoint, kind)
         words = (*words, *_mesh_words(endpoint.sni), *checks)
@@ -106,10 +108,13 @@ def _local_checks(endpoint: Endpoint, kind: Watch) -> tuple[str, ...]:
 
 
 def _probe_words(endpoint: Endpoint, check: NetworkCheck) -> tuple[str, ...]:
-    """`downinter`: a server that was taken out for failing connections is not out for a whole long period."""
+    """`downinter`: a server that was taken out for failing connections is not out for a whole long period.
+
+    A pod that says it is not ready keeps what it is at, as in Kubernetes; if it dies, its host tells at once.
+    """
     port = () if check.port == endpoint.target_port else ("port", str(check.port))
     tls = ("check-ssl", "verify", "none") if check.https else ()
-    return ("check", *port, *tls, *_rhythm(check, check.period_seconds, 1), *_ON_FAILURE)
+    return ("check", *port, *tls, *_rhythm(check, check.period_seconds, 1), *_OBSERVED)
 
 
 def _remote_checks(endpoint: Endpoint, kind: Watch) -> tuple[str, ...]:

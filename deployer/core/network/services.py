@@ -49,8 +49,9 @@ def port_mode(service: RoutedService, port: ServicePort) -> Mode:
 def backend(scene: Scene, name: str, service: RoutedService, port: ServicePort, mode: Mode) -> Section:
     """A backend of all endpoints under this name; in `mode` tcp, or http for what an Ingress leads to."""
     if service.spec.type == "ExternalName":
-        return Section(_head(name, mode), (*_policy_lines(scene, service, port, mode), _external(service, port)))
-    return _backend(scene, name, service, port, mode, scene.endpoints(service, port))
+        return Section(_head(name, mode), (_external(service, port),))
+    rules = _policy_lines(scene, service, backend_name(service, port), mode)
+    return _backend(name, service, mode, rules, scene.endpoints(service, port))
 
 
 def is_headless(service: RoutedService) -> bool:
@@ -67,7 +68,7 @@ def _service(scene: Scene, service: RoutedService) -> Part:
     for port in service_ports(service):
         pairs = _headless(scene, service, port) if is_headless(service) else _balanced(scene, service, port)
         sections.extend(pairs)
-        maps.update(_policy_map(scene, service, port))
+        maps.update(_policy_maps(scene, service, port))
     found = [one for port in service.spec.ports for one in scene.endpoints(service, port)]
     revisions = {one.pod.key: str(int(one.pod.revision)) for one in found}
     checks = check_maps(found, lambda pod: local_address(pod, scene.cluster))
@@ -84,12 +85,16 @@ def _balanced(scene: Scene, service: RoutedService, port: ServicePort) -> Iterat
 def _headless(scene: Scene, service: RoutedService, port: ServicePort) -> Iterator[Section]:
     """A pair for every pod that has an address of its own, ready or not: only names follow readiness."""
     mode = port_mode(service, port)
+    for name, endpoint in _of_its_own(scene, service, port):
+        yield _frontend(scene, name, service.pod_indexes[endpoint.pod.uid], port, mode)
+        yield _backend(name, service, mode, _policy_lines(scene, service, name, mode), (endpoint,))
+
+
+def _of_its_own(scene: Scene, service: RoutedService, port: ServicePort) -> Iterator[tuple[str, Endpoint]]:
+    """A headless Service's pods that have an address there, each with the name of its backend."""
     for endpoint in scene.endpoints(service, port):
-        index = service.pod_indexes.get(endpoint.pod.uid, 0)
-        if 1 <= index <= MOST_SERVICES:
-            name = f"{backend_name(service, port)}.{endpoint.pod.name}"
-            yield _frontend(scene, name, index, port, mode)
-            yield _backend(scene, name, service, port, mode, (endpoint,))
+        if 1 <= service.pod_indexes.get(endpoint.pod.uid, 0) <= MOST_SERVICES:
+            yield f"{backend_name(service, port)}.{endpoint.pod.name}", endpoint
 
 
 def _frontend(scene: Scene, name: str, index: int, port: ServicePort, mode: Mode) -> Section:
@@ -99,11 +104,11 @@ def _frontend(scene: Scene, name: str, index: int, port: ServicePort, mode: Mode
 
 
 def _backend(
-    scene: Scene, name: str, service: RoutedService, port: ServicePort, mode: Mode, endpoints: Iterable[Endpoint]
+    name: str, service: RoutedService, mode: Mode, rules: Iterable[str], endpoints: Iterable[Endpoint]
 ) -> Section:
     found, early = tuple(endpoints), service.spec.publish_not_ready_addresses
     checks = () if early else watch_lines(found, mode)
-    lines = (*_policy_lines(scene, service, port, mode), *_affinity(service), *checks)
+    lines = (*rules, *_affinity(service), *checks)
     return Section(_head(name, mode), lines, servers(found, mode, early))
 
 
@@ -125,23 +130,32 @@ def _affinity(service: RoutedService) -> tuple[str, ...]:
     return (f"stick-table type ipv6 size 100k expire {seconds}s peers {PEERS}", "stick on src")
 
 
-def _policy_lines(scene: Scene, service: RoutedService, port: ServicePort, mode: Mode) -> tuple[str, ...]:
-    """There as soon as the namespace has a policy, so that a pod that comes under one needs no reload."""
+def _policy_lines(scene: Scene, service: RoutedService, name: str, mode: Mode) -> tuple[str, ...]:
+    """There as soon as the namespace has a policy, so that a pod that comes under one needs no reload.
+
+    `name` is that of the backend whose map is asked: an Ingress asks the one of all the Service's pods.
+    """
     if not _has_policies(scene, service):
         return ()
-    file = map_path(policy_map(backend_name(service, port)))
-    condition = f"unless {{ src,map_ip({file},deny) -m str allow }}"
+    condition = f"unless {{ src,map_ip({map_path(policy_map(name))},deny) -m str allow }}"
     if mode == "tcp":
         return (f"tcp-request content reject {condition}",)
     return (f"http-request deny deny_status 403 {condition}",)
 
 
-def _policy_map(scene: Scene, service: RoutedService, port: ServicePort) -> Mapping[str, Mapping[str, str]]:
+def _policy_maps(scene: Scene, service: RoutedService, port: ServicePort) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """One for all pods; a headless Service has one more for each, so that a policy closes only the pods it is about."""
     if not _has_policies(scene, service):
-        return {}
-    allowed = policy.sources(service, port, scene.cluster)
-    everyone = {"0.0.0.0/0": "allow", "::/0": "allow"}
-    return {policy_map(backend_name(service, port)): everyone if allowed is None else allowed}
+        return
+    yield policy_map(backend_name(service, port)), _allowed(policy.sources(service, port, scene.cluster))
+    if is_headless(service):
+        for name, endpoint in _of_its_own(scene, service, port):
+            found = policy.sources(service, port, scene.cluster, (endpoint.pod,))
+            yield policy_map(name), _allowed(found)
+
+
+def _allowed(found: Mapping[str, str] | None) -> Mapping[str, str]:
+    return {"0.0.0.0/0": "allow", "::/0": "allow"} if found is None else found
 
 
 def _has_policies(scene: Scene, service: RoutedService) -> bool:

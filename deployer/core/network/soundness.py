@@ -78,9 +78,11 @@ def _pod_fault(pod: RoutedPod) -> str:
             IPv4Address(pod.ip)
         except ValueError:
             return f'"{pod.ip}" is no address'
-    check = (pod.readiness.port,) if pod.readiness is not None else ()
-    if any(number not in _PORTS for number in (*pod.ports.values(), *check)):
+    checks = [probe.check for probe in pod.probes] + ([pod.readiness] if pod.readiness is not None else [])
+    if any(number not in _PORTS for number in (*pod.ports.values(), *(check.port for check in checks))):
         return "it has a port that is none"
+    if any(not _LABEL.fullmatch(probe.container) for probe in pod.probes):
+        return "the name of a container with a probe is not of Kubernetes' form"
     return _name_fault(pod)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from deployer.core.network.values import TlsPair
+from deployer.core.network.values import RouterConfig, TlsPair
 from tests.core.network.sketch import config, ingress, pods, section, service
 
 WEB = service("web", {"port": 80, "name": "http"}, {"port": 5432, "name": "db"})
@@ -97,6 +98,7 @@ def test_the_older_of_two_has_the_default() -> None:
     ("tls", "annotations", "hosts"),
     [
         pytest.param([{"hosts": ["a.test", "*.B.test"]}], {}, {"a.test", "*.b.test"}, id="hosts of TLS entries"),
+        pytest.param([{"hosts": ["*.test"]}], {}, {"*.test", "shop.test"}, id="a rule's host below a wildcard"),
         pytest.param([{"secretName": "cert"}], {}, {"shop.test"}, id="none named: the rules'"),
         pytest.param([{"hosts": ["a.test"]}], {"pierhead.io/ssl-redirect": "false"}, set(), id="not wanted"),
         pytest.param([], {}, set(), id="no TLS"),
@@ -104,18 +106,52 @@ def test_the_older_of_two_has_the_default() -> None:
 )
 def test_who_is_sent_to_https(tls: Any, annotations: Any, hosts: set[str]) -> None:
     found = config(WEB, ingress("site", "shop.test/ Prefix web:80", tls=tls, annotations=annotations))
-    assert set(found.maps["maps/ingress-tls.map"]) == hosts
+    entries = found.maps["maps/ingress-tls.map"]
+    assert {host for host, what in entries.items() if what == "redirect"} == hosts
+    assert "shop.test" in entries
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        pytest.param({}, "stay", id="a rule without TLS"),
+        pytest.param({"tls": [{}], "annotations": {"pierhead.io/ssl-redirect": "false"}}, "stay", id="not wanted"),
+        pytest.param({"tls": [{"secretName": "other"}]}, "redirect", id="TLS of its own"),
+    ],
+)
+def test_a_wildcard_of_tls_does_not_speak_for_a_host_with_its_own_rule(more: Any, what: str) -> None:
+    wild = ingress("wild", "*.shop.test/ Prefix web:80", tls=[{"hosts": ["*.shop.test"]}])
+    found = config(WEB, wild, ingress("plain", "plain.shop.test/ Prefix web:80", **more))
+    assert found.maps["maps/ingress-tls.map"] == {"*.shop.test": "redirect", "plain.shop.test": what}
 
 
 def test_certificates_are_files_and_their_list_begins_with_the_nodes_own() -> None:
     pair = TlsPair("shop", "cert", "PEM\n", "SECRET\n")
     site = ingress("site", "shop.test/ Prefix web:80")
     found = config(WEB, site, tls=(pair,))
-    assert found.files["tls/ingress/shop.cert.pem"] == b"PEM\nSECRET\n"
-    listed = ["/pierhead/tls/node.pem", "/pierhead/tls/ingress/shop.cert.pem"]
-    assert found.files["tls/ingress.crt-list"].decode().splitlines() == listed
+    path, listing = pair_files(found)
+    assert found.files[path] == b"PEM\nSECRET\n"
+    assert found.files[listing].decode().splitlines() == ["/pierhead/tls/node.pem", f"/pierhead/{path}"]
+    assert f"ssl crt-list /pierhead/{listing} " in found.text
     assert found.structure != config(WEB, site, tls=(replace(pair, key="NEW\n"),)).structure
     assert "SECRET" not in repr(found)
+
+
+def test_certificates_are_in_files_of_their_content() -> None:
+    """So a configuration that HAProxy refuses alters nothing that the running one reads, and no name is too long."""
+    pair, site = TlsPair("shop", "c" * 253, "PEM\n", "KEY\n"), ingress("site", "shop.test/ Prefix web:80")
+    others = [replace(pair, key="NEW\n"), replace(pair, name="other"), replace(pair, namespace="blog")]
+    seen = [pair_files(config(WEB, site, tls=(one,))) for one in (pair, *others)]
+    assert len({path for path, _ in seen}) == len({listing for _, listing in seen}) == 4
+    assert all(re.fullmatch(r"tls/ingress/[0-9a-f]{16}\.pem", path) for path, _ in seen)
+    assert all(re.fullmatch(r"tls/ingress\.[0-9a-f]{12}\.crt-list", listing) for _, listing in seen)
+
+
+def pair_files(found: RouterConfig) -> tuple[str, str]:
+    """The one certificate's file, and the list's."""
+    (path,) = (name for name in found.files if name.startswith("tls/ingress/"))
+    (listing,) = (name for name in found.files if name.endswith(".crt-list"))
+    return path, listing
 
 
 def test_rules_come_and_go_without_a_reload() -> None:

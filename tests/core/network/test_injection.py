@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from deployer.core.network.config import router_config
 from deployer.core.network.endpoints import mode
 from deployer.core.network.maps import map_text
-from deployer.core.network.values import Cluster, NetworkCheck, RouterConfig, TlsPair
+from deployer.core.network.values import Cluster, ContainerProbe, NetworkCheck, RouterConfig, TlsPair
 from deployer.core.objects.network import IngressSpec
 from deployer.core.objects.workload import ServicePort, ServiceSpec
 from tests.core.network.sketch import cluster, httpget, ingress, pods, policy, service
@@ -124,6 +124,25 @@ def test_fields_of_a_pod(field: str, text: str) -> None:
     desired = objects()
     changed = replace(desired.pods[0], **{field: text})
     check(replace(desired, pods=(changed, *desired.pods[1:])))
+
+
+PROBE = ContainerProbe("web", "liveness", httpget(), "c0ffee", 0)
+
+
+@given(TEXT)
+@example(HOSTILE)
+@example("Web")
+@settings(deadline=None)
+def test_a_probed_containers_name(text: str) -> None:
+    assume(not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text))
+    desired = objects()
+    plain, changed = (
+        replace(desired, pods=(replace(desired.pods[0], probes=(probe,)), *desired.pods[1:]))
+        for probe in (PROBE, replace(PROBE, container=text))
+    )
+    assert "liveness" in router_config(plain).text
+    check(changed, shapes(plain))
+    assert "Pod shop/web-1 is left out: the name of a container with a probe" in str(router_config(changed).problems)
 
 
 @given(TEXT, TEXT)

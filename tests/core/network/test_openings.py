@@ -39,6 +39,23 @@ def test_a_number_given_by_hash_gives_way_to_a_manifest() -> None:
     assert found[one.uid, 80] not in (0, number)
 
 
+def test_a_new_service_does_not_move_the_number_of_an_older_one() -> None:
+    """Whatever their names: "a" is the newer one, and both hashes lead to one number."""
+    old = service("z", 80, type="NodePort", index=7)
+    new = replace(service("a", 80, type="NodePort", index=8), uid=_same_place(old.uid))
+    (number,) = node_ports([old]).values()
+    assert node_ports([new]) == {(new.uid, 80): number}
+    found = node_ports([new, old])
+    assert found[old.uid, 80] == number != found[new.uid, 80]
+    assert node_ports([replace(new, index=0), old])[old.uid, 80] == number, "one without an index comes last"
+
+
+def _same_place(uid: str) -> str:
+    (wanted,) = node_ports([replace(service("z", 80, type="NodePort"), uid=uid)]).values()
+    tried = (replace(service("a", 80, type="NodePort"), uid=f"uid-{number}") for number in range(100_000))
+    return str(next(one.uid for one in tried if node_ports([one])[one.uid, 80] == wanted))
+
+
 @pytest.mark.parametrize(
     ("kind", "node", "annotation", "is_open"),
     [
@@ -78,7 +95,11 @@ def test_one_of_two_that_want_a_node_port_has_it() -> None:
 
 @pytest.mark.parametrize(
     ("port", "owner"),
-    [pytest.param(80, "Ingress", id="ingress"), pytest.param(8443, "the mesh between nodes", id="mesh")],
+    [
+        pytest.param(80, "Ingress", id="ingress"),
+        pytest.param(8443, "the mesh between nodes", id="mesh"),
+        pytest.param(53, "the cluster's resolver", id="the resolver"),
+    ],
 )
 def test_ports_that_are_taken(port: int, owner: str) -> None:
     site = ingress("site", "/ Prefix web:9")

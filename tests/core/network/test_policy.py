@@ -197,6 +197,66 @@ def test_the_rule_that_lacks_least_is_named() -> None:
     assert said.reason == "NetworkPolicy shop/none has no rule that allows anything"
 
 
+@pytest.mark.parametrize(
+    ("block", "allowed", "reason"),
+    [
+        param({"cidr": "0.0.0.0/0"}, True,
+              "NetworkPolicy shop/blocks, rule 1, allows addresses in 0.0.0.0/0 on every port", id="everywhere"),
+        param({"cidr": "::/0"}, True,
+              "NetworkPolicy shop/blocks, rule 1, allows addresses in ::/0 on every port", id="everywhere, IPv6"),
+        param({"cidr": "10.208.0.0/16"}, False,
+              "no rule of NetworkPolicy shop/blocks allows it: rule 1 allows addresses in 10.208.0.0/16, and pod "
+              "shop/web is on its host's network: the host's address decides", id="a block"),
+        param({"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}, False,
+              "no rule of NetworkPolicy shop/blocks allows it: rule 1 allows addresses in 0.0.0.0/0 except 10.0.0.0/8,"
+              " and pod shop/web is on its host's network: the host's address decides", id="with a hole"),
+    ],
+)  # fmt: skip
+def test_a_pod_on_its_hosts_network_is_seen_by_its_hosts_address(
+    block: dict[str, Any], allowed: bool, reason: str
+) -> None:
+    source = pod("shop/web", host_network=True, ip="")
+    blocks = policy("shop/blocks", {"podSelector": {}, **from_peers({"ipBlock": block})})
+    found = policies.verdict(source, pod("shop/database"), 80, [blocks], {})
+    assert (found.allowed, found.reason) == (allowed, reason)
+
+
+@pytest.mark.parametrize(
+    ("labels", "allowed"),
+    [
+        param("b b", True, id="both may"),
+        param("b c", False, id="the second one may not"),
+        param("c b", False, id="the first one may not"),
+    ],
+)
+def test_an_address_that_pods_share_is_allowed_only_if_all_of_them_are(labels: str, allowed: bool) -> None:
+    found = policy("x/p", {"podSelector": by_label("app", "a"), **from_peers({"podSelector": by_label("app", "b")})})
+    both = [pod(f"x/{number}", label, ip="172.16.0.2") for number, label in enumerate(labels.split())]
+    town = cluster([pod("x/a", ip=""), *both], policies=(found,))
+    to_a = service("x/a", {"app": "a"})
+    assert policies.sources(to_a, to_a.spec.ports[0], town) == ({"172.16.0.2/32": "allow"} if allowed else {})
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        param(["10.0.0.0/8 10.1.0.0/16", "10.1.2.0/24"],
+              {"10.0.0.0/8": "allow", "10.1.0.0/16": "deny", "10.1.2.0/24": "allow"}, id="a block in a hole"),
+        param(["10.0.0.0/8", "10.1.0.0/16"], {"10.0.0.0/8": "allow"}, id="one in another says nothing new"),
+        param(["10.0.0.0/8 10.1.0.0/16", "10.0.0.0/8"], {"10.0.0.0/8": "allow"}, id="a hole that another fills"),
+        param(["10.0.0.9/8 10.1.0.0/16 10.1.0.0/16"], {"10.0.0.0/8": "allow", "10.1.0.0/16": "deny"}, id="said twice"),
+        param(["0.0.0.0/0 10.0.0.0/8", "::/0", "fd00::/8"],
+              {"0.0.0.0/0": "allow", "10.0.0.0/8": "deny", "::/0": "allow"}, id="two families"),
+        param(["nonsense", "192.0.2.1 nonsense"], {"192.0.2.1/32": "allow"}, id="what is none"),
+    ],
+)  # fmt: skip
+def test_blocks_become_a_list_for_the_longest_match(blocks: list[str], expected: dict[str, str]) -> None:
+    peers = [{"ipBlock": {"cidr": one.split()[0], "except": one.split()[1:]}} for one in blocks]
+    town = cluster([pod("x/a", ip="")], policies=(policy("x/p", {"podSelector": {}, **from_peers(*peers)}),))
+    to_a = service("x/a", {"app": "a"})
+    assert policies.sources(to_a, to_a.spec.ports[0], town) == expected
+
+
 def test_sources_are_this_nodes_pods_and_blocks() -> None:
     blocks = {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}
     found = policy(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.core.network import policy as policies
+from deployer.core.network import policy_blocks
 from deployer.core.network.policy_words import Gap
 from deployer.core.network.values import RoutedPolicy
 from tests.core.network.hunt import hunted
@@ -98,11 +99,11 @@ def longest_match(entries: Any, address: str) -> str:
 @pytest.mark.parametrize(
     ("name", "broken", "broken_property", "drawn"),
     [
-        pytest.param("_is_open", lambda place, whole, holes: policies._within(place, whole),
+        pytest.param("blocks", lambda found: policy_blocks.blocks((whole, frozenset()) for whole, _ in found),
                      test_the_routers_list_says_what_the_verdicts_say, (POLICIES,), id="holes are forgotten"),
-        pytest.param("_reaches_all", lambda *_: False,
+        pytest.param("_local_addresses", lambda *_: {},
                      test_the_routers_list_says_what_the_verdicts_say, (POLICIES,), id="pods are forgotten"),
-        pytest.param("_blocks", lambda targets: {str(w): "allow" for blocks in targets for w, _ in blocks},
+        pytest.param("longest_matches", lambda lists: policy_blocks.longest_matches([*lists][:1]),
                      test_the_routers_list_says_what_the_verdicts_say, (POLICIES,), id="one endpoint is enough"),
         pytest.param("_gaps", lambda rule, policy, number, *_: iter([Gap("p", number, 0, "", "", ("no",))]),
                      test_every_refusal_names_a_policy_and_the_rule_or_that_there_is_none,

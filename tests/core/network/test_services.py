@@ -84,8 +84,10 @@ def test_how_servers_are_watched(
     found = config(one, pods("web", "a:R b:R", readiness=check))
     name = f"svc.shop.web.{one.spec.ports[0].port}"
     near, far = found.servers[name]
-    assert words(near) == here
-    assert words(far) == (there if there is not None else words(far))
+    pooled = "pool-max-conn 100 pool-purge-delay 1s "
+    assert (pooled in words(near)) == (name.endswith(".5432") is False), "http keeps connections for the next request"
+    assert words(near).replace(pooled, "") == here
+    assert words(far).replace(pooled, "") == (there if there is not None else words(far).replace(pooled, ""))
     assert ("check" in far.arguments) == (there is not None)
     assert ("option httpchk" in section(found, f"backend {name}")) == asks
     assert not asks or found.maps["maps/check-path.map"]["shop.web-1"] == "/ready"
@@ -128,6 +130,24 @@ def test_a_headless_service_leads_to_each_pod_by_an_address_of_its_own() -> None
         "10.208.24.12 db.shop.svc.cluster.local db.shop.svc db.shop",
         "10.208.24.12 db-1.db.shop.svc.cluster.local db-1.db.shop.svc db-1.db.shop",
     ]
+
+
+def test_a_policy_about_one_pod_of_a_headless_service_closes_only_that_one() -> None:
+    first, second = pods("db", "a:RR")
+    first = replace(first, labels={"app": "db", "role": "leader"})
+    found = config(
+        service("db", 5432, index=0, clusterIP="None", pod_indexes={"uid-db-1": 11, "uid-db-2": 12}),
+        (first, second), policy(podSelector={"matchLabels": {"role": "leader"}}),
+    )  # fmt: skip
+    only_itself, everyone = {"10.208.16.2/32": "allow"}, {"0.0.0.0/0": "allow", "::/0": "allow"}
+    assert {name: entries for name, entries in found.maps.items() if ".db." in name} == {
+        "maps/policy.svc.shop.db.5432.map": only_itself,
+        "maps/policy.svc.shop.db.5432.db-1.map": only_itself,
+        "maps/policy.svc.shop.db.5432.db-2.map": everyone,
+    }
+    for name in ("db-1", "db-2"):
+        line = section(found, f"backend svc.shop.db.5432.{name}")[0]
+        assert f"src,map_ip(/pierhead/maps/policy.svc.shop.db.5432.{name}.map,deny)" in line
 
 
 def test_clients_stay_where_they_are() -> None:
