@@ -95,6 +95,7 @@ class Turn:
     dirty: set[str] = field(default_factory=set)
     exits: dict[str, int] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
+    missed: set[str] = field(default_factory=set)
     listed_at: float = 0
     renewed_at: float = 0
 
@@ -140,6 +141,7 @@ class Turn:
         self._adopt(found, now)
         busy = set(self.in_flight.values())
         self.skipped |= found.pods & busy
+        self.missed |= {uid for uid in busy if self._is_named(uid, named)}
         by_uid = {pod.uid: pod for pod in placed}
         due = [uid for uid in found.pods - busy if not self._rests(by_uid[uid], named, now)]
         self._submit(sorted(due), by_uid)
@@ -147,9 +149,10 @@ class Turn:
 
     def _rests(self, pod: PodPlaced, named: frozenset[str], now: float) -> bool:
         """A pod that had its turn and waits for its time is left alone until then, unless something happened to it."""
-        if pod.deleting or pod.uid in named or self.wake_ats.get(pod.uid, 0) <= now:
-            return False
-        return not any(one.id in named for one in self.observed.get(pod.uid, ()))
+        return not (pod.deleting or self._is_named(pod.uid, named) or self.wake_ats.get(pod.uid, 0) <= now)
+
+    def _is_named(self, uid: str, named: frozenset[str]) -> bool:
+        return uid in named or any(one.id in named for one in self.observed.get(uid, ()))
 
     def _list(self, now: float) -> None:
         self.observed = {}
@@ -203,6 +206,10 @@ class Turn:
             uid = self.in_flight.pop(future)
             again |= uid in self.skipped
             self.skipped.discard(uid)
+            if uid in self.missed:  # it was told of something that its turn, begun before, cannot have known
+                self.missed.discard(uid)
+                self.dirty.add(uid)
+                again = True
             error = future.exception()
             if error is None:
                 outcomes.append(future.result())
