@@ -59,10 +59,12 @@ class Client:
 
 
 def client(shop: Shop, app: str) -> Client:
-    """The first running pod of the Deployment `app`."""
+    """The first running pod of the Deployment `app` that is there to stay."""
+    metadata = [pod["metadata"] for pod in shop.pods()]
+    staying = [f"-{one['name']}-" for one in metadata if "deletionTimestamp" not in one]
     for host in shop.hosts:
         listed = host.docker("ps", "--format", "{{.Names}}", "--filter", f"name=pierhead-{shop.name}-{app}-").split()
-        names = [name for name in listed if "-pause-" not in name]
+        names = [name for name in listed if "-pause-" not in name and any(one in name for one in staying)]
         if names:
             return Client(host, names[0])
     raise AssertionError(f"no container of {app}: {shop.tell()}")
