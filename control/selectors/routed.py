@@ -15,7 +15,6 @@ from django.conf import settings
 
 from control.models import NetworkPolicy, Node, Pod, PodNetwork, Service, ServiceAddress
 from control.models.nodes import MESH_ADDRESS
-from deployer.core.network import values
 from deployer.core.network.addresses import virtual_address
 from deployer.core.network.values import Cluster, Identity, RoutedNode, RoutedPod, RoutedPolicy, RoutedService
 from deployer.core.objects.network import NetworkPolicySpec
@@ -107,8 +106,3 @@ def virtual_addresses(namespaces: Iterable[str]) -> VirtualAddresses:
     """One query."""
     names = [network_name(one) for one in set(namespaces)]
     return VirtualAddresses(dict(PodNetwork.objects.filter(name__in=names).values_list("name", "index")))
-
-
-def pod_networks() -> tuple[values.PodNetwork, ...]:
-    rows = PodNetwork.objects.order_by("index").values_list("name", "index", "namespace")
-    return tuple(values.PodNetwork(*row) for row in rows)

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from django.db import close_old_connections, connection, connections, transaction
+from django.db import connections
 
 from control.models import NEVER, Namespace, Work
-from control.postgresql.base import IDLE_SECONDS
 from control.store import objects
-from control.store.work import LEASE_SECONDS, WorkRows
+from control.store.work import WorkRows
 from deployer.composition import brief
 
 NOW = 1_000_000.0
@@ -111,45 +110,3 @@ def test_a_brief_call_inside_a_transaction_leaves_it_whole() -> None:
         work.wake("reconcile", "b")
     assert Namespace.objects.get().name == "kept"
     assert work.due(NOW) == [("reconcile", "b")]
-
-
-# Only a server has sessions to end. The run on PostgreSQL is part of every run of the suite: test_production.py.
-ON_POSTGRESQL = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="PostgreSQL only: set TEST_DATABASE_URL, as test_production.py does"
-)
-
-
-@ON_POSTGRESQL
-def test_a_connection_that_is_cut_in_a_transaction_costs_that_transaction() -> None:
-    def cut() -> None:
-        rows().wake("sync", "a")
-        lease = rows().claim("sync", "a", NOW)
-        assert lease is not None
-        with rows().fenced(lease):
-            objects.create([Namespace(name="late")])
-            side_by_side(_end_idle_sessions)
-            objects.create([Namespace(name="later")])
-
-    (error,) = side_by_side(cut)
-    assert "terminating connection" in str(error)
-    close_old_connections()
-    assert not Namespace.objects.exists()
-    rows().wake("sync", "b")
-    assert rows().due(NOW) == [("sync", "b")]
-
-
-@ON_POSTGRESQL
-def test_a_process_that_stops_in_a_transaction_is_ended_by_the_server() -> None:
-    """It would hold up every other writer: while it is cut off, its session looks alive."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SHOW idle_in_transaction_session_timeout")
-        assert cursor.fetchone() == (f"{IDLE_SECONDS}s",)
-        assert LEASE_SECONDS < IDLE_SECONDS
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW idle_in_transaction_session_timeout")
-        assert cursor.fetchone() == ("0",)
-
-
-def _end_idle_sessions() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(IDLE_TRANSACTION)

@@ -106,7 +106,8 @@ def _rolled(shop: Installation, revision: int) -> bool:
 
 
 def test_the_stories_and_leases_hold_on_postgresql_too(database: PostgreSQL) -> None:
-    files = ("tests/control/test_work.py", "tests/control/test_contention.py", "tests/scenarios/test_story.py")
+    names = ("control/test_work", "control/test_contention", "control/on_postgresql", "scenarios/test_story")
+    files = [f"tests/{name}.py" for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
         cwd=HOME, env={**os.environ, "TEST_DATABASE_URL": database.create("stories")}, capture_output=True, text=True,

@@ -3,59 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from control.models import Pod
-from control.store.work import LEASE_SECONDS, WorkRows
+from control.store.work import LEASE_SECONDS
 from deployer.adapters.simulated import SimulatedEngine
+from tests.scenarios.guillotine import Guillotine, Killed
 from tests.scenarios.world import World, pods_of, web
 
 pytestmark = pytest.mark.django_db
-CALLS = ("create", "start", "stop", "remove", "containers", "inspect")
-
-
-class Killed(BaseException):
-    """The process is gone: nobody catches this but the test."""
-
-
-class Guillotine:
-    """Falls at the `at`-th step; a step is an engine call (before or after it) or the commit of a transaction."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-        self.at, self.steps, self.armed = at, 0, False
-        for name in CALLS:
-            monkeypatch.setattr(SimulatedEngine, name, self._around(getattr(SimulatedEngine, name)))
-        monkeypatch.setattr(WorkRows, "fenced", self._committing(WorkRows.fenced))
-
-    def step(self) -> None:
-        if self.armed:
-            self.steps += 1
-            if self.steps == self.at:
-                self.armed = False
-                raise Killed
-
-    def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            self.step()
-            answer = call(*args, **kwargs)
-            self.step()
-            return answer
-
-        return watched
-
-    def _committing(self, fenced: Callable[..., Any]) -> Callable[..., Any]:
-        @contextlib.contextmanager
-        def watched(*args: Any) -> Iterator[None]:
-            with fenced(*args):
-                yield
-                self.step()
-            self.step()
-
-        return watched
+CALLS = [(SimulatedEngine, one) for one in ("create", "start", "stop", "remove", "containers", "inspect")]
 
 
 def begin(folder: Path) -> World:
@@ -81,7 +40,7 @@ def check(world: World) -> None:
 
 
 def steps_of_a_rollout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    world, counter = begin(folder), Guillotine(monkeypatch, 0)
+    world, counter = begin(folder), Guillotine(monkeypatch, 0, CALLS, armed=False)
     counter.armed = True
     world.push(web(image="shop/web:2", replicas=1))
     world.pass_time(5)
@@ -105,7 +64,7 @@ def test_a_rollout_survives_a_kill_at_every_step(tmp_path: Path, monkeypatch: py
 
 def _killed_at(at: int, folder: Path, patches: pytest.MonkeyPatch) -> None:
     world = begin(folder)
-    guillotine = Guillotine(patches, at)
+    guillotine = Guillotine(patches, at, CALLS, armed=False)
     guillotine.armed = True
     world.push(web(image="shop/web:2", replicas=1))
     with contextlib.suppress(Killed):

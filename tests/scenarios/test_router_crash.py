@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,56 +11,17 @@ import pytest
 from django.db import transaction
 
 from control.models import Router
-from control.store.work import LEASE_SECONDS, WorkRows
+from control.store.work import LEASE_SECONDS
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import SimulatedLine
 from deployer.core.network.edge import edge_text
+from tests.scenarios.guillotine import Guillotine, Killed
 from tests.scenarios.test_router import CONTAINERS, components, pods, router, servers, service
 from tests.scenarios.world import World, web
 
 pytestmark = pytest.mark.django_db
-CALLS = ("create", "start", "stop", "remove", "attach", "ensure_network", "ensure_volume", "put_files", "execute")
-
-
-class Killed(BaseException):
-    """The process is gone: nobody catches this but the test."""
-
-
-class Guillotine:
-    """Falls at the `at`-th step: before or after a call that changes something, or the commit of a transaction."""
-
-    def __init__(self, patches: pytest.MonkeyPatch, at: int) -> None:
-        self.at, self.steps, self.armed = at, 0, True
-        for name in CALLS:
-            patches.setattr(SimulatedEngine, name, self._around(getattr(SimulatedEngine, name)))
-        patches.setattr(SimulatedLine, "ask", self._around(SimulatedLine.ask))
-        patches.setattr(WorkRows, "fenced", self._committing(WorkRows.fenced))
-
-    def step(self) -> None:
-        if self.armed:
-            self.steps += 1
-            if self.steps == self.at:
-                self.armed = False
-                raise Killed
-
-    def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            self.step()
-            answer = call(*args, **kwargs)
-            self.step()
-            return answer
-
-        return watched
-
-    def _committing(self, fenced: Callable[..., Any]) -> Callable[..., Any]:
-        @contextlib.contextmanager
-        def watched(*args: Any) -> Iterator[None]:
-            with fenced(*args):
-                yield
-                self.step()
-            self.step()
-
-        return watched
+_CHANGES = ("create", "start", "stop", "remove", "attach", "ensure_network", "ensure_volume", "put_files", "execute")
+CALLS = [*((SimulatedEngine, one) for one in _CHANGES), (SimulatedLine, "ask")]
 
 
 def begin(folder: Path) -> World:
@@ -91,7 +52,7 @@ def check(world: World) -> None:
 def test_a_pass_survives_a_kill_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with transaction.atomic(), monkeypatch.context() as patches:
         world = begin(tmp_path / "count")
-        counter = Guillotine(patches, 0)
+        counter = Guillotine(patches, 0, CALLS, armed=True)
         one_pass(world)
         count, counter.armed = counter.steps, False
         check(world)
@@ -105,7 +66,7 @@ def test_a_pass_survives_a_kill_at_every_step(tmp_path: Path, monkeypatch: pytes
 
 def _killed_at(at: int, folder: Path, patches: pytest.MonkeyPatch) -> None:
     world = begin(folder)
-    guillotine = Guillotine(patches, at)
+    guillotine = Guillotine(patches, at, CALLS, armed=True)
     with contextlib.suppress(Killed):
         one_pass(world)
     guillotine.armed = False

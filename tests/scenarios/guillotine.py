@@ -1,0 +1,54 @@
+"""A process that is killed: at any call that it makes to an engine, at any commit of a transaction."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from control.store.work import WorkRows
+
+
+class Killed(BaseException):
+    """The process is gone: nobody catches this but the test."""
+
+
+class Guillotine:
+    """Falls at the `at`-th step: before or after a call of `watched` (class, method), or the commit of a transaction.
+
+    Not before it is `armed`.
+    """
+
+    def __init__(self, patches: pytest.MonkeyPatch, at: int, watched: list[tuple[type, str]], *, armed: bool) -> None:
+        self.at, self.steps, self.armed = at, 0, armed
+        for owner, name in watched:
+            patches.setattr(owner, name, self._around(getattr(owner, name)))
+        patches.setattr(WorkRows, "fenced", self._committing(WorkRows.fenced))
+
+    def step(self) -> None:
+        if self.armed:
+            self.steps += 1
+            if self.steps == self.at:
+                self.armed = False
+                raise Killed
+
+    def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            self.step()
+            answer = call(*args, **kwargs)
+            self.step()
+            return answer
+
+        return watched
+
+    def _committing(self, fenced: Callable[..., Any]) -> Callable[..., Any]:
+        @contextlib.contextmanager
+        def watched(*args: Any) -> Iterator[None]:
+            with fenced(*args):
+                yield
+                self.step()
+            self.step()
+
+        return watched
