@@ -4,7 +4,15 @@ from control.models.base import Change, Counter, KubernetesObject
 from control.models.events import AuditEntry, Event
 from control.models.measurements import Look, Measurement
 from control.models.nodes import Node
-from control.models.objects import ConfigMap, Ingress, Namespace, NetworkPolicy, Secret, Service
+from control.models.objects import (
+    ConfigMap,
+    Ingress,
+    Namespace,
+    NetworkPolicy,
+    PodDisruptionBudget,
+    Secret,
+    Service,
+)
 from control.models.pods import Pod
 from control.models.repositories import Application, Repository, Sync
 from control.models.routers import Authority, PodNetwork, Router, ServiceAddress
@@ -29,6 +37,7 @@ __all__ = [
     "NetworkPolicy",
     "Node",
     "Pod",
+    "PodDisruptionBudget",
     "PodNetwork",
     "ReplicaSet",
     "Repository",

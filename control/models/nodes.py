@@ -14,8 +14,11 @@ MESH_ADDRESS = "pierhead.io/mesh-address"
 class Node(models.Model):
     """A Docker host. `engine_id` is the engine's own identity: one engine is registered once.
 
-    `ready` is what the heartbeat last concluded, with `reason` and `message` in words. `observed_at` is when its
-    containers were last read: a node that was never read is given no pods, since it may hold some already.
+    `ready` is what the heartbeat last concluded, with `reason` (deployer/core/survival/states.py) and `message` in
+    words. `observed_at` is when its containers were last read: a node that was never read is given no pods, since it
+    may hold some already. `evicting_at`: since when its pods are replaced elsewhere because it is dead, 0: they are
+    not. `declared_dead_by`: who said so in spite of pods that wait for it, "" for nobody. `witnesses`: what its peers'
+    routers said when the state last changed, {name of the peer: whether it sees the node}.
     """
 
     kind = "Node"
@@ -38,6 +41,10 @@ class Node(models.Model):
     reason = models.CharField(max_length=64, blank=True)
     message = models.TextField(blank=True)
     ready_changed_at = models.FloatField(default=now)
+    reason_changed_at = models.FloatField(default=now)
+    evicting_at = models.FloatField(default=0)
+    declared_dead_by = models.CharField(max_length=255, blank=True)
+    witnesses = models.JSONField(default=dict)
     heartbeat_at = models.FloatField(default=0)
     observed_at = models.FloatField(default=0)
     images = models.JSONField(default=dict)  # image id -> reference: pulled by us, ours to collect

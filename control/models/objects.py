@@ -56,3 +56,11 @@ class NetworkPolicy(KubernetesObject):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="networkpolicy_name"),)
+
+
+class PodDisruptionBudget(KubernetesObject):
+    kind = "PodDisruptionBudget"
+    api_version = "policy/v1"
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="poddisruptionbudget_name"),)
