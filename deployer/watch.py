@@ -1,6 +1,7 @@
-"""The watch process: an event stream, a heartbeat, and a look at the router's probes, for every node on record.
+"""The watch process: an event stream, a heartbeat, and looks at the router's probes and peers, for every node.
 
-Killed or doubled, it harms nothing. Needs a set-up Django (`manage.py run watch` sees to that).
+Killed or doubled, it harms nothing: of several, one writes what the heartbeat concludes. Needs a set-up Django
+(`manage.py run watch` sees to that).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import logging
 import os
 import signal
 import threading
-import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,28 +21,31 @@ from control import pulse as sign_of_life
 from control.models import Node
 from control.store import heartbeats, measurements
 from deployer.composition import brief, briefly, composition, engine_of, watched_line
-from deployer.core.heartbeat import PERIOD_SECONDS, Heartbeat
-from deployer.loops import heartbeat
+from deployer.core.heartbeat import PERIOD_SECONDS
+from deployer.core.network.endpoints import node_label
+from deployer.loops.heartbeat import Beating, Heartbeats
 from deployer.loops.probe_watch import ProbeLook, ProbeWatch
 from deployer.loops.watch import NodeWatch
+from deployer.ports import Engine
 
 log = logging.getLogger("pierhead.watch")
-PINGS_AT_A_TIME = 64
+PINGS_AT_A_TIME = 4096
+"""More than there are hosts: one that hangs must not keep another one's ping waiting. A thread is made when needed."""
 
 
 @dataclass
 class Followed:
-    """One node: the stamp of its address, its pulse, its event stream."""
+    """One node: the stamp of its address, the way to it, its event stream, the looks at its router."""
 
     stamp: tuple[str, str]
-    pulse: heartbeat.Pulse
+    engine: Engine
     stream: NodeWatch
     probes: ProbeWatch
 
     def drop(self) -> None:
         self.stream.stopped.set()
         self.probes.stop()
-        self.pulse.engine.close()
+        self.engine.close()
 
 
 class Watch:
@@ -49,35 +53,50 @@ class Watch:
 
     def __init__(self) -> None:
         self._here = composition()
-        self._pool = ThreadPoolExecutor(PINGS_AT_A_TIME, "ping")
+        pool = ThreadPoolExecutor(PINGS_AT_A_TIME, "ping")
+        self._heartbeats = Heartbeats(pool, self._here.work, heartbeats, self._here.clock)
         self._followed: dict[str, Followed] = {}
+        self._uids: dict[str, str] = {}
 
-    def beat(self) -> None:
-        """One tick: follow the nodes on record, ping them all."""
-        self._follow({row.uid: row for row in Node.objects.all()})
-        pulses = [one.pulse for one in self._followed.values()]
-        if pulses:
-            heartbeat.beat_all(pulses, self._pool, heartbeats, self._here.work.wake, self._here.clock)
+    def beat(self) -> float:
+        """One tick: follow the nodes on record, ping them all. Returns after how many seconds the next is due."""
+        rows = {row.uid: row for row in Node.objects.order_by("name")}
+        self._follow(rows)
+        if not rows:
+            return PERIOD_SECONDS
+        if self._heartbeats.is_troubled():
+            for one in self._followed.values():
+                one.probes.hurry()
+        return self._heartbeats.tick([heartbeats.host(row) for row in rows.values()])
 
     def _follow(self, rows: dict[str, Node]) -> None:
         for uid, one in list(self._followed.items()):
             if uid not in rows or one.stamp != _stamp(rows[uid]):
                 self._followed.pop(uid).drop()
+                self._heartbeats.forget(uid)
         for uid in rows.keys() - self._followed.keys():
             self._followed[uid] = self._begin(rows[uid])
+            self._heartbeats.beating[uid] = Beating(self._followed[uid].engine)
+        self._uids = {node_label(uid): uid for uid in rows}
+
+    def _heard(self, uid: str, at: float, views: Mapping[str, bool | None]) -> None:
+        """What a node's router says of its peers, which it knows by their labels. In that node's own thread."""
+        sees = {self._uids[label]: word for label, word in views.items() if label in self._uids}
+        self._heartbeats.heard(uid, at, sees)
 
     def _begin(self, row: Node) -> Followed:
-        known = Heartbeat(row.ready, 0, row.reason, row.message, row.ready_changed_at)
         engine = engine_of(row)  # one for both: an ssh:// host has one tunnel in this process
         work = brief(self._here.work)
         probes = ProbeWatch(
-            ProbeLook(row.uid, partial(watched_line, row.uid, engine), work, briefly(measurements.record)),
+            ProbeLook(
+                row.uid, partial(watched_line, row.uid, engine), work, briefly(measurements.record), peers=self._heard
+            ),
             self._here.clock,
         )
         stream = NodeWatch(row.uid, engine, work, probes.expect)
         stream.start()
         probes.start()
-        return Followed(_stamp(row), heartbeat.Pulse(row.uid, engine, known), stream, probes)
+        return Followed(_stamp(row), engine, stream, probes)
 
 
 def _stamp(row: Node) -> tuple[str, str]:
@@ -91,13 +110,13 @@ def main() -> None:
         signal.signal(number, lambda *_: ended.set())
     watch = Watch()
     while not ended.is_set():
-        began = time.monotonic()
+        pause = PERIOD_SECONDS
         try:
-            watch.beat()
+            pause = watch.beat()
             sign_of_life.beat("watch")
         except Exception:
             log.exception("a heartbeat failed; the next one follows")
         close_old_connections()
-        ended.wait(max(0.1, PERIOD_SECONDS - (time.monotonic() - began)))
+        ended.wait(pause)
     logging.shutdown()
     os._exit(0)  # streams in a blocking read end with the process

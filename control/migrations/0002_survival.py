@@ -24,6 +24,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='node',
+            name='held',
+            field=models.TextField(blank=True),
+        ),
+        migrations.AddField(
+            model_name='node',
+            name='replaced',
+            field=models.JSONField(default=dict),
+        ),
+        migrations.AddField(
+            model_name='node',
             name='reason_changed_at',
             field=models.FloatField(default=control.models.base.now),
         ),

@@ -17,8 +17,9 @@ class Node(models.Model):
     `ready` is what the heartbeat last concluded, with `reason` (deployer/core/survival/states.py) and `message` in
     words. `observed_at` is when its containers were last read: a node that was never read is given no pods, since it
     may hold some already. `evicting_at`: since when its pods are replaced elsewhere because it is dead, 0: they are
-    not. `declared_dead_by`: who said so in spite of pods that wait for it, "" for nobody. `witnesses`: what its peers'
-    routers said when the state last changed, {name of the peer: whether it sees the node}.
+    not, and of a dead one `held` says why. `declared_dead_by`: who declared it dead, "" for nobody. `witnesses`: what
+    its peers' routers said when the state last changed, {name of the peer: whether it sees the node}. `replaced`: bare
+    pods that were made again elsewhere while it was dead, {uid: namespace/name}; what is left of them here is removed.
     """
 
     kind = "Node"
@@ -43,6 +44,8 @@ class Node(models.Model):
     ready_changed_at = models.FloatField(default=now)
     reason_changed_at = models.FloatField(default=now)
     evicting_at = models.FloatField(default=0)
+    held = models.TextField(blank=True)
+    replaced = models.JSONField(default=dict)
     declared_dead_by = models.CharField(max_length=255, blank=True)
     witnesses = models.JSONField(default=dict)
     heartbeat_at = models.FloatField(default=0)

@@ -20,6 +20,7 @@ from deployer.core.network.values import Cluster, Identity, RoutedNode, RoutedPo
 from deployer.core.objects.network import NetworkPolicySpec
 from deployer.core.objects.workload import ServiceSpec
 from deployer.core.pod_containers import network_name
+from deployer.core.survival.states import serves
 
 NOBODY = Identity(certificate="", key="", authority="", revoked="")
 KNOWN = "192.0.2.1"
@@ -65,7 +66,7 @@ def routed_nodes(rows: Iterable[Node]) -> list[RoutedNode]:
     return [
         RoutedNode(
             uid=row.uid, name=row.name, mesh_address=mesh_address(row),
-            labels={"kubernetes.io/hostname": row.name, **row.labels}, reachable=row.ready,
+            labels={"kubernetes.io/hostname": row.name, **row.labels}, reachable=serves(row.ready, row.reason),
         )
         for row in rows
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from control.models import Node, Pod
 from control.models.nodes import MESH_ADDRESS
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
-from control.store import adoption, identities, objects
+from control.store import adoption, identities, objects, stranded
 from control.store.leaving import wake_released
 from control.store.waking import LOOP as ROUTE
 from control.store.waking import wake_all
@@ -29,6 +29,7 @@ from deployer.composition import composition, engine_of
 from deployer.core.container import LABEL_COMPONENT, ContainerSeen, EngineInfo
 from deployer.core.network.router_host import VOLUME as ROUTER_VOLUME
 from deployer.core.network.values import MESH_NETWORK
+from deployer.core.survival.states import CUT_OFF
 from deployer.loops.converge import adopted as adopted_pods
 from deployer.ports import Engine, EngineError
 
@@ -143,6 +144,33 @@ def drain(name: str, actor: Actor) -> int:
         delete_pods([(uid, f"node {name} is drained") for uid in bare], work.wake, time.time())
         _wake_owners(row)
         return there.count()
+
+
+def declare_dead(name: str, actor: Actor) -> int:
+    """Have all pods of a host that does not answer replaced elsewhere, also those that wait for it. Returns how many.
+
+    The heartbeat acts on it within a second. It holds until the host answers again; whatever runs there still is
+    stopped then. Refused for a host that answers, or that its peers see: its pods may be writing to their volumes.
+    """
+    row = _get(name)
+    if row.ready:
+        remedy = f"to move its pods away, use `manage.py node drain {name}`"
+        raise Refused(f"node {name} answers, so it is not dead; {remedy}")
+    if row.reason == CUT_OFF and any(row.witnesses.values()):
+        seeing = ", ".join(sorted(peer for peer, sees in row.witnesses.items() if sees))
+        raise Refused(
+            f"node {name} is not dead: {seeing} {'sees' if ',' not in seeing else 'see'} it, so its pods run on; "
+            "switch the host off first, or repair the way from here to it"
+        )
+    with transaction.atomic():
+        Node.objects.filter(pk=row.pk).update(declared_dead_by=actor.name)
+        pods = Pod.objects.filter(node=row, deleted_at=None).count()
+        record(actor, "node declare-dead", f"Node {name}", f"{pods} pods are replaced elsewhere")
+        message = f"declared dead by {actor.name}; {pods} pods are replaced elsewhere"
+        objects.record_event("Node", "", name, "Warning", "DeclaredDead", message, node=name)
+        stranded.overdue(composition().work.wake, time.time())
+        _wake_owners(row)
+    return pods
 
 
 def _wake_owners(row: Node) -> None:

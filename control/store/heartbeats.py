@@ -1,53 +1,101 @@
-"""What the heartbeat concludes about nodes, as rows, and what follows for their pods."""
+"""What the heartbeat concludes about nodes, as rows, and what follows for their pods.
+
+    serving -> not serving    its pods are not ready, as far as anybody can tell; routers leave them out
+    -> dead, evicting         its pods are replaced elsewhere (`workloads.py` counts them out, `stranded.py` bare ones)
+    -> seen again             its containers are read before anything is placed there; what is too much there goes
+
+Every write is guarded by the state that was concluded from: two watchers that conclude the same write it once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db import transaction
-
 from control.models import Node, Pod
-from control.store import objects, waking
+from control.store import objects, stranded, waking
 from control.store.leaving import Wake, wake_released
-from deployer.core.heartbeat import Heartbeat
+from deployer.core.heartbeat import Pulse
+from deployer.core.scheduling.cluster import ZONE
+from deployer.core.survival.guards import Verdict
+from deployer.core.survival.judge import Host
+from deployer.core.survival.states import CUT_OFF, DEAD, READY, RETURNING, SEEN, UNKNOWN, serves
+
+_REASONS = {
+    READY: "NodeReady", RETURNING: "NodeReturning", UNKNOWN: "NodeUnknown", CUT_OFF: "NodeCutOff", DEAD: "NodeDead",
+}  # fmt: skip
 
 
-def changed(node: str, heartbeat: Heartbeat, wake: Wake, now: float) -> None:
-    """Guarded by the old state: two watchers that conclude the same write it once."""
-    with transaction.atomic():
-        row = Node.objects.filter(pk=node).first()
-        moved = Node.objects.filter(pk=node).exclude(ready=heartbeat.ready, reason=heartbeat.reason).update(
-            ready=heartbeat.ready, reason=heartbeat.reason, message=heartbeat.message, ready_changed_at=now
-        )  # fmt: skip
-        if row is None or not moved:
-            return
-        if row.ready != heartbeat.ready:
-            _tell(row, heartbeat, now)
-            _follow(row, heartbeat.ready, wake)
+def host(row: Node) -> Host:
+    """A node's row as the judge knows it, but for its pulse."""
+    return Host(
+        uid=row.uid, name=row.name, pulse=Pulse(), state=row.reason or UNKNOWN, message=row.message,
+        zone=row.labels.get(ZONE, ""), read_at=row.observed_at, evicting_at=row.evicting_at, held=row.held,
+        declared_dead=bool(row.declared_dead_by), witnesses=row.witnesses,
+    )  # fmt: skip
 
 
-def _tell(row: Node, heartbeat: Heartbeat, now: float) -> None:
-    if heartbeat.ready:
-        objects.record_event(
-            "Node", "", row.name, "Normal", "NodeReady", "the engine answers again", node=row.name, at=now
-        )
-    else:
-        objects.record_event("Node", "", row.name, "Warning", "NodeUnknown", heartbeat.message, node=row.name, at=now)
-
-
-def _follow(row: Node, ready: bool, wake: Wake) -> None:
-    """Pods of a node that is not seen are not ready, as far as anybody can tell; one that is back is read first."""
-    pods = Pod.objects.filter(node=row, orphaned=False)
-    pods.update(settled="", **({} if ready else {"ready": False}))
-    for deployment in set(pods.exclude(replica_set=None).values_list("replica_set__deployment_id", flat=True)):
-        wake("reconcile", str(deployment))
-    waking.wake_all(wake)
-    if ready:
-        wake("converge", row.uid)
-        wake("schedule", "cluster")
-    else:
+def changed(before: Host, verdict: Verdict, wake: Wake, now: float) -> None:
+    """To be called in a fenced transaction."""
+    row = Node.objects.filter(pk=before.uid).first()
+    if row is None or (row.reason or UNKNOWN, row.evicting_at) != (before.state, before.evicting_at):
+        return
+    was_ready, was_serving, was_evicting = row.ready, serves(row.ready, row.reason), row.evicting_at
+    _take_over(row, verdict, now)
+    is_serving = serves(row.ready, row.reason)
+    if row.reason != before.state:
+        _tell(row, now)
+    if was_ready and not row.ready:
         wake_released(wake)  # nobody waits for its router any more
+    if was_serving and not is_serving:
+        _lose(row)
+    if row.evicting_at and not was_evicting:
+        stranded.evict(row, wake, now)
+    if row.ready and not was_ready:
+        _return(row, wake)
+    if (was_ready, was_serving) != (row.ready, is_serving):
+        waking.wake_all(wake)
+        _wake_owners(row, wake)
 
 
 def seen(nodes: Iterable[str], now: float) -> None:
     Node.objects.filter(pk__in=list(nodes)).update(heartbeat_at=now)
+
+
+def _take_over(row: Node, verdict: Verdict, now: float) -> None:
+    ready = verdict.state in SEEN
+    if row.ready != ready:
+        row.ready, row.ready_changed_at = ready, now
+    if row.reason != verdict.state:
+        row.reason, row.reason_changed_at, row.message = verdict.state, now, verdict.message
+    if verdict.state == DEAD:
+        row.observed_at = 0  # whatever it holds when it is back is read first
+    elif ready:
+        row.declared_dead_by = ""
+    row.evicting_at, row.held, row.witnesses = verdict.evicting_at, verdict.held, dict(verdict.witnesses)
+    row.save(update_fields=[
+        "ready", "ready_changed_at", "reason", "reason_changed_at", "message", "observed_at", "declared_dead_by",
+        "evicting_at", "held", "witnesses",
+    ])  # fmt: skip
+
+
+def _tell(row: Node, now: float) -> None:
+    level = "Normal" if row.ready else "Warning"
+    message = f"{row.message}; its pods are not replaced yet: {row.held}" if row.held else row.message
+    objects.record_event("Node", "", row.name, level, _REASONS[row.reason], message, node=row.name, at=now)
+
+
+def _lose(row: Node) -> None:
+    """What was observed there last does not hold any more. Of pods that were ready, routers have to be told."""
+    Pod.objects.filter(node=row, orphaned=False).exclude(settled="", ready=False).update(settled="", ready=False)
+
+
+def _return(row: Node, wake: Wake) -> None:
+    Pod.objects.filter(node=row).update(settled="")
+    wake("converge", row.uid)
+    wake("schedule", "cluster")
+
+
+def _wake_owners(row: Node, wake: Wake) -> None:
+    pods = Pod.objects.filter(node=row, orphaned=False).exclude(replica_set=None)
+    for deployment in sorted(set(pods.values_list("replica_set__deployment_id", flat=True))):
+        wake("reconcile", str(deployment))

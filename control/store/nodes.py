@@ -29,7 +29,13 @@ NOT_SET_UP = "it has not been set up yet"
 
 def placed(node_uid: str) -> list[PodPlaced]:
     rows = Pod.objects.filter(node_id=node_uid, orphaned=False)
-    return [pod_placed(row) for row in rows.values_list("uid", "deleted_at", "settled", "started_at")]
+    found = [pod_placed(row) for row in rows.values_list("uid", "deleted_at", "settled", "started_at")]
+    return [*found, *(PodPlaced(uid=uid, deleting=True) for uid in _replaced(node_uid))]
+
+
+def _replaced(node_uid: str) -> dict[str, str]:
+    """Pods that were made again elsewhere while the node was dead: what is left of them here is to go."""
+    return Node.objects.values_list("replaced", flat=True).filter(pk=node_uid).first() or {}
 
 
 def pod_placed(column: tuple[str, float | None, str, float]) -> PodPlaced:
@@ -42,7 +48,8 @@ def orphans(node_uid: str) -> set[str]:
 
 
 def desired(node_uid: str, uids: Iterable[str]) -> dict[str, PodDesired | None]:
-    """The full pods; None for one whose template is not known any more (adopted after the database was lost)."""
+    """The full pods; None for one whose template is not known any more (adopted after the database was lost), and for
+    one that was replaced."""
     rows = Pod.objects.filter(node_id=node_uid, pk__in=list(uids)).select_related("node", "application")
     rows_by_uid = {row.uid: row for row in rows}
     owners = ReplicaSet.objects.in_bulk({row.replica_set_id for row in rows_by_uid.values() if row.replica_set_id})
@@ -51,7 +58,8 @@ def desired(node_uid: str, uids: Iterable[str]) -> dict[str, PodDesired | None]:
         if owner.spec:
             specs[uid] = _spec_of_set(owner)
     network = _networking(node_uid, list(rows_by_uid.values()))
-    return {uid: _desired(row, owners, specs, network) for uid, row in rows_by_uid.items()}
+    gone = dict.fromkeys(_replaced(node_uid).keys() & set(uids))
+    return gone | {uid: _desired(row, owners, specs, network) for uid, row in rows_by_uid.items()}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -146,6 +154,7 @@ def save(node: str, outcomes: Iterable[PodOutcome], wake: Callable[[str, str], N
             rerouted += [row] if _routing_facts(row) != before else []
     objects.update(changed, STATUS_FIELDS)
     _remove(gone, wake, now)
+    _forget_replaced(node, {uid for uid, outcome in by_uid.items() if outcome.gone})
     for deployment in {row.replica_set.deployment_id for row in [*changed, *gone] if row.replica_set}:
         wake("reconcile", str(deployment))
     waking.wake_for_pods([*rerouted, *gone], wake)
@@ -210,6 +219,13 @@ def _remove(gone: list[Pod], wake: Callable[[str, str], None], now: float) -> No
         objects.create([replacement(row, now)])
     if gone:
         wake("schedule", "cluster")
+
+
+def _forget_replaced(node: str, gone: set[str]) -> None:
+    row = Node.objects.filter(name=node).only("uid", "replaced").first() if gone else None
+    if row is not None and gone & row.replaced.keys():
+        row.replaced = {uid: name for uid, name in row.replaced.items() if uid not in gone}
+        row.save(update_fields=["replaced"])
 
 
 def replacement(row: Pod, now: float) -> Pod:

@@ -6,9 +6,13 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from django.db import transaction
+
 from control.models import Application, Deployment, Node, Pod, ReplicaSet, Repository, Work
+from control.store import stranded
+from control.store.leaving import Wake
 from control.store.statuses import deployment_status
-from control.store.workloads import POD_COLUMNS, Loaded, pod_value, resumed, snapshot
+from control.store.workloads import POD_COLUMNS, Loaded, pod_values, resumed, snapshot
 from deployer.core.workloads import values
 
 
@@ -19,8 +23,7 @@ def load_all(now: float) -> Iterator[Loaded]:
         sets[one.deployment_id][one.uid] = one
     owners = {uid: owner for owner, mine in sets.items() for uid in mine}
     pods: dict[str, list[values.Pod]] = defaultdict(list)
-    for column in Pod.objects.filter(replica_set__isnull=False).values_list(*POD_COLUMNS):
-        pod = pod_value(column)
+    for pod in pod_values(Pod.objects.filter(replica_set__isnull=False).values_list(*POD_COLUMNS)):
         pods[owners.get(pod.replica_set, "")].append(pod)
     for row in Deployment.objects.order_by("namespace", "name"):
         mine = sets.get(row.uid, {})
@@ -43,6 +46,11 @@ def keys_without_work() -> Iterable[tuple[str, str]]:
     should += [("poll", uid) for uid in Repository.objects.values_list("uid", flat=True)]
     should += [("sync", uid) for uid in Application.objects.filter(deleted_at=None).values_list("uid", flat=True)]
     return [key for key in should if key not in have]
+
+
+def overdue(wake: Wake, now: float) -> None:
+    with transaction.atomic():
+        stranded.overdue(wake, now)
 
 
 def has_pending_pods() -> bool:

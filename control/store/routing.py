@@ -38,6 +38,7 @@ from deployer.core.network import simulated_hosts, values
 from deployer.core.network.routing import Routed, RouterOutcome
 from deployer.core.objects.network import IngressSpec, NetworkPolicySpec
 from deployer.core.objects.workload import ServiceSpec
+from deployer.core.survival.states import serves
 
 __all__ = ["RouteRows", "adopt_networks", "wake_all", "wake_for_pods"]
 
@@ -119,7 +120,7 @@ def routing_version() -> int:
 def routed_node(row: Node) -> values.RoutedNode:
     return values.RoutedNode(
         uid=row.uid, name=row.name, mesh_address=mesh_address(row),
-        labels={"kubernetes.io/hostname": row.name, **row.labels}, reachable=row.ready,
+        labels={"kubernetes.io/hostname": row.name, **row.labels}, reachable=serves(row.ready, row.reason),
     )  # fmt: skip
 
 

@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from control.models import Event, Namespace, Node, Pod, ReplicaSet
-from control.store import addresses, objects, waking
+from control.store import addresses, objects, stranded, waking
 from deployer.core.objects.placement import PodAffinityTerm
 from deployer.core.objects.pod import PodSpec
 from deployer.core.scheduling import values
 from deployer.core.scheduling.reserve import allocatable
+from deployer.core.survival.states import DEAD
 
 FAILURE_WINDOW_SECONDS = 300.0
+EVICTING_SECONDS = 2.0
 _PLACED = ("uid", "namespace", "name", "node__name", "labels", "owner", "placement", "deleted_at")
 
 
 def load(now: float) -> tuple[list[values.PendingPod], list[values.Node], list[values.PlacedPod], dict[str, Any]]:
-    waiting = list(Pod.objects.filter(node=None, deleted_at=None, orphaned=False).select_related("replica_set"))
+    waiting = list(
+        Pod.objects.filter(node=None, deleted_at=None, orphaned=False).select_related("replica_set__deployment")
+    )
     if not waiting:
         return [], [], [], {}
     placed = [placed_pod(row) for row in Pod.objects.filter(node__isnull=False).values_list(*_PLACED)]
@@ -31,7 +35,7 @@ def nodes(now: float) -> list[values.Node]:
         values.Node(
             name=row.name, labels={"kubernetes.io/hostname": row.name, **row.labels},
             taints=tuple(values.Taint(**taint) for taint in row.taints), cordoned=row.cordoned,
-            ready=row.ready and row.observed_at > 0,
+            ready=row.ready and row.observed_at > 0, lost=row.reason == DEAD,
             allocatable=allocatable(row.cpu_millicores, row.memory_bytes),
             recent_failures=failures.get(row.name, {}), images=frozenset(row.images.values()),
         )
@@ -97,8 +101,29 @@ def _pending(row: Pod, spec: PodSpec, annotations: Mapping[str, str]) -> values.
         spread=spec.topology_spread_constraints,
         host_ports=frozenset((ip, port, protocol) for ip, port, protocol in summary.get("ports", ())),
         images=tuple(container.image for container in spec.containers),
-        strategy=strategy if strategy in ("pack", "spread") else "", created_at=row.created_at,
+        strategy=strategy if strategy in ("pack", "spread") else "", urgency=_urgency(row), created_at=row.created_at,
     )  # fmt: skip
+
+
+def _urgency(row: Pod) -> int:
+    """Percent of the desired pods that are missing, of a revision that was healthy once; else 0: nobody misses it."""
+    owner = row.replica_set
+    if owner is None or not owner.healthy:
+        return 0
+    progress = owner.deployment.progress
+    desired = max(1, int(progress.get("desired", 0)))
+    return 100 * max(0, desired - int(progress.get("available", 0))) // desired
+
+
+def is_evicting(now: float) -> bool:
+    """Whether pods of a host that has just died are still to be counted out: what is most needed is not known yet."""
+    return (
+        Pod.objects.filter(
+            node__evicting_at__gt=now - EVICTING_SECONDS, deleted_at=None, orphaned=False, replica_set__isnull=False
+        )
+        .exclude(waiting=stranded.NODE_DEAD)
+        .exists()
+    )
 
 
 def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Callable[[str, str], None], now: float) -> None:

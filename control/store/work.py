@@ -78,6 +78,20 @@ class WorkRows:
             Work.objects.filter(pk=row.pk).update(leased_until=until, due_at=until, dirty=[])
         return replace(lease, until=until, dirty=frozenset(row.dirty)), row.due_at < lease.until
 
+    def hold(self, loop: str, key: str, lease: Lease | None, now: float) -> Lease | None:
+        """The lease for whoever keeps time by itself, taken or prolonged; None while another worker holds it."""
+        if lease is not None and 0 <= lease.until - LEASE_SECONDS / 2 - now <= LEASE_SECONDS:
+            return lease
+        until = now + LEASE_SECONDS
+        with transaction.atomic():
+            row, _ = Work.objects.select_for_update().get_or_create(loop=loop, key=key)
+            ours = lease is not None and (row.owner, row.epoch) == (lease.owner, lease.epoch)
+            if not ours and now < row.leased_until <= until:
+                return None
+            epoch = row.epoch if ours else row.epoch + 1
+            Work.objects.filter(pk=row.pk).update(owner=self.owner, leased_until=until, epoch=epoch)
+        return Lease(loop, key, self.owner, epoch, until)
+
     def woken(self, lease: Lease) -> bool:
         """Whether the key was woken since the lease was taken or renewed. One cheap read."""
         due = Work.objects.filter(loop=lease.loop, key=lease.key).values_list("due_at", flat=True).first()

@@ -15,15 +15,17 @@ from typing import Any
 from django.db.models import F
 
 from control.models import Deployment, Pod, ReplicaSet, Sync
-from control.store import objects, templates, waking
+from control.store import objects, stranded, templates, waking
 from control.store.statuses import deployment_status
 from deployer.core.workloads import values
 from deployer.core.workloads.progress import COMPLETE
 
 POD_COLUMNS = (
     "uid", "name", "replica_set_id", "node_id", "phase", "ready", "ready_at", "created_at", "deleted_at", "restarts",
-    "deletion_cost", "waiting", "message", "log_tail", "node__ready", "node__draining",
+    "deletion_cost", "waiting", "message", "log_tail", "node__ready", "node__draining", "node__evicting_at",
+    "node__declared_dead_by",
 )  # fmt: skip
+_OWNER, _EVICTING_AT = POD_COLUMNS.index("replica_set_id"), POD_COLUMNS.index("node__evicting_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def load(uid: str, now: float) -> Loaded | None:
     _recognise(row)
     sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
     pods = Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS)
-    return Loaded(row, sets, snapshot(row, sets.values(), [pod_value(pod) for pod in pods], now))
+    return Loaded(row, sets, snapshot(row, sets.values(), pod_values(pods), now))
 
 
 def _recognise(row: Deployment) -> None:
@@ -136,16 +138,24 @@ def replica_set_value(row: ReplicaSet) -> values.ReplicaSet:
     )
 
 
-def pod_value(column: tuple[Any, ...]) -> values.Pod:
+def pod_values(columns: Iterable[tuple[Any, ...]]) -> list[values.Pod]:
+    """Pods out of POD_COLUMNS. Templates are read of those on dead nodes only: they say how long a pod waits there."""
+    found = list(columns)
+    patience = stranded.patience_of({column[_OWNER] for column in found if column[_EVICTING_AT]} - {None})
+    return [_pod_value(column, patience.get(column[_OWNER], 0.0)) for column in found]
+
+
+def _pod_value(column: tuple[Any, ...], patience: float) -> values.Pod:
     """A pod on a node that is not seen is Unknown, whatever was observed last: it must not pay for another one."""
     (uid, name, owner, node, phase, ready, ready_at, created, deleted, restarts, cost, waiting, message, log, seen,
-     draining) = column  # fmt: skip
+     draining, evicting_at, declared_dead_by) = column  # fmt: skip
     if node and not seen:
         phase, ready, ready_at = "Unknown", False, 0
     return values.Pod(
         uid=uid, name=name, replica_set=owner, node=node or "", phase=phase, ready=ready, ready_at=ready_at,
         created_at=created, deleting=deleted is not None, restarts=restarts, deletion_cost=cost, waiting=waiting,
         message=message, log_tail=log, evicting=bool(draining),
+        lost_at=stranded.lost_at(evicting_at, declared_dead_by, patience) if evicting_at else None,
     )  # fmt: skip
 
 

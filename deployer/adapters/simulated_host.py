@@ -24,9 +24,13 @@ _NOTHING_DUE_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How a host misbehaves. `failing` are names of calls (Engine's methods) that answer with a 500."""
+    """How a host misbehaves. `failing` are names of calls (Engine's methods) that answer with a 500.
+
+    `unreachable`: for everybody. `unseen`: for the control plane alone; other hosts' routers reach it.
+    """
 
     unreachable: bool = False
+    unseen: bool = False
     slow_seconds: float = 0
     failing: tuple[str, ...] = ()
     disk_full: bool = False
@@ -43,7 +47,7 @@ class SimulatedHost:
             faults = self.state.all("host").get("faults")
         if not faults:
             return
-        if faults["unreachable"]:
+        if faults["unreachable"] or faults.get("unseen"):
             raise EngineUnreachable("Unreachable", f"{self.name}: cannot reach the engine: no answer")
         if faults["slow_seconds"]:
             self.sleep(faults["slow_seconds"])

@@ -14,12 +14,14 @@ from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_host import SimulatedHost
 from deployer.adapters.simulated_lifecycle import Record
 from deployer.adapters.simulated_routing import (
+    MESH_PORT,
     HeldServer,
     Routing,
     addresses_with_a_program,
     peers,
     router_of,
 )
+from deployer.core.network.peers import PEERS
 from deployer.ports import EngineError, RouterLine
 
 _VERSION = "2.6.12-simulated"
@@ -88,7 +90,7 @@ class SimulatedLine:
 
     def _remote_hosts(self, now: float) -> list[str]:
         with self._host.changing(now) as records:
-            return [server.host for server in self._routing(records, now).servers() if server.sni]
+            return [one.host for one in self._routing(records, now).servers() if one.sni or one.backend == PEERS]
 
     def _routing(self, records: Mapping[str, Record], now: float) -> Routing:
         record = router_of(records, self._engine.cluster_id)
@@ -242,6 +244,9 @@ class Runtime:
         return ("UP" if found else "no check"), found
 
     def _checked(self, server: HeldServer) -> str:
+        if server.backend == PEERS:
+            names = self.others.get(server.host, set())
+            return "L4TOUT" if names is None else "L4OK" if MESH_PORT in names else "L4CON"
         if server.sni:
             names = self.others.get(server.host, set())
             return "L4TOUT" if names is None else "L6OK" if server.sni in names else "L4CON"

@@ -186,10 +186,15 @@ def addresses_with_a_program(records: Mapping[str, Record]) -> set[str]:
     }
 
 
+MESH_PORT = ""
+"""Among the names that are answered: the port, whatever is asked for there."""
+
+
 def peers(host: SimulatedHost, cluster_id: str, addresses: Iterable[str], now: float) -> dict[str, set[str] | None]:
     """What is answered behind the mesh ports of other hosts -> its names; None: the host does not answer.
 
-    Outside of every transaction: two routers that look at each other would wait for each other.
+    A router that runs answers at least the port itself. Outside of every transaction: two routers that look at each
+    other would wait for each other.
     """
     names = {mesh_address(name): name for name in _hosts(host)} if addresses else {}
     return {address: _answered(host, cluster_id, names.get(address, address), now) for address in sorted({*addresses})}
@@ -208,7 +213,7 @@ def _answered(host: SimulatedHost, cluster_id: str, address: str, now: float) ->
         if (peer.state.all("host").get("faults") or {}).get("unreachable"):
             return None
         record = router_of(records, cluster_id)
-        return Routing(peer.state, record, now).answered_names(records) if record else set()
+        return Routing(peer.state, record, now).answered_names(records) | {MESH_PORT} if record else set()
 
 
 def _pairs(entries: Any) -> list[tuple[str, str]]:

@@ -1,56 +1,139 @@
-"""heartbeat: one ping of every node, side by side; a node whose state changes wakes whom it concerns."""
+"""heartbeat: all hosts are pinged side by side, their peers' words are heard, and what follows is put on record.
+
+    ping -> a pulse per host -> core: find, judge -> what differs from the records -> save, fenced
+
+One process at a time writes (the lease on "heartbeat cluster"); any other one pings along and takes over when the
+lease ends. A host that hangs costs its own thread and no more than the timeout of a tick.
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from deployer.core.heartbeat import TIMEOUT_SECONDS, Heartbeat, beat
-from deployer.ports import Clock, Engine, EngineError
+from deployer.core.heartbeat import AGAIN_SECONDS, PERIOD_SECONDS, TIMEOUT_SECONDS, Pulse, beat, period_seconds
+from deployer.core.survival.guards import Verdict, judge
+from deployer.core.survival.judge import Host, Statement, find
+from deployer.ports import Clock, Engine, EngineError, LeaseLost, Work
 
+LOOP, KEY = "heartbeat", "cluster"
 SEEN_EVERY_SECONDS = 10.0
+GAP_SECONDS = 10.0
+"""After a longer pause between two ticks (this process was stopped, or the clock was set) all pulses begin anew."""
 
 
 class HeartbeatStore(Protocol):
-    def changed(self, node: str, heartbeat: Heartbeat, wake: Any, now: float) -> None: ...
+    def changed(self, before: Host, verdict: Verdict, wake: Any, now: float) -> None:
+        """In the caller's fenced transaction; guarded by the state that `before` says."""
+
     def seen(self, nodes: Iterable[str], now: float) -> None: ...
 
 
 @dataclass
-class Pulse:
-    """What the watch process remembers of one node between two beats."""
+class Beating:
+    """One host: the way to it, its pulse, and the ping that is under way."""
 
-    node: str
     engine: Engine
-    heartbeat: Heartbeat
-    seen_at: float = 0
+    pulse: Pulse = field(default_factory=Pulse)
+    asked: Future[str] | None = None
+    is_late: bool = False
+    told_at: float = 0
 
 
-def beat_all(
-    pulses: list[Pulse], pool: concurrent.futures.Executor, store: HeartbeatStore, wake: Any, clock: Clock
-) -> None:
-    """A host that hangs costs its own thread and no more than the timeout."""
-    asked = {pool.submit(_failure, pulse.engine): pulse for pulse in pulses}
-    done, late = concurrent.futures.wait(asked, timeout=TIMEOUT_SECONDS)
-    failures = {asked[one].node: one.result() for one in done}
-    failures.update({asked[one].node: f"no answer within {TIMEOUT_SECONDS:g} s" for one in late})
-    now = clock.now()
-    alive = []
-    for pulse in pulses:
-        before, failure = pulse.heartbeat, failures[pulse.node]
-        pulse.heartbeat = beat(before, failure, now)
-        if not failure and now - pulse.seen_at >= SEEN_EVERY_SECONDS:
-            pulse.seen_at = now
-            alive.append(pulse.node)
-        if (before.ready, before.reason) != (pulse.heartbeat.ready, pulse.heartbeat.reason):
-            store.changed(pulse.node, replace(pulse.heartbeat), wake, now)
-    if alive:
-        store.seen(alive, now)
+@dataclass
+class Heartbeats:
+    """What the watch process remembers between two ticks. `beating` and `statements` are by the hosts' uids."""
+
+    pool: concurrent.futures.Executor
+    work: Work
+    store: HeartbeatStore
+    clock: Clock
+    beating: dict[str, Beating] = field(default_factory=dict)
+    statements: dict[str, Statement] = field(default_factory=dict)
+    lease: Any = None
+    ticked_at: float = 0
+
+    def tick(self, hosts: Sequence[Host]) -> float:
+        """One round over `hosts` (their pulses are filled in here). Returns after how many seconds the next is due."""
+        began_at = self.clock.now()
+        if not 0 <= began_at - self.ticked_at <= GAP_SECONDS:
+            self._begin_anew()
+        beating = [self.beating[host.uid] for host in hosts]
+        self._ping(beating, began_at)
+        now = self.ticked_at = self.clock.now()
+        known = [replace(host, pulse=one.pulse) for host, one in zip(hosts, beating, strict=True)]
+        verdicts = judge(known, find(known, dict(self.statements), now), now)
+        self._save([(host, verdicts[host.uid]) for host in known if _differs(host, verdicts[host.uid])], now)
+        trouble = any(one.pulse.is_wavering for one in beating)
+        period = PERIOD_SECONDS if trouble else period_seconds(len(hosts))
+        return max(AGAIN_SECONDS, period - (now - began_at))
+
+    def is_troubled(self) -> bool:
+        """Whether some host does not answer, so that its peers' words are wanted."""
+        return any(not one.pulse.is_answered for one in self.beating.values())
+
+    def heard(self, uid: str, at: float, sees: Mapping[str, bool | None]) -> None:
+        """What the router of host `uid` says of its peers, by their uids. May be called from any thread."""
+        self.statements[uid] = Statement(at, sees)
+
+    def forget(self, uid: str) -> None:
+        self.beating.pop(uid, None)
+        self.statements.pop(uid, None)
+
+    def _begin_anew(self) -> None:
+        for one in self.beating.values():
+            one.pulse = Pulse()
+        self.statements.clear()
+
+    def _ping(self, beating: Sequence[Beating], asked_at: float) -> None:
+        for one in beating:
+            if one.asked is not None and one.asked.done() and one.is_late:
+                one.asked = None  # it was counted as missed already
+            if one.asked is None:
+                one.asked, one.is_late = self.pool.submit(_failure, one.engine), False
+        concurrent.futures.wait([one.asked for one in beating if one.asked], timeout=TIMEOUT_SECONDS)
+        now = self.clock.now()
+        for one in beating:
+            assert one.asked is not None
+            if one.is_late or not one.asked.done():
+                one.is_late, failure = True, f"no answer within {TIMEOUT_SECONDS:g} s"
+            else:
+                failure, one.asked = one.asked.result(), None
+            one.pulse = beat(one.pulse, failure, asked_at, now)
+
+    def _save(self, changed: Sequence[tuple[Host, Verdict]], now: float) -> None:
+        alive = [
+            uid
+            for uid, one in self.beating.items()
+            if one.pulse.is_answered and not 0 <= now - one.told_at < SEEN_EVERY_SECONDS
+        ]
+        self.lease = self.work.hold(LOOP, KEY, self.lease, now)
+        if self.lease is None or not (changed or alive):
+            return
+        try:
+            with self.work.fenced(self.lease):
+                for host, verdict in changed:
+                    self.store.changed(host, verdict, self.work.wake, now)
+                if alive:
+                    self.store.seen(alive, now)
+        except LeaseLost:
+            self.lease = None
+            return
+        for uid in alive:
+            self.beating[uid].told_at = now
+
+
+def _differs(host: Host, verdict: Verdict) -> bool:
+    if (host.state, host.evicting_at, host.held) != (verdict.state, verdict.evicting_at, verdict.held):
+        return True
+    return bool(verdict.witnesses) and dict(host.witnesses) != dict(verdict.witnesses)
 
 
 def _failure(engine: Engine) -> str:
+    """What the ping met, "" for an answer. A defect of the adapter is no sign of death, and must not end the loop."""
     try:
         engine.ping()
     except EngineError as error:

@@ -1,21 +1,22 @@
 """Probes of one node, watched: its router is asked every second what it found, and `route` is woken when that changed.
 
 It decides nothing and reads no record: a pass of `route` looks for itself. Losing it costs time, not truth. The same
-look, now and then, hands the router's counters to whoever keeps measurements.
+look hands on what the router sees of its peers, and now and then its counters to whoever keeps measurements.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from deployer.core.network.peers import views
 from deployer.core.network.probe_times import ProbeState, probe_states
 from deployer.ports import Clock, EngineError, RouterLine, Work
 
 log = logging.getLogger("pierhead.watch")
-USUAL_SECONDS, BUSY_SECONDS, IDLE_SECONDS = 1.0, 0.3, 5.0
+USUAL_SECONDS, BUSY_SECONDS, IDLE_SECONDS, LEAST_SECONDS = 1.0, 0.3, 5.0, 0.1
 CHANGED_SECONDS = 3.0
 """After a change more is to be expected."""
 EXPECTED_SECONDS = 20.0
@@ -25,6 +26,8 @@ AWAY_SECONDS = (2.0, 30.0)
 """Between two tries of a router that does not answer: doubled up to the latter."""
 SERVERS, EVERYTHING, LATENCY = "show stat -1 4 -1", "show stat -1 -1 -1", "show table table.latency"
 Sample = Callable[[str, float, str, str], None]
+Peers = Callable[[str, float, Mapping[str, bool | None]], None]
+"""Called with the node's uid, when, and what its router sees (`peers.views`)."""
 
 
 @dataclass
@@ -35,6 +38,7 @@ class ProbeLook:
     open_line: Callable[[], RouterLine]
     work: Work
     sample: Sample | None = None
+    peers: Peers | None = None
     next_at: float = 0.0
     states: dict[str, ProbeState] = field(default_factory=dict)
     changed_at: float = 0.0
@@ -72,6 +76,8 @@ class ProbeLook:
             self.hang_up()
             self._line = self.open_line()
             stat, info, *table = self._line.ask(commands)
+        if self.peers is not None:
+            self.peers(self.uid, now, views(stat))
         self._compare(probe_states(stat), now)
         if is_sampling and self.sample is not None:
             self.sampled_at = now
@@ -103,6 +109,11 @@ class ProbeWatch(threading.Thread):
         self._look.expected_until = self._clock.now() + EXPECTED_SECONDS
         self._called.set()
 
+    def hurry(self) -> None:
+        """Look now, whatever the next look is due for: a peer of this node does not answer."""
+        self._look.next_at = 0.0
+        self._called.set()
+
     def stop(self) -> None:
         self.stopped.set()
         self._called.set()
@@ -117,5 +128,5 @@ class ProbeWatch(threading.Thread):
                 self._look.next_at = self._clock.now() + AWAY_SECONDS[0]
             if self._called.wait(max(0.05, self._look.next_at - self._clock.now())):
                 self._called.clear()
-                self.stopped.wait(BUSY_SECONDS)
+                self.stopped.wait(BUSY_SECONDS if self._look.next_at else LEAST_SECONDS)
         self._look.hang_up()

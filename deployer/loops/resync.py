@@ -1,6 +1,7 @@
 """resync: the safety net under every wake-up. Looks at all workloads at once; wakes those that want something.
 
-It reads in bulk and writes nothing itself, so a cluster with nothing to do costs a few queries and the core's time.
+It reads in bulk and writes next to nothing itself, so a cluster with nothing to do costs a few queries and the core's
+time.
 Nodes need no such pass: each comes due by itself once a minute.
 """
 
@@ -17,6 +18,7 @@ class ResyncStore(Protocol):
     def load_all(self, now: float) -> Iterable[Any]: ...
     def settled(self, loaded: Any, plan: Any) -> bool: ...
     def keys_without_work(self) -> Iterable[tuple[str, str]]: ...
+    def overdue(self, wake: Any, now: float) -> None: ...
     def has_pending_pods(self) -> bool: ...
 
 
@@ -26,6 +28,7 @@ def run(work: Work, store: ResyncStore, clock: Clock) -> int:
     for loaded in store.load_all(clock.now()):
         if loaded.terminating or not store.settled(loaded, reconcile(loaded.snapshot)):
             woken.append(("reconcile", loaded.row.uid))
+    store.overdue(work.wake, clock.now())
     if store.has_pending_pods():
         woken.append(("schedule", "cluster"))
     for loop, key in woken:

@@ -10,10 +10,12 @@ from deployer.ports import Clock, Work
 
 LOOP = "schedule"
 KEY = "cluster"
+HOLD_SECONDS = 0.2
 
 
 class SchedulingStore(Protocol):
     def load(self, now: float) -> Any: ...
+    def is_evicting(self, now: float) -> bool: ...
     def bind(self, bound: Any, waiting: Any, wake: Any, now: float) -> None: ...
 
 
@@ -26,6 +28,8 @@ def run(work: Work, store: SchedulingStore, clock: Clock) -> None:
             pending, nodes, placed, namespaces = store.load(now)
             if pending:
                 placement = place(pending, nodes, placed, namespaces)
+                if placement.waiting and store.is_evicting(now):
+                    return now + HOLD_SECONDS  # not everybody fits, and the most needed may be still to come
                 store.bind(placement.bound, placement.waiting, work.wake, now)
         return None
 

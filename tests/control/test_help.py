@@ -37,7 +37,7 @@ def test_a_line_names_every_verb(name: str) -> None:
     command = load_command_class("control", name)
     positional = [action for action in command.create_parser(HERE, name)._actions if not action.option_strings]
     verbs = [word for action in positional if action.dest in ("verb", "process") for word in action.choices or ()]
-    assert [word for word in verbs if word not in re.findall(r"\w+", command.help)] == []
+    assert [word for word in verbs if word not in re.findall(r"[\w-]+", command.help)] == []
 
 
 def test_broken_settings_are_what_there_is_to_say() -> None:

@@ -25,12 +25,12 @@ from deployer.adapters import authority
 from deployer.adapters.docker_address import EngineAddress
 from deployer.composition import composition, engine_of
 from deployer.core.container import LABEL_COMPONENT, ContainerSpec
-from deployer.core.heartbeat import Heartbeat
 from deployer.core.manifests import Manifest
 from deployer.core.network.routing import RouterOutcome
 from deployer.core.network.values import MESH_NETWORK, ProbeResult
 from deployer.core.pod_outcome import PodOutcome
 from deployer.core.pod_status import PodStatus
+from deployer.core.survival.guards import Verdict
 from deployer.core.sync import SyncPlan
 from tests.control import factories
 from tests.control.factories import NOW
@@ -146,7 +146,7 @@ def test_a_node_that_is_not_seen_any_more_is_not_waited_for() -> None:
     made = cluster("a:6 b:5")
     factories.pod(node=made["a"], deleted_at=NOW, leaving_version=6)
     woken = Woken()
-    heartbeats.changed(made["b"].uid, Heartbeat(False, 3, "Unknown", "no answer"), woken, NOW)
+    heartbeats.changed(heartbeats.host(made["b"]), Verdict("Unknown", "no answer", {}), woken, NOW)
     assert (woken.only("converge"), woken.only("route")) == ("a", "a b")
 
 

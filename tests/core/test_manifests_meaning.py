@@ -201,7 +201,7 @@ def test_a_volume_makes_sense(change: str, sentences: list[str]) -> None:
         ("spec.tolerations = [{key: a, operator: Lt, value: '5'}]",
          ['spec.tolerations[0].operator: "Lt" is not supported']),
         ("spec.tolerations = [{key: a, operator: Exists, tolerationSeconds: 5}]",
-         ["spec.tolerations[0].tolerationSeconds: is not supported"]),
+         ["spec.tolerations[0].effect: must be NoExecute with tolerationSeconds"]),
         ("spec.topologySpreadConstraints = [{maxSkew: 0, topologyKey: z, whenUnsatisfiable: DoNotSchedule}]",
          ["spec.topologySpreadConstraints[0].maxSkew: must be at least 1"]),
         ("spec.topologySpreadConstraints = [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: ScheduleAnyway, "

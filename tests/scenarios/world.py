@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
-from control.store import adoption
+from control.store import adoption, heartbeats
 from control.store import repositories as repository_store
 from control.store import resync as resync_store
 from control.store import routing as routing_store
@@ -30,9 +30,11 @@ from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
 from deployer.composition import NodeRows
 from deployer.core.container import LABEL_COMPONENT, LABEL_REVISION, ContainerSeen
+from deployer.core.network.endpoints import node_label
 from deployer.core.repository import SourceFile, SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
 from deployer.loops import converge, poll, reconcile, resync, route, schedule, sync
+from deployer.loops.heartbeat import Beating, Heartbeats
 from deployer.loops.images import NodeImages
 from deployer.loops.probe_watch import ProbeLook
 from deployer.loops.router_access import RouterAccess
@@ -109,6 +111,7 @@ class World:
         self.routes = routing_store.RouteRows(authority)
         self._workers = itertools.count(1)
         self.work = self.new_worker()
+        self.heart = Heartbeats(Inline(), self.work, heartbeats, self.clock)
 
     def new_worker(self) -> work_store.WorkRows:
         """Another worker on the same database; the one before it is as good as dead."""
@@ -130,7 +133,8 @@ class World:
         images = NodeImages(engine, self.clock, lambda reference, seen: None, self.clock.sleep)
         self.access[row.uid] = converge.NodeAccess(row.uid, name, engine, images, Inline(), Inline())
         self.routers[row.uid] = self.router_access(row.uid)
-        self.looks[row.uid] = ProbeLook(row.uid, lambda: self.line(name), self.work)
+        self.looks[row.uid] = ProbeLook(row.uid, lambda: self.line(name), self.work, peers=self.heard)
+        self.heart.beating[row.uid] = Beating(engine)
         self.work.wake("converge", row.uid)
         routing_store.wake_all(self.work.wake)
         self.work.wake("schedule", "cluster")
@@ -219,6 +223,26 @@ class World:
         for look in self.looks.values():
             look.work = self.work
             look.look(self.clock.now())
+
+    def heard(self, uid: str, at: float, views: Mapping[str, bool | None]) -> None:
+        """What a router sees of its peers, handed on as the watch process does."""
+        uids = {node_label(one): one for one in self.access}
+        self.heart.heard(uid, at, {uids[label]: word for label, word in views.items()})
+
+    def watch(self, seconds: float) -> None:
+        """The whole watch process, once a second: probes and peers are looked at, all hosts are pinged."""
+        self.settle()
+        until = self.clock.now() + seconds
+        while self.clock.now() < until:
+            self.heart.work = self.work
+            for look in self.looks.values():
+                look.next_at = 0.0
+            self.poll_probes()
+            self.heart.tick([heartbeats.host(row) for row in Node.objects.order_by("name")])
+            self.pass_time(1)
+
+    def node(self, name: str) -> Node:
+        return Node.objects.get(name=name)
 
     def resync(self) -> int:
         return resync.run(self.work, resync_store, self.clock)

@@ -1,4 +1,4 @@
-"""`manage.py node add|list|label|taint|cordon|uncordon|drain|remove`: the Docker hosts."""
+"""`manage.py node add|list|label|taint|cordon|uncordon|drain|declare-dead|remove`: the Docker hosts."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _PAIR = re.compile(r"(?P<key>[^=]+?)(?:=(?P<value>.*)|(?P<gone>-))")
 
 
 class Command(PierheadCommand):
-    help = "Docker hosts: add, list, label, taint, cordon, uncordon, drain, remove."
+    help = "Docker hosts: add, list, label, taint, cordon, uncordon, drain, declare-dead, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        make = verbs(parser, "add", "list", "label", "taint", "cordon", "uncordon", "drain", "remove")
+        make = verbs(parser, "add", "list", "label", "taint", "cordon", "uncordon", "drain", "declare-dead", "remove")
         _add_arguments(make.add_parser("add", help="register a Docker host"))
         make.add_parser("list", help="all hosts").add_argument("-o", "--output", choices=("wide",))
         label = make.add_parser("label", help="set labels, or remove them: zone=a disk-")
@@ -41,12 +41,14 @@ class Command(PierheadCommand):
         drain = make.add_parser("drain", help="cordon it, and move its pods elsewhere")
         drain.add_argument("name", metavar="NAME")
         drain.add_argument("--timeout", type=duration, default=300.0, help="how long to wait (300s; 0: for ever)")
+        dead = make.add_parser("declare-dead", help="replace all pods of a host that is gone")
+        dead.add_argument("name", metavar="NAME")
         remove = make.add_parser("remove", help="take it off the record; its containers are left as they are")
         remove.add_argument("name", metavar="NAME")
         remove.add_argument("--force", action="store_true", help="forget the pods on it as well")
 
     def handle(self, **options: Any) -> None:
-        getattr(self, f"_{options['verb']}")(options)
+        getattr(self, f"_{options['verb'].replace('-', '_')}")(options)
 
     def _add(self, options: dict[str, Any]) -> None:
         from control.services import nodes
@@ -109,6 +111,13 @@ class Command(PierheadCommand):
         if left:
             raise Failure(left_sentence(row, left, options["timeout"]))
         self.stdout.write(f"node/{row.name} drained")
+
+    def _declare_dead(self, options: dict[str, Any]) -> None:
+        from control.services import nodes
+
+        row = get(BY_NAME["Node"], options["name"])
+        pods = nodes.declare_dead(row.name, actor())
+        self.stdout.write(f"node/{row.name} declared dead; {pods} pods are replaced elsewhere")
 
     def _wait_until_empty(self, row: Node, patience: Patience) -> list[Pod]:
         """Says of each pod when it goes and when it is gone. Returns those that are left."""

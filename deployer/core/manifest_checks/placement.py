@@ -102,6 +102,8 @@ def _toleration(toleration: Toleration, path: Path) -> Iterator[Finding]:
         yield Finding((*path, "value"), "must be empty with operator Exists", "remove it, or use Equal")
     if toleration.operator == "Equal":
         yield from names.label_value(toleration.value, (*path, "value"))
+    if toleration.toleration_seconds is not None and toleration.effect != "NoExecute":
+        yield Finding((*path, "effect"), "must be NoExecute with tolerationSeconds", "write effect: NoExecute")
 
 
 def _spread(constraints: Iterable[TopologySpreadConstraint], path: Path) -> Iterator[Finding]:

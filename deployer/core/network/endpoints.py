@@ -125,12 +125,12 @@ def _node_reason(node: RoutedNode, uid: str) -> str:
     if not node.mesh_address:
         remedy = "node add --mesh-address, or remove and add it by tcp:// or ssh://"
         return f"node {node.name} has no mesh address: {remedy}"
-    if not _is_address(node.mesh_address):
+    if not is_address(node.mesh_address):
         return f'node {node.name} has the mesh address "{node.mesh_address}", which no address was found for'
     return ""
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     """HAProxy resolves no names for servers that are added while it runs, so a name must have been resolved before."""
     try:
         return bool(ip_address(text)) and "%" not in text

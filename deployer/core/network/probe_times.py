@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from deployer.core.network.peers import PEERS
 from deployer.core.network.probes import server_name
 from deployer.core.network.runtime import PROBES, StatRow
 from deployer.core.network.values import ContainerProbe, ProbeResult, RoutedPod
@@ -42,7 +43,7 @@ def probe_states(stat: str) -> dict[str, ProbeState]:
         return {}
     states: dict[str, ProbeState] = {}
     for line in body.split("\n"):
-        if line.startswith(PROBES):
+        if line.startswith(PROBES) and not line.startswith(PEERS):
             row = line.split(",")
             if row[1] != "BACKEND" and len(row) > max(status, found, failures, fall):
                 is_over = _number(row[failures]) >= (_number(row[fall]) or 1)

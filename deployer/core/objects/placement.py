@@ -75,6 +75,7 @@ class Toleration(Spec):
     operator: Literal["Exists", "Equal"] = "Equal"
     value: str = ""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+    toleration_seconds: int | None = None
 
 
 class TopologySpreadConstraint(Spec):

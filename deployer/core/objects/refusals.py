@@ -49,7 +49,6 @@ REFUSED_FIELDS: dict[tuple[str, str], str] = {
     ("PodSecurityContext", "fsGroupChangePolicy"): "volumes get their group before the pod starts: remove it",
     ("PodSecurityContext", "supplementalGroupsPolicy"): "the image's groups are merged in: remove it",
     ("SeccompProfile", "localhostProfile"): "profiles on hosts are not supported: use type RuntimeDefault",
-    ("Toleration", "tolerationSeconds"): "pods are not evicted by taints yet: remove it",
     ("PodSpec", "serviceAccountName"): _ACCOUNT,
     ("PodSpec", "serviceAccount"): _ACCOUNT,
     ("PodSpec", "priorityClassName"): _PRIORITY,

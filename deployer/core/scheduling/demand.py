@@ -72,18 +72,19 @@ class Demand:
 
 
 class _Territory:
-    """The hosts which count for topology spread: those that node selector and affinity admit, with all labels."""
+    """The hosts which count for topology spread: those that node selector and affinity admit, with all labels. Not the
+    dead ones, unlike in Kubernetes."""
 
     def __init__(self, pod: PendingPod, fleet: Fleet, admitted: Sequence[Host] | None) -> None:
         self._keys = [term.topology_key for term in hard_spread(pod)]
         self._unique = fleet.unique
         if admitted is None:
-            matching = [pool for pool in fleet.pools if matches(pod, pool.sample) and self._labelled(pool.sample)]
+            matching = [pool for pool in fleet.pools if matches(pod, pool.sample) and self._is_domain(pool.sample)]
             self._ordinals = None
             self._pools = set(matching)
             self._samples = [(pool.sample, len(pool.hosts)) for pool in matching]
         else:
-            hosts = [host for host in admitted if self._labelled(host)]
+            hosts = [host for host in admitted if self._is_domain(host)]
             self._ordinals = {host.ordinal for host in hosts}
             self._samples = [(host, 1) for host in hosts]
 
@@ -95,8 +96,8 @@ class _Territory:
             return sum(hosts for _, hosts in self._samples)
         return len({sample.labels[key] for sample, _ in self._samples})
 
-    def _labelled(self, host: Host) -> bool:
-        return all(key in host.labels for key in self._keys)
+    def _is_domain(self, host: Host) -> bool:
+        return not host.node.lost and all(key in host.labels for key in self._keys)
 
 
 def matches(pod: PendingPod, host: Host) -> bool:

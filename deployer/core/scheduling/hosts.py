@@ -142,7 +142,8 @@ class Fleet:
     def _likeness(self, host: Host) -> object:
         node, labels, size = host.node, host.labels, host.node.allocatable
         return (
-            node.ready, node.cordoned, node.taints, _size_class(size.cpu_millicores), _size_class(size.memory_bytes),
+            node.ready, node.lost, node.cordoned, node.taints, _size_class(size.cpu_millicores),
+            _size_class(size.memory_bytes),
             tuple([labels.get(key) for key in self.shared]), tuple([key in labels for key in self.unique]),
         )  # fmt: skip
 

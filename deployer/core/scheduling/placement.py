@@ -1,6 +1,6 @@
 """The scheduler: `place` gives each pending pod a node, or a sentence that says why it has none.
 
-Pods that are alike are placed as one group, groups in the order of priority, age and name; what is placed counts
+Pods that are alike are placed as one group, groups in the order of priority, need, age and name; what is placed counts
 for whoever comes next. A pod that waits for other pods (required affinity, hard topology spread) is tried again for as
 long as anything moves, so that the order of arrival does not decide whether it ever runs: at the end, no waiting pod
 fits on any node.
@@ -75,15 +75,15 @@ def still_fits(
 
 
 def grouped(pending: Iterable[PendingPod]) -> list[Group]:
-    """Groups of pods that differ by uid, name and age only, by priority, then by the turn of their first pod."""
+    """Groups of pods that differ by uid, name and age only, by priority, need, and the turn of their first pod."""
     groups: list[Group] = []
     # The hash of the cheap fields finds the few groups with which the costly ones are compared.
     likely: dict[object, list[tuple[object, Group]]] = {}
-    for pod in sorted(pending, key=lambda pod: (-pod.priority, _turn(pod))):
+    for pod in sorted(pending, key=lambda pod: (-pod.priority, -pod.urgency, _turn(pod))):
         requests = pod.requests
         key = (
-            pod.priority, pod.namespace, pod.owner, pod.template_hash, pod.node_name, requests.cpu_millicores,
-            requests.memory_bytes, frozenset(pod.labels.items()),
+            pod.priority, pod.urgency, pod.namespace, pod.owner, pod.template_hash, pod.node_name,
+            requests.cpu_millicores, requests.memory_bytes, frozenset(pod.labels.items()),
         )  # fmt: skip
         template = _template(pod)
         mine = likely.setdefault(key, [])

@@ -40,13 +40,17 @@ class Taint:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A registered host. `recent_failures` counts, by owner, the pods that failed here in the last five minutes."""
+    """A registered host. `recent_failures` counts, by owner, the pods that failed here in the last five minutes.
+
+    `lost`: it is dead. Its labels make no domain then, or nobody could make up for a zone that is gone.
+    """
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     cordoned: bool = False
     ready: bool = True
+    lost: bool = False
     allocatable: Resources = NOTHING
     max_pods: int = 110
     recent_failures: Mapping[str, int] = field(default_factory=dict)
@@ -72,7 +76,10 @@ class PlacedPod:
 
 @dataclass(frozen=True, slots=True)
 class PendingPod:
-    """A pod without a node. Pods that are equal but for uid, name and `created_at` are placed as one group."""
+    """A pod without a node. Pods that are equal but for uid, name and `created_at` are placed as one group.
+
+    `urgency`: how much is missing of a workload that was well, in percent; of equal priority the most needed is first.
+    """
 
     uid: str
     namespace: str
@@ -90,6 +97,7 @@ class PendingPod:
     images: tuple[str, ...] = ()
     strategy: Strategy = ""
     priority: int = 0
+    urgency: int = 0
     created_at: float = 0.0
 
 

@@ -19,7 +19,8 @@ class Standing:
     """One replica set and its pods. `replicas` is what it counts for in a rollout.
 
     `pods` are active; `ended` have Failed or Succeeded; `leaving` are being deleted; `evicted` are on a node that is
-    drained: they no longer count, so they are replaced, and serve until that is done (`eviction.py`).
+    drained: they no longer count, so they are replaced, and serve until that is done (`eviction.py`). `lost` are on a
+    dead node: nobody waits for them, not even for their end.
     """
 
     set: ReplicaSet
@@ -28,6 +29,7 @@ class Standing:
     ended: list[Pod] = field(default_factory=list)
     leaving: list[Pod] = field(default_factory=list)
     evicted: list[Pod] = field(default_factory=list)
+    lost: list[Pod] = field(default_factory=list)
     ready: int = 0
     available: int = 0
 
@@ -48,7 +50,7 @@ class Standing:
 class Census:
     """`current` is the set of the template in force, None if there is none yet; `old` are the others, oldest first.
 
-    `available_at` is when the next ready pod becomes available.
+    `available_at` is when the next ready pod becomes available, `lost_at` when the next one is given up.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Census:
     ready: int = 0
     available: int = 0
     available_at: float | None = None
+    lost_at: float | None = None
 
     @property
     def current_replicas(self) -> int:
@@ -101,6 +104,11 @@ def _count_pods(census: Census, standings: dict[str, Standing], snapshot: Snapsh
         standing = standings.get(pod.replica_set)
         if standing is None:
             continue
+        if pod.lost_at is not None and pod.lost_at <= now:
+            standing.lost.append(pod)
+            continue
+        if pod.lost_at is not None and not pod.deleting:
+            census.lost_at = pod.lost_at if census.lost_at is None else min(pod.lost_at, census.lost_at)
         if pod.deleting:
             standing.leaving.append(pod)
         elif pod.phase == "Failed" or pod.phase == "Succeeded":

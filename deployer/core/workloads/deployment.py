@@ -18,6 +18,7 @@ from deployer.core.workloads import progress as progressing
 from deployer.core.workloads.census import Census, Standing, take
 from deployer.core.workloads.conditions import conditions_of, events_of, unavailable
 from deployer.core.workloads.eviction import evictions
+from deployer.core.workloads.loss import losses
 from deployer.core.workloads.rollback import rollback_of
 from deployer.core.workloads.rolling import Bounds, bounds_of
 from deployer.core.workloads.values import (
@@ -53,7 +54,7 @@ def reconcile(snapshot: Snapshot) -> Plan:
         reuse=reuse,
         scale=scale,
         create_pods=pods.created,
-        delete_pods=pods.deleted + evictions(snapshot, census, bounds),
+        delete_pods=pods.deleted + losses(census) + evictions(snapshot, census, bounds),
         delete_replica_sets=_forgotten(snapshot, census, targets),
         mark_healthy=_healthy(snapshot, census, after),
         events=events + pods.events,
@@ -200,5 +201,5 @@ def _waiting_for(snapshot: Snapshot, census: Census, after: Progress) -> tuple[s
 def _wake_at(snapshot: Snapshot, census: Census, after: Progress) -> float | None:
     deadline = progressing.deadline_at(snapshot.deployment, after)
     proof = census.current.trial.proof_at if census.current else None
-    times = [at for at in (deadline, census.available_at, proof) if at is not None]
+    times = [at for at in (deadline, census.available_at, census.lost_at, proof) if at is not None]
     return min(times, default=None)

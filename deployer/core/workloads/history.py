@@ -69,7 +69,8 @@ def forgotten(census: Census, limit: int) -> tuple[tuple[str, str], ...]:
 
 
 def _has_pods(standing: Standing) -> bool:
-    return bool(standing.set.replicas or standing.pods or standing.ended or standing.leaving or standing.evicted)
+    counted = (standing.pods, standing.ended, standing.leaving, standing.evicted, standing.lost)
+    return bool(standing.set.replicas) or any(counted)
 
 
 def _numbered(kept: list[ReplicaSet], current_hash: str, revision: int) -> ReplicaSet:

@@ -74,7 +74,7 @@ class ReplicaSet:
 class Pod:
     """`replica_set` is the set's uid; `node` is "" until it is placed; `ready_at` is since when it is ready without
     a break (0: it is not). `waiting` is Kubernetes' reason (CrashLoopBackOff, ImagePullBackOff, ...) or "".
-    `evicting`: its node is drained.
+    `evicting`: its node is drained. `lost_at`: when it is given up, because its node is dead (None: it is not).
     """
 
     uid: str
@@ -92,6 +92,7 @@ class Pod:
     message: str = ""
     log_tail: str = ""
     evicting: bool = False
+    lost_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

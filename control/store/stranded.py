@@ -1,0 +1,118 @@
+"""Pods of a dead node: whose Deployments are asked for replacements, what is made again elsewhere, and who waits.
+
+A Deployment's own reconcile counts such pods out (`deployer/core/workloads/census.py`) and makes others. A bare pod has
+nobody who would, so it is made again here, from its own manifest. Its containers may still be on the host: their
+uid stays in `Node.replaced` until they have been removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from control.models import Node, Pod, ReplicaSet
+from control.store import objects, templates, waking
+from control.store.leaving import Wake
+from deployer.core.objects.pod import PodSpec
+from deployer.core.survival.patience import FOR_EVER, patience_seconds, tie
+
+NODE_DEAD = "NodeDead"
+
+
+def evict(row: Node, wake: Wake, now: float) -> None:
+    """When it begins. To be called in a fenced transaction; what is left over `overdue` finds."""
+    rows = list(Pod.objects.filter(node=row, deleted_at=None, orphaned=False).select_related("replica_set"))
+    again = [pod for pod in rows if pod.replica_set is None and _is_due(pod, row, now)]
+    waiting = [pod for pod in rows if pod not in again and _lost_at(pod, row) > now]
+    _make_again(again, wake, now)
+    for pod in waiting:
+        _tell(pod, row, now)
+    moved = len(rows) - len(waiting)
+    words = f"{moved} {'pod is' if moved == 1 else 'pods are'} replaced elsewhere"
+    words += f", {len(waiting)} wait for it: see `get pods`" if waiting else ""
+    objects.record_event("Node", "", row.name, "Warning", "Evicting", words, node=row.name, at=now)
+    for deployment in sorted({pod.replica_set.deployment_id for pod in rows if pod.replica_set is not None}):
+        wake("reconcile", str(deployment))
+
+
+def overdue(wake: Wake, now: float) -> None:
+    """Bare pods whose toleration has ended since: nothing else wakes for them."""
+    rows = Pod.objects.filter(
+        node__evicting_at__gt=0, replica_set=None, deleted_at=None, orphaned=False
+    ).select_related("node")
+    due = [pod for pod in rows if pod.node is not None and _is_due(pod, pod.node, now)]
+    if due:
+        _make_again(due, wake, now)
+
+
+def patience_of(sets: Iterable[str]) -> dict[str, float]:
+    """Replica set -> how long its pods wait for a dead host, in seconds. One whose template is lost cannot replace."""
+    found = ReplicaSet.objects.filter(pk__in=list(sets)).values_list("uid", "spec")
+    return {uid: _patience(spec) for uid, spec in found}
+
+
+def lost_at(evicting_at: float, declared_dead_by: str, patience: float) -> float | None:
+    """When a pod there is given up; None: not, as its host is not dead, or it waits for it."""
+    if not evicting_at or (patience == FOR_EVER and not declared_dead_by):
+        return None
+    return evicting_at if declared_dead_by else evicting_at + patience
+
+
+def _patience(spec: Mapping[str, Any]) -> float:
+    return patience_seconds(PodSpec.model_validate(spec["template"]["spec"])) if spec else FOR_EVER
+
+
+def _lost_at(pod: Pod, row: Node) -> float:
+    if pod.replica_set is not None:
+        patience = _patience(pod.replica_set.spec)
+    else:
+        patience = patience_seconds(PodSpec.model_validate(pod.spec)) if pod.spec else FOR_EVER
+    found = lost_at(row.evicting_at, row.declared_dead_by, patience)
+    return FOR_EVER if found is None else found
+
+
+def _is_due(pod: Pod, row: Node, now: float) -> bool:
+    return bool(pod.spec) and pod.phase not in ("Succeeded", "Failed") and _lost_at(pod, row) <= now
+
+
+def _make_again(pods: list[Pod], wake: Wake, now: float) -> None:
+    """In the place of the old row, since names are unique; the old uid is remembered with its node."""
+    for pod in pods:
+        node = Node.objects.get(pk=pod.node_id)
+        node.replaced = {**node.replaced, pod.uid: f"{pod.namespace}/{pod.name}"}
+        node.save(update_fields=["replaced"])
+        objects.delete([pod])
+        objects.create([_again(pod, now)])
+        objects.record_event(
+            "Pod", pod.namespace, pod.name, "Warning", NODE_DEAD,
+            f"its node {node.name} is dead; it is made again elsewhere", node=node.name, at=now,
+        )  # fmt: skip
+    if pods:
+        waking.wake_for_pods(pods, wake)
+        wake("schedule", "cluster")
+
+
+def _again(pod: Pod, now: float) -> Pod:
+    return Pod(
+        namespace=pod.namespace, name=pod.name, labels=pod.labels, annotations=pod.annotations, spec=pod.spec,
+        images=pod.images, application_id=pod.application_id, commit=pod.commit, source_file=pod.source_file,
+        manifest_hash=pod.manifest_hash, created_at=now,
+        placement=templates.bare_placement(pod.namespace, pod.labels, pod.annotations, pod.spec),
+    )  # fmt: skip
+
+
+def _tell(pod: Pod, row: Node, now: float) -> None:
+    """Why a pod of a dead node is not replaced (yet), on the pod."""
+    at = _lost_at(pod, row)
+    if at != FOR_EVER:
+        words = f"it tolerates that for {at - row.evicting_at:g} s, then it is replaced elsewhere"
+    else:
+        stored = pod.replica_set.spec["template"]["spec"] if pod.replica_set and pod.replica_set.spec else pod.spec
+        tied = tie(PodSpec.model_validate(stored)) if stored else "its template is not known any more"
+        why = tied or "it tolerates node.kubernetes.io/unreachable"
+        words = f"it waits for it, since {why}; `manage.py node declare-dead {row.name}` replaces it"
+    pod.waiting, pod.message = NODE_DEAD, f"its node {row.name} is dead; {words}"
+    objects.update([pod], ["waiting", "message"])
+    objects.record_event(
+        "Pod", pod.namespace, pod.name, "Warning", NODE_DEAD, pod.message, node=row.name, at=now
+    )  # fmt: skip

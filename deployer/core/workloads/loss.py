@@ -1,0 +1,19 @@
+"""Pods of a dead node: they have stopped counting (`census.py`), so their sets make others.
+
+What is left is to ask for their end.
+
+Their containers may run on, on a host that nobody sees: when it is back, its converge finds their end asked
+for and stops them before anything else happens there.
+"""
+
+from __future__ import annotations
+
+from deployer.core.workloads.census import Census
+from deployer.core.workloads.values import DeletePod
+
+REASON = "its node is dead"
+
+
+def losses(census: Census) -> tuple[DeletePod, ...]:
+    found = (pod for standing in census.standings() for pod in standing.lost if not pod.deleting)
+    return tuple(DeletePod(pod.uid, pod.name, REASON) for pod in sorted(found, key=lambda pod: pod.name))
