@@ -11,9 +11,11 @@ from control.models import Node, Router
 from control.selectors.metadata import plain_metadata
 from deployer.core.objects.quantity import format_cpu
 from deployer.core.pod_status import iso_time
+from deployer.core.survival.states import READY
 
 CORDON_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 UNREACHABLE_TAINT = {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"}
+EVICTING_TAINT = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
 
 
 def nodes(rows: Sequence[Node], _now: float) -> list[dict[str, Any]]:
@@ -46,6 +48,7 @@ def notes(row: Node) -> dict[str, str]:
 def node_state(row: Node) -> str:
     """The STATUS column of `get nodes`."""
     words = ["Ready" if row.ready else "NotReady"]
+    words += [row.reason] if row.reason not in ("", READY) else []
     words += ["SchedulingDisabled"] if row.cordoned else []
     words += ["Draining"] if row.draining else []
     words += ["Simulated"] if row.is_simulated else []
@@ -66,18 +69,23 @@ def engine(row: Node) -> str:
 
 
 def conditions(row: Node) -> list[dict[str, Any]]:
-    """Ready, as the heartbeat concluded, and RouterReady. "Unknown" is Kubernetes' third value: we cannot see it."""
-    status = "True" if row.ready else "Unknown" if row.reason == "Unknown" else "False"
+    """Ready, as the heartbeat concluded, and RouterReady. "Unknown" is Kubernetes' third value: we do not hear it."""
+    status = "True" if row.ready else "Unknown" if row.reason else "False"
     made = {
         "type": "Ready",
         "status": status,
         "reason": row.reason or "NeverSeen",
-        "message": row.message,
+        "message": held(row),
         "lastHeartbeatTime": iso_time(row.heartbeat_at) if row.heartbeat_at else None,
-        "lastTransitionTime": iso_time(row.ready_changed_at),
+        "lastTransitionTime": iso_time(row.reason_changed_at),
     }
     found = [made, _router_ready(row, router)] if (router := router_of(row)) else [made]
     return [{name: value for name, value in one.items() if value} for one in found]
+
+
+def held(row: Node) -> str:
+    """What is known of it, and of a dead one why its pods are not replaced."""
+    return f"{row.message}; its pods are not replaced yet: {row.held}" if row.held else row.message
 
 
 def router_of(row: Node) -> Router | None:
@@ -110,6 +118,7 @@ def _spec(row: Node) -> dict[str, Any]:
     taints = [dict(taint) for taint in row.taints]
     taints += [CORDON_TAINT] if row.cordoned else []
     taints += [] if row.ready else [UNREACHABLE_TAINT]
+    taints += [EVICTING_TAINT] if row.evicting_at else []
     made = {"providerID": f"docker://{row.engine_id}", "unschedulable": row.cordoned, "taints": taints}
     return {name: value for name, value in made.items() if value}
 

@@ -9,10 +9,15 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from control.models import Node, Pod
-from control.selectors.kubernetes_nodes import allocatable, engine, router_of
+from control.selectors.kubernetes_nodes import allocatable, engine, held, router_of
 from control.selectors.words import WORST_FIRST, Moment, State, cpus, sentence, size
+from deployer.core.survival.states import CUT_OFF, DEAD, RETURNING, UNKNOWN
 
 PROBLEMS = 5
+_TROUBLE = {
+    UNKNOWN: State("Unknown", "bad"), CUT_OFF: State("Cut off", "warn"), DEAD: State("Dead", "bad"),
+    RETURNING: State("Returning", "busy"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,8 @@ def _line(row: Node, load: tuple[int, int, int], now: float) -> NodeLine:
         engine=engine(row).replace("docker://", "Docker "),
         simulated=row.is_simulated,
         state=_state(row),
-        message="" if row.ready else sentence(row.message),
-        changed=Moment(row.ready_changed_at, now),
+        message="" if row.ready else sentence(held(row)),
+        changed=Moment(row.reason_changed_at, now),
         heard=Moment(row.heartbeat_at, now),
         pods=pods,
         cpu=Capacity(cpus(cpu), cpus(cpu_room), _percent(cpu, cpu_room)),
@@ -98,8 +103,8 @@ def _problems(row: Node) -> tuple[str, ...]:
 
 
 def _state(row: Node) -> State:
-    if not row.ready:
-        return State("Unknown" if row.reason == "Unknown" else "NotReady", "bad")
+    if not row.ready or row.reason == RETURNING:
+        return _TROUBLE.get(row.reason, State("NotReady", "bad"))
     if row.draining:
         return State("Draining", "busy")
     return State("Cordoned", "idle") if row.cordoned else State("Ready", "good")

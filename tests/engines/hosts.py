@@ -99,6 +99,13 @@ class Host:
     def reconnect(self) -> None:
         network.ip(f"link set {self.cable} up")
 
+    def hide(self) -> None:
+        """It answers everybody but this machine, where the control plane is."""
+        network.ip(f"route add blackhole {self.gateway}/32", inside=self.namespace)
+
+    def show(self) -> None:
+        network.ip(f"route del blackhole {self.gateway}/32", inside=self.namespace, check=False)
+
     def boot(self) -> None:
         """Start the engine without waiting for it."""
         network.plug_in(self.namespace, self.cable, self.bridge, self.ip)

@@ -65,6 +65,12 @@ class Shop:
             lambda: self.ready() == count == len(self.pods()) and (not image or self.images() == {image}), seconds
         )
 
+    def wait_ready_elsewhere(self, count: int, node: str, seconds: float = 40) -> None:
+        """So many pods are ready on other nodes than this one."""
+        self.wait(
+            lambda: sum(pod["spec"]["nodeName"] != node for pod in self.plane.ready_pods(self.name)) == count, seconds
+        )
+
     def wait(self, true: Callable[[], object], seconds: float = 40) -> None:
         eventually(true, seconds, self.tell)
 

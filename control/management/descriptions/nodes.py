@@ -30,6 +30,7 @@ def describe_node(row: Node, now: float) -> str:
         ]
     )
     text += parts.conditions(kubernetes_nodes.conditions(row))
+    text += _witnesses(row, now)
     text += _router(row, now)
     text += parts.section("Resources", _resources(row, pods))
     text += parts.section(f"Pods ({len(pods)} in total)", _pods(pods, now))
@@ -40,6 +41,19 @@ def describe_node(row: Node, now: float) -> str:
             "".join(f"  {pod.namespace}/{pod.name} ({pod.claimed_owner or 'no owner'})\n" for pod in orphans),
         )
     return text + parts.events("Node", "", row.name, now)
+
+
+def _witnesses(row: Node, now: float) -> str:
+    """Of a host that does not answer: what its peers say, and what becomes of its pods."""
+    if row.ready:
+        return ""
+    evicting = parts.time_of(row.evicting_at, now)
+    facts = [
+        *((peer, "sees it" if sees else "does not see it") for peer, sees in sorted(row.witnesses.items())),
+        *([("Declared Dead By", row.declared_dead_by)] if row.declared_dead_by else []),
+        ("Pods", f"replaced elsewhere since {evicting}" if evicting else "left as they are"),
+    ]
+    return parts.section("Witnesses", fields(facts, indent=2))
 
 
 def _router(row: Node, now: float) -> str:
