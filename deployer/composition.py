@@ -6,6 +6,7 @@ or credentials change; each node has small thread pools of its own, so that one 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -49,9 +50,10 @@ from deployer.loops.router_access import RouterAccess
 from deployer.ports import Engine, EngineError, RouterLine
 
 NODE_TIMEOUT_SECONDS = 10.0
-CONVERGING_NODES = 64
-"""Nodes that one worker converges at a time; each has a thread that mostly waits."""
-ROUTED_NODES = 64
+CONVERGING_NODES = 1024
+"""Nodes that one worker converges at a time; each has a thread that mostly waits, made when it is needed. So many that
+those whose hosts hang are never in the way of the others."""
+ROUTED_NODES = 1024
 """Likewise, routers that one worker is at."""
 LINE_TIMEOUT_SECONDS = 5.0
 S = TypeVar("S")
@@ -101,13 +103,24 @@ class Nodes:
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[tuple[str, str], Access]] = {}
+        self._away: set[str] = set()
         self._lock = threading.Lock()
 
     def access(self, uid: str) -> Access | None:
+        found = self._access(uid)
+        if found is not None and uid in self._away and Node.objects.filter(pk=uid, ready=True).exists():
+            self._away.discard(uid)
+            with contextlib.suppress(EngineError):
+                found.node.engine.ping()  # it is back: what was held against it before does not count any more
+        return found
+
+    def _access(self, uid: str) -> Access | None:
         row = Node.objects.filter(pk=uid).first()
         if row is None:
             self.close(uid)
             return None
+        if not row.ready:
+            self._away.add(uid)
         stamp = (row.address, row.__dict__["credentials"])
         with self._lock:
             known = self._open.get(uid)

@@ -6,13 +6,15 @@ runs the process; working around each costs more than the few calls that are mad
 
 The API's version is asked for once, by the first call, and fixed: the engine's own, but at most 1.44 (Docker 25),
 the newest that every engine up to 29 understands, and at least 1.40 (Docker 19.03). Calls are idempotent by contract,
-so one that meets a connection gone stale (the engine was restarted) is made again once, on a new one.
+so one that meets a connection gone stale (the engine was restarted) is made again once, on a new one. An engine that
+does not answer is not asked by every caller in turn (`breaker.py`).
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,12 +32,14 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
+from deployer.adapters.breaker import Breaker
 from deployer.adapters.docker_address import MakePool
 from deployer.adapters.docker_errors import Asked, not_docker, refusal, unreachable
 from deployer.ports import EngineError, EngineUnreachable
 
 _NEWEST, _OLDEST = (1, 44), (1, 40)
 _PIECE_BYTES = 65536
+_TRIAL_SECONDS = 1.0
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -70,6 +74,7 @@ class Wire:
         self._version = ""
         self._open: set[BaseHTTPResponse] = set()
         self._closed = False
+        self._breaker = Breaker(time.monotonic)
 
     @property
     def is_known(self) -> bool:
@@ -127,11 +132,26 @@ class Wire:
         self._pool.close()
 
     def _versioned(self, request: Request) -> str:
+        """Before every request but a ping. An engine that is known not to answer is asked for a sign of life first,
+        by one caller, now and then; the others fail at once."""
+        if self._breaker.is_open:
+            if not self._breaker.may_try():
+                raise EngineUnreachable("Unreachable", f"{self.host} {self._breaker.refusal()}")
+            self.ping(_TRIAL_SECONDS)
         if not self._version:
             self.ping(self.timeout_seconds)
         return f"/v{self._version}{request.path}"
 
     def _send(self, path: str, request: Request, *, stream: bool) -> BaseHTTPResponse:
+        try:
+            response = self._tried(path, request, stream=stream)
+        except EngineUnreachable as error:
+            self._breaker.failed(error.sentence)
+            raise
+        self._breaker.answered()
+        return response
+
+    def _tried(self, path: str, request: Request, *, stream: bool) -> BaseHTTPResponse:
         if self._closed:
             raise EngineUnreachable("Closed", f"{self.host}: the connection was closed")
         self._prepare()
