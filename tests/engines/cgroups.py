@@ -29,6 +29,11 @@ def make(group: str) -> Path:
     return path / "cgroup.procs"
 
 
+def members(group: str) -> set[int]:
+    """The processes in `group` and below."""
+    return _members(trees()[0] / group)
+
+
 def end(group: str, *, deadline_seconds: float = 10) -> None:
     """SIGKILL every process in `group` and below, and remove the groups."""
     until = time.monotonic() + deadline_seconds

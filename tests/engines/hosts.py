@@ -16,6 +16,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -113,6 +114,19 @@ class Host:
         (self.folder / "pid").unlink(missing_ok=True)
         identity = ["become", "3", self.name, self.namespace, str(self.folder / "etc")]
         self._engine = self._spawn(identity, self._engine_command())
+
+    def signal_engine(self, number: int) -> None:
+        """SIGSTOP makes an engine that accepts connections and answers nothing; SIGKILL one that crashed."""
+        assert self._engine is not None, f"{self.name} is off"
+        self._engine.send_signal(number)
+        if number == signal.SIGKILL:
+            self._engine.wait(timeout=10)
+
+    def start_engine(self, *options: str) -> None:
+        """After a crash, beside the containers that run on; returns when the engine answers."""
+        keeper = min(cgroups.members(f"{self.group}/engine"))  # its containerd is there still
+        self._engine = self._spawn(["join", "1", str(keeper)], [*self._engine_command(), *options])
+        self.wait_until_ready()
 
     def spawn(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a program on this host: in its network, its control group, its engine's view of the mounts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -108,3 +109,39 @@ def test_a_host_is_cut_off_from_us_and_then_from_everybody(shop: Shop) -> None:
         lost.reconnect()
     becomes(shop, lost, "EngineReady")
     eventually(lambda: nothing_is_doubled(shop) and not here(shop, lost), 60, shop.tell)
+
+
+def test_an_engine_hangs_crashes_and_loses_a_tag(shop: Shop) -> None:
+    sick = next(host for host in shop.hosts if any("-web-" in name for name in here(shop, host)))
+    before = here(shop, sick)
+
+    sick.signal_engine(signal.SIGSTOP)
+    try:
+        becomes(shop, sick, "CutOff")
+        shop.push(WEB, service("web"), CALLER, deployment("more", image="test/web:1", replicas=2, command=SLEEP))
+        shop.sync("--wait")
+        assert all(pod["spec"]["nodeName"] != sick.name for pod in shop.pods() if "more" in pod["metadata"]["name"])
+        shop.push(WEB, service("web"), CALLER)
+        shop.sync("--wait")
+    finally:
+        sick.signal_engine(signal.SIGCONT)
+    becomes(shop, sick, "EngineReady")
+    assert here(shop, sick) == before
+
+    sick.signal_engine(signal.SIGKILL)
+    becomes(shop, sick, "CutOff")
+    sick.start_engine("--live-restore")
+    becomes(shop, sick, "EngineReady")
+    assert here(shop, sick) == before, "with live-restore an engine comes back beside its containers"
+
+    sick.signal_engine(signal.SIGKILL)
+    becomes(shop, sick, "CutOff")
+    sick.start_engine()
+    becomes(shop, sick, "EngineReady")
+    shop.wait(lambda: shop.ready() == 7 and nothing_is_doubled(shop), 60)
+    assert not here(shop, sick).items() & before.items(), "without it, it ends what runs, and that may go elsewhere"
+
+    sick = next(host for host in shop.hosts if any("-web-" in name for name in here(shop, host)))
+    sick.docker("rmi", "-f", "test/server:1")
+    sick.docker("rm", "-f", next(name for name in here(shop, sick) if "-web-" in name))
+    shop.wait(lambda: shop.ready() == 7 and nothing_is_doubled(shop), 60)
