@@ -10,7 +10,18 @@ from django.db.models import Count
 from control.management import network_columns
 from control.management.network_columns import Cells, Lines, selector_text
 from control.management.output import NOTHING, age, size
-from control.models import Application, Deployment, Namespace, Node, Pod, ReplicaSet, Repository, Sync
+from control.models import (
+    Application,
+    Deployment,
+    Namespace,
+    Node,
+    Pod,
+    PodDisruptionBudget,
+    ReplicaSet,
+    Repository,
+    Sync,
+)
+from control.models.budgets import budgets
 from control.selectors import health, kubernetes_nodes, rollouts
 from control.selectors.kinds import Kind
 from control.selectors.kubernetes_records import sync_name
@@ -203,12 +214,30 @@ def _trouble(row: Node) -> str:
     return router.message if router is not None and not router.ready else ""
 
 
+def disruption_budgets(rows: Sequence[PodDisruptionBudget], now: float) -> Lines:
+    header = ("NAME", "MIN AVAILABLE", "MAX UNAVAILABLE", "ALLOWED DISRUPTIONS", "AGE")
+    found: list[tuple[Cells, Cells]] = [
+        (
+            [row.name, *(_limit(row.spec.get(name)) for name in ("minAvailable", "maxUnavailable")), budget.allowed,
+             age(now - row.created_at)],
+            [budget.healthy, budget.needed],
+        )
+        for row, budget in zip(rows, budgets(rows), strict=True)
+    ]  # fmt: skip
+    return header, ("HEALTHY", "NEEDED"), found
+
+
+def _limit(value: int | str | None) -> str:
+    return "N/A" if value is None else str(value)
+
+
 COLUMNS: dict[str, Callable[[Sequence[Any], float], Lines]] = {
     "Pod": pods,
     "Service": network_columns.services,
     "Endpoints": network_columns.endpoints,
     "Ingress": network_columns.ingresses,
     "NetworkPolicy": network_columns.network_policies,
+    "PodDisruptionBudget": disruption_budgets,
     "Deployment": deployments,
     "ReplicaSet": replica_sets,
     "ConfigMap": config_maps,

@@ -45,6 +45,7 @@ KINDS = (
     Kind("Endpoints", models.Service, "endpoints", ("ep",)),
     Kind("Ingress", models.Ingress, "ingresses", ("ing",), "networking.k8s.io/v1"),
     Kind("NetworkPolicy", models.NetworkPolicy, "networkpolicies", ("netpol",), "networking.k8s.io/v1"),
+    Kind("PodDisruptionBudget", models.PodDisruptionBudget, "poddisruptionbudgets", ("pdb",), "policy/v1"),
     Kind("Deployment", models.Deployment, "deployments", ("deploy",), "apps/v1", in_all=True),
     Kind("ReplicaSet", models.ReplicaSet, "replicasets", ("rs",), "apps/v1", in_all=True),
     Kind("ConfigMap", models.ConfigMap, "configmaps", ("cm",)),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from control.models import ConfigMap, Event, Namespace, Secret
+from control.selectors.disruption import disruption_budgets
 from control.selectors.kubernetes_network import endpoints, ingresses, network_policies, services
 from control.selectors.kubernetes_nodes import nodes
 from control.selectors.kubernetes_records import applications, repositories, syncs
@@ -112,6 +113,7 @@ RENDERERS: dict[str, Renderer] = {
     "Endpoints": endpoints,
     "Ingress": ingresses,
     "NetworkPolicy": network_policies,
+    "PodDisruptionBudget": disruption_budgets,
     "Deployment": deployments,
     "ReplicaSet": replica_sets,
     "ConfigMap": config_maps,

@@ -18,7 +18,7 @@ from control.models import Node, Pod
 from control.models.nodes import MESH_ADDRESS
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
-from control.store import adoption, identities, objects, stranded
+from control.store import adoption, draining, identities, objects, stranded
 from control.store.leaving import wake_released
 from control.store.waking import LOOP as ROUTE
 from control.store.waking import wake_all
@@ -127,23 +127,41 @@ def cordon(name: str, actor: Actor, *, cordoned: bool = True) -> Node:
     return row
 
 
-def drain(name: str, actor: Actor) -> int:
+def drain(name: str, actor: Actor, *, ask_budgets: bool = True) -> int:
     """Cordon, and have every pod replaced elsewhere. Returns how many pods are to go.
 
-    Pods of a Deployment go when their replacements serve (`deployer/core/workloads/eviction.py`); bare pods, which
-    nothing replaces, are stopped at once. Level-triggered: it goes on until the node is empty or uncordoned.
+    Pods of a Deployment go when their replacements serve (`deployer/core/workloads/eviction.py`), bare ones are made
+    again elsewhere once they are gone (`control/store/draining.py`); PodDisruptionBudgets hold, unless not asked.
+    Level-triggered: it goes on until the node is empty or uncordoned. Refused for a node that does not answer.
     """
+    row = _get(name)
+    if not row.ready:
+        raise Refused(
+            f"node {name} does not answer ({row.reason or 'NeverSeen'}), so nothing on it can be stopped; if the host "
+            f"is gone, `manage.py node declare-dead {name}` has its pods replaced elsewhere"
+        )
     row = cordon(name, actor)
     row.draining = True
     work = composition().work
     with transaction.atomic():
         row.save(update_fields=["draining"])
-        record(actor, "node drain", f"Node {name}")
+        record(actor, "node drain", f"Node {name}", "" if ask_budgets else "budgets were not asked")
         there = Pod.objects.filter(node=row, deleted_at=None, orphaned=False)
-        bare = list(there.filter(replica_set=None).values_list("uid", flat=True))
-        delete_pods([(uid, f"node {name} is drained") for uid in bare], work.wake, time.time())
+        count = there.count()
+        draining.evict_bare(row, work.wake, time.time(), ask_budgets=ask_budgets)
+        if not ask_budgets:
+            uids = there.exclude(replica_set=None).values_list("uid", flat=True)
+            delete_pods([(uid, f"node {name} is drained") for uid in uids], work.wake, time.time())
         _wake_owners(row)
-        return there.count()
+        return count
+
+
+def go_on_draining(name: str) -> None:
+    """For whoever waits: bare pods that a budget held back may go by now."""
+    row = Node.objects.filter(name=name, draining=True, ready=True).first()
+    if row is not None:
+        with transaction.atomic():
+            draining.evict_bare(row, composition().work.wake, time.time())
 
 
 def declare_dead(name: str, actor: Actor) -> int:
@@ -186,17 +204,22 @@ def remove(name: str, actor: Actor, *, force: bool = False) -> None:
     """
     row = _get(name)
     pods = list(row.pods.all())
-    if pods and not force:
-        raise Refused(
-            f"node {name} has {len(pods)} pods; run `manage.py node drain {name}` first, or --force to forget them"
-        )
+    staying = [pod for pod in pods if row.ready or pod.deleted_at is None]  # the others were replaced already
+    if staying and not force:
+        remedy = f"run `manage.py node drain {name}` first, or --force to forget them"
+        if not row.ready:
+            remedy = f"if the host is gone, --force forgets them, and they are replaced elsewhere; it is {row.reason}"
+        raise Refused(f"node {name} has {len(staying)} pods; {remedy}")
     work = composition().work
+    bare = [stranded.again(pod, time.time()) for pod in staying if pod.replica_set is None and pod.spec]
     owners = {pod.replica_set.deployment_id for pod in pods if pod.replica_set}
     uid, engine = row.uid, engine_of(row) if row.ready else None
     with transaction.atomic():
         identities.revoke(uid, time.time())
         objects.delete(pods)
         row.delete()
+        objects.create(bare)
+        work.wake("schedule", "cluster")
         work.forget("converge", uid)
         work.forget(ROUTE, uid)
         wake_all(work.wake)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from django.db import transaction
 
 from control.models import Application, Deployment, Node, Pod, ReplicaSet, Repository, Work
-from control.store import stranded
+from control.store import draining, stranded
 from control.store.leaving import Wake
 from control.store.statuses import deployment_status
 from control.store.workloads import POD_COLUMNS, Loaded, pod_values, resumed, snapshot
@@ -49,8 +49,10 @@ def keys_without_work() -> Iterable[tuple[str, str]]:
 
 
 def overdue(wake: Wake, now: float) -> None:
+    """Bare pods, which no reconcile looks after: on dead nodes, and on those that are drained."""
     with transaction.atomic():
         stranded.overdue(wake, now)
+        draining.evict_all_bare(wake, now)
 
 
 def has_pending_pods() -> bool:

@@ -82,7 +82,7 @@ def _make_again(pods: list[Pod], wake: Wake, now: float) -> None:
         node.replaced = {**node.replaced, pod.uid: f"{pod.namespace}/{pod.name}"}
         node.save(update_fields=["replaced"])
         objects.delete([pod])
-        objects.create([_again(pod, now)])
+        objects.create([again(pod, now)])
         objects.record_event(
             "Pod", pod.namespace, pod.name, "Warning", NODE_DEAD,
             f"its node {node.name} is dead; it is made again elsewhere", node=node.name, at=now,
@@ -92,7 +92,8 @@ def _make_again(pods: list[Pod], wake: Wake, now: float) -> None:
         wake("schedule", "cluster")
 
 
-def _again(pod: Pod, now: float) -> Pod:
+def again(pod: Pod, now: float) -> Pod:
+    """The same bare pod, to be placed anew."""
     return Pod(
         namespace=pod.namespace, name=pod.name, labels=pod.labels, annotations=pod.annotations, spec=pod.spec,
         images=pod.images, application_id=pod.application_id, commit=pod.commit, source_file=pod.source_file,

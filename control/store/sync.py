@@ -16,6 +16,7 @@ from control.models import (
     Namespace,
     NetworkPolicy,
     Pod,
+    PodDisruptionBudget,
     Repository,
     Secret,
     Service,
@@ -32,6 +33,7 @@ from deployer.core.sync import ObjectKey, StoredObject, SyncPlan, manifest_hash
 MODELS: dict[str, type[KubernetesObject]] = {
     "Namespace": Namespace,
     "NetworkPolicy": NetworkPolicy,
+    "PodDisruptionBudget": PodDisruptionBudget,
     "ConfigMap": ConfigMap,
     "Secret": Secret,
     "Service": Service,

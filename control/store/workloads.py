@@ -15,6 +15,7 @@ from typing import Any
 from django.db.models import F
 
 from control.models import Deployment, Pod, ReplicaSet, Sync
+from control.models.budgets import budgets_of
 from control.store import objects, stranded, templates, waking
 from control.store.statuses import deployment_status
 from deployer.core.workloads import values
@@ -49,8 +50,10 @@ def load(uid: str, now: float) -> Loaded | None:
         resume(row, "a newer commit changed the template")
     _recognise(row)
     sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
-    pods = Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS)
-    return Loaded(row, sets, snapshot(row, sets.values(), pod_values(pods), now))
+    pods = pod_values(Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS))
+    drained = [pod.uid for pod in pods if pod.evicting and not pod.deleting]
+    budgets = budgets_of(row.namespace, drained) if drained else ()
+    return Loaded(row, sets, dataclasses.replace(snapshot(row, sets.values(), pods, now), budgets=budgets))
 
 
 def _recognise(row: Deployment) -> None:
@@ -170,6 +173,7 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     if plan.create_pods and _create_pods(row, [(sets[pod.replica_set], pod.name) for pod in plan.create_pods], now):
         wake("schedule", "cluster")
     delete_pods([(pod.uid, pod.reason) for pod in plan.delete_pods], wake, now)
+    _tell_held(row, plan, now)
     for uid, _ in plan.delete_replica_sets:
         objects.delete([sets[uid]])
     _write_status(row, plan, now)
@@ -280,6 +284,16 @@ def _create_pods(row: Deployment, wanted: list[tuple[ReplicaSet, str]], now: flo
         found.created_count += sum(1 for owner, _ in wanted if owner.uid == uid)
         ReplicaSet.objects.filter(pk=uid).update(created_count=found.created_count)
     return len(made)
+
+
+def _tell_held(row: Deployment, plan: values.Plan, now: float) -> None:
+    """What a drain waits for, on the pod and once as an event."""
+    words = {held.uid: held.why for held in plan.held}
+    pods = [pod for pod in Pod.objects.filter(pk__in=list(words)) if pod.message != words[pod.uid]]
+    for pod in pods:
+        pod.message = words[pod.uid]
+        objects.record_once("Pod", row.namespace, pod.name, "Normal", "DrainWaits", pod.message, at=now)
+    objects.update(pods, ["message"])
 
 
 def _write_status(row: Deployment, plan: values.Plan, now: float) -> None:

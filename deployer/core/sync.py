@@ -18,7 +18,10 @@ from deployer.core.manifests import Manifest
 ObjectKey = tuple[str, str, str]
 """(kind, namespace, name); the namespace is "" for a Namespace."""
 
-APPLY_ORDER = ("Namespace", "NetworkPolicy", "ConfigMap", "Secret", "Service", "Deployment", "Pod", "Ingress")
+APPLY_ORDER = (
+    "Namespace", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap", "Secret", "Service", "Deployment", "Pod",
+    "Ingress",
+)  # fmt: skip
 """A policy before the pods that it protects; an Ingress last, when what it leads to is there. Pruned in reverse."""
 
 

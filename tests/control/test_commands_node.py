@@ -90,8 +90,8 @@ def test_drain_tells_of_each_pod_and_ends_when_none_is_left(run: Run, here: Worl
     found = run("node", "drain", "n1")
     assert found.code == 0
     assert found.out.splitlines() == [
-        "node/n1 cordoned", "evicting pod shop/web-1", "evicting pod shop/web-2", "pod/shop/web-1 evicted",
-        "pod/shop/web-2 evicted", "node/n1 drained",
+        "node/n1 cordoned", "evicting pod shop/web-1", "evicting pod shop/web-2", "pod/shop/web-1 evicted (1 of 2)",
+        "pod/shop/web-2 evicted (2 of 2)", "node/n1 drained",
     ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ DESCRIPTIONS: dict[str, Callable[[Any, float], str]] = {
     "Endpoints": networks.describe_service,
     "Ingress": networks.describe_ingress,
     "NetworkPolicy": networks.describe_network_policy,
+    "PodDisruptionBudget": records.describe_disruption_budget,
     "Deployment": workloads.describe_deployment,
     "ReplicaSet": workloads.describe_replica_set,
     "ConfigMap": records.describe_config_map,

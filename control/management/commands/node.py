@@ -43,6 +43,9 @@ class Command(PierheadCommand):
         drain.add_argument("--timeout", type=duration, default=300.0, help="how long to wait (300s; 0: for ever)")
         dead = make.add_parser("declare-dead", help="replace all pods of a host that is gone")
         dead.add_argument("name", metavar="NAME")
+        drain.add_argument(
+            "--disable-eviction", action="store_true", help="do not ask PodDisruptionBudgets, and stop before replacing"
+        )
         remove = make.add_parser("remove", help="take it off the record; its containers are left as they are")
         remove.add_argument("name", metavar="NAME")
         remove.add_argument("--force", action="store_true", help="forget the pods on it as well")
@@ -105,9 +108,12 @@ class Command(PierheadCommand):
         from control.services import nodes
 
         row = get(BY_NAME["Node"], options["name"])
-        nodes.drain(row.name, actor())
+        nodes.drain(row.name, actor(), ask_budgets=not options["disable_eviction"])
         self.stdout.write(f"node/{row.name} cordoned")
-        left = self._wait_until_empty(row, Patience(options["timeout"]))
+        try:
+            left = self._wait_until_empty(row, Patience(options["timeout"]))
+        except KeyboardInterrupt:
+            raise Failure(f"node {row.name} goes on draining; `node uncordon {row.name}` ends that") from None
         if left:
             raise Failure(left_sentence(row, left, options["timeout"]))
         self.stdout.write(f"node/{row.name} drained")
@@ -120,17 +126,21 @@ class Command(PierheadCommand):
         self.stdout.write(f"node/{row.name} declared dead; {pods} pods are replaced elsewhere")
 
     def _wait_until_empty(self, row: Node, patience: Patience) -> list[Pod]:
-        """Says of each pod when it goes and when it is gone. Returns those that are left."""
+        """Says of each pod when it goes, when it is gone, and what it waits for. Returns those that are left."""
+        from control.services import nodes
+
         shown: dict[str, str] = {}
         pods: list[Pod] = []
+        total = Pod.objects.filter(node=row).count()
         for _ in patience.looks():
+            nodes.go_on_draining(row.name)
             pods = list(Pod.objects.filter(node=row).order_by("namespace", "name"))
-            words = {f"{pod.namespace}/{pod.name}": "leaving" if pod.deleted_at else "" for pod in pods}
+            words = {f"{pod.namespace}/{pod.name}": "leaving" if pod.deleted_at else pod.message for pod in pods}
             for name, word in words.items():
                 if word and shown.get(name) != word:
-                    self._say(f"evicting pod {name}")
+                    self._say(f"evicting pod {name}" if word == "leaving" else f"pod/{name} waits: {word}")
             for name in sorted(shown.keys() - words.keys()):
-                self._say(f"pod/{name} evicted")
+                self._say(f"pod/{name} evicted ({total - len(pods)} of {total})")
             shown = words
             if not pods:
                 break

@@ -16,11 +16,13 @@ from control.models import (
     Namespace,
     NetworkPolicy,
     Pod,
+    PodDisruptionBudget,
     Repository,
     Secret,
     Service,
     Sync,
 )
+from control.models.budgets import budgets
 from control.selectors.health import application_health, health_of_deployment
 from control.selectors.kubernetes_records import sync_name
 from control.selectors.syncs import error_lines
@@ -112,7 +114,7 @@ def describe_repository(row: Repository, now: float) -> str:
 def describe_namespace(row: Namespace, now: float) -> str:
     counts = {
         model.kind: model._default_manager.filter(namespace=row.name).count()
-        for model in (Deployment, Pod, Service, Ingress, NetworkPolicy, ConfigMap, Secret)
+        for model in (Deployment, Pod, Service, Ingress, NetworkPolicy, PodDisruptionBudget, ConfigMap, Secret)
     }
     said = "\n".join(f"{count} {kind}" for kind, count in counts.items() if count)
     facts: list[tuple[str, object]] = [
@@ -121,6 +123,19 @@ def describe_namespace(row: Namespace, now: float) -> str:
         ("Objects", said),
     ]
     return parts.head(row, now, *facts) + parts.events("Namespace", "", row.name, now)
+
+
+def describe_disruption_budget(row: PodDisruptionBudget, now: float) -> str:
+    [budget] = budgets([row])
+    selected = Pod.objects.filter(pk__in=budget.pods).order_by("name").values_list("name", flat=True)
+    facts: list[tuple[str, object]] = [
+        ("Min Available", row.spec.get("minAvailable", "N/A")),
+        ("Max Unavailable", row.spec.get("maxUnavailable", "N/A")),
+        ("Healthy", f"{budget.healthy} of {budget.expected}; {budget.needed} are needed"),
+        ("Allowed Disruptions", budget.allowed),
+        ("Selected Pods", ", ".join(selected) or "none"),
+    ]
+    return parts.head(row, now, *facts) + parts.events("PodDisruptionBudget", row.namespace, row.name, now)
 
 
 def describe_config_map(row: ConfigMap, now: float) -> str:

@@ -80,8 +80,8 @@ def _strategy(strategy: DeploymentStrategy) -> Iterator[Finding]:
         yield Finding(path, "is not for type: Recreate", "remove it, or write type: RollingUpdate")
     surge, unavailable = rolling.max_surge, rolling.max_unavailable
     broken = [
-        *_share(surge, (*path, "maxSurge"), most=None),
-        *_share(unavailable, (*path, "maxUnavailable"), most=100),
+        *share(surge, (*path, "maxSurge"), most=None),
+        *share(unavailable, (*path, "maxUnavailable"), most=100),
     ]
     yield from broken
     if not broken and _is_zero(surge) and _is_zero(unavailable):
@@ -89,7 +89,7 @@ def _strategy(strategy: DeploymentStrategy) -> Iterator[Finding]:
         yield Finding((*path, "maxUnavailable"), message, "make one of them 1 or more")
 
 
-def _share(value: int | str, path: Path, most: int | None) -> Iterator[Finding]:
+def share(value: int | str, path: Path, most: int | None) -> Iterator[Finding]:
     """A count, or a percentage; only a surge may be above 100 %."""
     remedy = 'write a number such as 1, or a percentage such as "25%"'
     if isinstance(value, int):

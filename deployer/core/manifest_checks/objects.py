@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deployer.core.manifest_checks import configs, deployments, ingresses, names, pods, policies, services
+from deployer.core.manifest_checks import budgets, configs, deployments, ingresses, names, pods, policies, services
 from deployer.core.manifest_checks.finding import Finding, Path
 from deployer.core.manifest_checks.privileges import Rights
 from deployer.core.objects.kinds import (
@@ -16,6 +16,7 @@ from deployer.core.objects.kinds import (
     NetworkPolicy,
     ObjectMeta,
     Pod,
+    PodDisruptionBudget,
     Secret,
     Service,
 )
@@ -45,6 +46,9 @@ def check(found: KubernetesObject, rights: Rights) -> Iterator[Finding]:
         case NetworkPolicy():
             yield from names.dns_subdomain(found.metadata.name, _NAME)
             yield from policies.network_policy(found.spec)
+        case PodDisruptionBudget():
+            yield from names.dns_subdomain(found.metadata.name, _NAME)
+            yield from budgets.disruption_budget(found.spec)
         case Pod():
             yield from names.dns_label(found.metadata.name, _NAME)
             yield from pods.pod(found.spec, ("spec",), rights)

@@ -12,7 +12,13 @@ from pydantic import Field
 from deployer.core.objects.base import Spec, StringMap
 from deployer.core.objects.network import IngressSpec, NetworkPolicySpec
 from deployer.core.objects.pod import PodSpec
-from deployer.core.objects.workload import ConfigMapData, DeploymentSpec, SecretData, ServiceSpec
+from deployer.core.objects.workload import (
+    ConfigMapData,
+    DeploymentSpec,
+    PodDisruptionBudgetSpec,
+    SecretData,
+    ServiceSpec,
+)
 
 
 class ObjectMeta(Spec):
@@ -81,7 +87,16 @@ class NetworkPolicy(Spec):
     spec: NetworkPolicySpec
 
 
-KubernetesObject = Namespace | ConfigMap | Secret | Service | Ingress | NetworkPolicy | Pod | Deployment
+class PodDisruptionBudget(Spec):
+    api_version: Literal["policy/v1"]
+    kind: Literal["PodDisruptionBudget"]
+    metadata: ObjectMeta
+    spec: PodDisruptionBudgetSpec = Field(default_factory=PodDisruptionBudgetSpec)
+
+
+KubernetesObject = (
+    Namespace | ConfigMap | Secret | Service | Ingress | NetworkPolicy | PodDisruptionBudget | Pod | Deployment
+)
 
 KINDS: dict[str, type[KubernetesObject]] = {
     "Namespace": Namespace,
@@ -92,10 +107,12 @@ KINDS: dict[str, type[KubernetesObject]] = {
     "Deployment": Deployment,
     "Ingress": Ingress,
     "NetworkPolicy": NetworkPolicy,
+    "PodDisruptionBudget": PodDisruptionBudget,
 }
 API_VERSIONS = {
     **dict.fromkeys(KINDS, "v1"),
     "Deployment": "apps/v1",
     "Ingress": "networking.k8s.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
 }

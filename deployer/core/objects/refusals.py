@@ -167,7 +167,7 @@ UNSUPPORTED_KINDS: dict[str, str] = {
     **dict.fromkeys(
         (
             "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolumeClaim",
-            "PersistentVolume", "StorageClass", "PodDisruptionBudget",
+            "PersistentVolume", "StorageClass",
             "ResourceQuota", "LimitRange", "PriorityClass", "Rollout", "SealedSecret",
             "ExternalSecret",
         ),

@@ -18,7 +18,10 @@ from deployer.core.objects.refusals import HONOURED_NOTES, READ_ONLY_METADATA, R
 
 DROPPED = "dropped with a warning, as Kubernetes ignores it too"
 _SAME = "as "
-_ORDER = ("Pod", "Deployment", "Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret", "Namespace")
+_ORDER = (
+    "Pod", "Deployment", "PodDisruptionBudget", "Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret",
+    "Namespace",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

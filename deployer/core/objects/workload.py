@@ -47,6 +47,16 @@ class DeploymentSpec(Spec):
     paused: bool = False
 
 
+class PodDisruptionBudgetSpec(Spec):
+    """Numbers, or percentages of the pods that there should be. An empty selector means all pods of the namespace, and
+    none at all means none. Without a limit it protects nothing, as in Kubernetes."""
+
+    min_available: int | str | None = None
+    max_unavailable: int | str | None = None
+    selector: LabelSelector | None = None
+    unhealthy_pod_eviction_policy: Literal["IfHealthyBudget", "AlwaysAllow"] = "IfHealthyBudget"
+
+
 class ServicePort(Spec):
     port: int = Field(ge=1, le=65535)
     name: str = ""

@@ -17,13 +17,14 @@ from deployer.core.workloads import history, recreate, replicaset, rolling, scal
 from deployer.core.workloads import progress as progressing
 from deployer.core.workloads.census import Census, Standing, take
 from deployer.core.workloads.conditions import conditions_of, events_of, unavailable
-from deployer.core.workloads.eviction import evictions
+from deployer.core.workloads.eviction import LOOK_AGAIN_SECONDS, evictions
 from deployer.core.workloads.loss import losses
 from deployer.core.workloads.rollback import rollback_of
 from deployer.core.workloads.rolling import Bounds, bounds_of
 from deployer.core.workloads.values import (
     DeletePod,
     Event,
+    Held,
     NewPod,
     NewReplicaSet,
     Plan,
@@ -46,6 +47,7 @@ def reconcile(snapshot: Snapshot) -> Plan:
         return _rolled_back(snapshot, census, bounds, after, rollback)
     scale = _scaled(snapshot, census, bounds, targets)
     pods = _pods(snapshot, census, targets, made)
+    evicted, held = evictions(snapshot, census, bounds)
     events = events_of(snapshot, census, after, made, scale, None)
     return Plan(
         progress=after,
@@ -54,12 +56,13 @@ def reconcile(snapshot: Snapshot) -> Plan:
         reuse=reuse,
         scale=scale,
         create_pods=pods.created,
-        delete_pods=pods.deleted + losses(census) + evictions(snapshot, census, bounds),
+        delete_pods=pods.deleted + losses(census) + evicted,
         delete_replica_sets=_forgotten(snapshot, census, targets),
         mark_healthy=_healthy(snapshot, census, after),
         events=events + pods.events,
         waiting_for=_waiting_for(snapshot, census, after),
-        wake_at=_wake_at(snapshot, census, after),
+        held=held,
+        wake_at=_wake_at(snapshot, census, after, held),
     )
 
 
@@ -198,8 +201,9 @@ def _waiting_for(snapshot: Snapshot, census: Census, after: Progress) -> tuple[s
     return tuple(sorted(pod.name for pod in waited))
 
 
-def _wake_at(snapshot: Snapshot, census: Census, after: Progress) -> float | None:
+def _wake_at(snapshot: Snapshot, census: Census, after: Progress, held: tuple[Held, ...]) -> float | None:
+    again = snapshot.now + LOOK_AGAIN_SECONDS if snapshot.budgets and held else None
     deadline = progressing.deadline_at(snapshot.deployment, after)
     proof = census.current.trial.proof_at if census.current else None
-    times = [at for at in (deadline, census.available_at, census.lost_at, proof) if at is not None]
+    times = [at for at in (deadline, census.available_at, census.lost_at, proof, again) if at is not None]
     return min(times, default=None)

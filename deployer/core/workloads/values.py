@@ -116,14 +116,34 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """A PodDisruptionBudget, "shop/web". `pods`: uids that it selects; `healthy` of them are, `needed` have to be,
+    `expected` there should be. `always`: pods that are not healthy may go whatever the others do."""
+
+    name: str
+    pods: frozenset[str]
+    expected: int
+    healthy: int
+    needed: int
+    always: bool = False
+
+    @property
+    def allowed(self) -> int:
+        """How many may go now."""
+        return max(0, self.healthy - self.needed) if self.expected > 0 else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that a pass looks at. The order of `replica_sets` and `pods` does not matter."""
+    """Everything that a pass looks at. The order of `replica_sets` and `pods` does not matter. `budgets`: those that
+    select a pod on a node that is drained."""
 
     deployment: Deployment
     replica_sets: tuple[ReplicaSet, ...]
     pods: tuple[Pod, ...]
     progress: Progress
     now: float
+    budgets: tuple[Budget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +209,21 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A pod that a drain leaves where it is for now, and why."""
+
+    uid: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to write now, and when to look again at the latest.
 
     `reuse` is (uid, its new revision). `mark_healthy` are uids of sets whose rollout is complete. `waiting_for` are
     the names of the pods that an unfinished rollout waits for; a change of any of them is a reason to look again.
+    `held` are the pods of drained nodes that may not go yet.
     """
 
     progress: Progress
@@ -208,6 +238,7 @@ class Plan:
     rollback: Rollback | None = None
     events: tuple[Event, ...] = ()
     waiting_for: tuple[str, ...] = ()
+    held: tuple[Held, ...] = ()
     wake_at: float | None = None
 
     @property
