@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, transaction
 
 from control import data, processes
+from control.services.refusal import Refused
 
 ADMIN = "admin"
 
@@ -32,8 +33,15 @@ class Command(BaseCommand):
             self.stdout.write(sentence)
 
     def _migrate(self) -> None:
+        """A new version first keeps a copy of what the one before has left; a database of a newer one is refused."""
+        from control.services import backups
+
         try:
+            if sentence := backups.before_migration():
+                self.stdout.write(sentence)
             call_command("migrate", verbosity=0, interactive=False)
+        except Refused as refusal:
+            raise CommandError(refusal.sentence) from refusal
         except OperationalError as error:
             reason = " ".join(str(error).split())
             raise CommandError(
