@@ -15,6 +15,7 @@ from control.models import (
     NetworkPolicy,
     Node,
     Pod,
+    PodDisruptionBudget,
     PodNetwork,
     ReplicaSet,
     Repository,
@@ -186,6 +187,11 @@ def ingress(name: str = "web", host: str = "shop.example.com", **fields: Any) ->
     path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}
     spec = {"rules": [{"host": host, "http": {"paths": [path]}}], **fields.pop("spec", {})}
     return made(Ingress(**{"namespace": "shop", "name": name, "spec": spec, "created_at": NOW - HOUR, **fields}))
+
+
+def budget(name: str = "web", **spec: Any) -> PodDisruptionBudget:
+    given = {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}, **spec}
+    return made(PodDisruptionBudget(namespace="shop", name=name, spec=given, created_at=NOW - HOUR))
 
 
 def policy(name: str = "database", **fields: Any) -> NetworkPolicy:

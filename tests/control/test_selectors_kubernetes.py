@@ -151,7 +151,7 @@ def test_a_restarted_container_shows_how_it_ended() -> None:
 def test_every_kind_is_rendered_with_its_kind_and_name() -> None:
     _, current, _ = factories.shop()
     factories.config_map(), factories.secret(), factories.service(), factories.event()
-    factories.ingress(), factories.policy()
+    factories.ingress(), factories.policy(), factories.budget()
     factories.attempt(current.application)
     for kind in KINDS:
         rows = find(kind)
