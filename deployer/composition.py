@@ -12,6 +12,7 @@ import os
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from django.db import close_old_connections, connection, connections
 
 from control import hints
 from control.models import Node
-from control.store import addresses, adoption, collection, identities, measurements, nodes, pins, routing, work
+from control.store import addresses, adoption, clock, collection, identities, measurements, nodes, pins, routing, work
 from control.store import repositories as repository_store
 from control.store import resync as resync_store
 from control.store import scheduling as scheduling_store
@@ -37,6 +38,7 @@ from deployer.adapters.host_names import HostNames
 from deployer.adapters.router_line import open_line
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
+from deployer.core.clock_jump import Moment, jump_seconds
 from deployer.core.container import ImageSeen
 from deployer.core.network.mesh import command_line_name
 from deployer.core.network.routing import Routed
@@ -274,6 +276,7 @@ class Composition:
         self.work = work.WorkRows(owner, hints.send)
         self.nodes = Nodes()
         self._routes = Routes()
+        self._moment: Moment | None = None
         self.source = RepositorySource(GitSource(settings.PIERHEAD.data_dir / "git"))
         self._routers = ThreadPoolExecutor(ROUTED_NODES, "router", initializer=_fresh_connections)
         self._convergers = ThreadPoolExecutor(CONVERGING_NODES, "converge", initializer=_fresh_connections)
@@ -293,6 +296,13 @@ class Composition:
                 sync.run(key, self.work, sync_store, self.source, self.clock)
             case poll.LOOP:
                 poll.run(key, self.work, repository_store, self.source, self.clock, random.random())  # noqa: S311 - spreads polls, guards nothing
+
+    def look_at_the_clock(self) -> None:
+        """Every second: one that was set leaves no lease and no wait behind."""
+        before, self._moment = self._moment, Moment(self.clock.now(), time.monotonic())
+        if jump := jump_seconds(before, self._moment):
+            hints.log.warning("the clock was set by %.0f s; everything is looked at again", jump)
+            clock.set_right(jump, self._moment.wall)
 
     def resync(self) -> None:
         resync.run(self.work, resync_store, self.clock)

@@ -18,6 +18,7 @@ def run(loop: str, key: str) -> None:
 def dispatch() -> None:
     """Whatever is due, whoever forgot to say so. Every second."""
     here = composition()
+    here.look_at_the_clock()
     for loop, key in here.work.due(here.clock.now()):
         hints.send(loop, key)
 

@@ -156,7 +156,8 @@ def _killed(
 def judged(scene: Scene, container: Container, found: ProbeFindings, status: ContainerStatus) -> Move:
     """Ready, not ready, or not to be believed yet. `status` knows of `found` already (`with_findings`)."""
     believed_at = status.started_seen_at + proof_seconds(status.crashes)
-    if not found.proves_ready and believed_at > scene.now:
+    # A start in the future was before somebody set the clock back: nobody knows how long ago.
+    if not found.proves_ready and status.started_seen_at <= scene.now < believed_at:
         words = f"ended {status.crashes} times in a row; counts as running after {proof_seconds(status.crashes):.0f} s"
         return Move(replace(status, reason="CrashLoopBackOff", message=words), wake_at=believed_at)
     runs_on = container.is_sidecar or not status.is_init  # an init container is there to end
@@ -190,7 +191,7 @@ def _ended(scene: Scene, container: Container, footing: Footing, seen: Container
     if not footing.attach:
         return Move(status)
     due_at = status.exit_seen_at + back_off_seconds(status.crashes)
-    if due_at > scene.now:
+    if status.exit_seen_at <= scene.now < due_at:
         seconds = back_off_seconds(status.crashes)
         return Move(_crash_loop(status, f"back-off of {seconds:.0f} s before it is started again"), wake_at=due_at)
     return Move(status, start=(StartContainer(seen.name),), events=_stopped_event(scene, container, seen, status))

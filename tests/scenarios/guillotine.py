@@ -1,4 +1,4 @@
-"""A process that is killed: at any call that it makes to an engine, at any commit of a transaction."""
+"""A process that is killed, or stopped for a while: at any call that it makes to an engine, at any commit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ class Guillotine:
             self.steps += 1
             if self.steps == self.at:
                 self.armed = False
-                raise Killed
+                self.fall()
+
+    def fall(self) -> None:
+        """What happens at the step: the process is killed."""
+        raise Killed
 
     def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -52,3 +56,19 @@ class Guillotine:
             self.step()
 
         return watched
+
+
+class Icebox(Guillotine):
+    """Stops the process instead (SIGSTOP), while `meanwhile` happens: the call goes on afterwards as if nothing had.
+
+    What the others do inside is not counted.
+    """
+
+    def __init__(
+        self, patches: pytest.MonkeyPatch, at: int, watched: list[tuple[type, str]], meanwhile: Callable[[], None]
+    ) -> None:
+        super().__init__(patches, at, watched, armed=False)
+        self._meanwhile = meanwhile
+
+    def fall(self) -> None:
+        self._meanwhile()
