@@ -11,7 +11,8 @@ many, up to WATCHED + 1 nodes all watch one another, and a node that joins or le
 that is Unknown or Dead stays watched: its peers are the first to notice that it is back.
 
 A silent peer is found down after 3.3 s at the latest (a pause, a timeout, a short pause, a timeout: 1 + 1 + 0.3 + 1),
-one that refuses connections after 1.3 s; one that is back after 1 s.
+one that refuses connections after 1.3 s; one that is back after 1 s. Nobody is down for a single failure: HAProxy 2.6
+says so when its very first check has failed, and is not believed before it had the time for another (`probes.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ WATCHED = 5
 _PREFIX = "peer."
 """With the dot that makes it a server which comes and goes while HAProxy runs (`runtime.py`)."""
 _LINES = ("mode tcp", "balance random", "timeout connect 1s", "timeout check 1s")
-_CHECK = ("check", "inter", "1s", "fastinter", "300ms", "downinter", "1s", "rise", "1", "fall", "2")
+_FALL = 2
+_CHECK = ("check", "inter", "1s", "fastinter", "300ms", "downinter", "1s", "rise", "1", "fall", str(_FALL))
+_SURE_SECONDS = 3
+"""Down for so long, as HAProxy counts whole seconds: a pause and a timeout of 1 s each are over since."""
+_COLUMNS = ("svname", "status", "check_status", "chkfail", "lastchg")
 _FINISHED = ("L4OK", "L4CON", "L4TOUT")
 """Anything else is no finding: INI before the first check, SOCKERR for trouble of the router's own."""
 
@@ -52,10 +57,10 @@ def peer_checks(cluster: Cluster) -> Part:
 def peer_views(stat: str) -> Mapping[str, bool | None]:
     """`endpoints.node_label(uid)` of each watched peer -> whether it is seen, out of what `show stat` prints.
 
-    True: it was found up, and not twice in a row down since. False: it was found down. None: not known (yet), as after
-    a reload of HAProxy, which forgets. No peers, or no statistics, is an empty mapping.
+    True: it was found up, and not twice in a row down since. False: it was found down at least twice in a row. None:
+    not known (yet), as after a reload of HAProxy, which forgets. No peers, or no statistics, is an empty mapping.
     """
-    cells = read_cells(stat, f"{PEERS},", ("svname", "status", "check_status"))
+    cells = read_cells(stat, f"{PEERS},", _COLUMNS)
     return {name.removeprefix(_PREFIX): _view(*found) for name, *found in cells if name.startswith(_PREFIX)}
 
 
@@ -68,8 +73,14 @@ def _server(peer: RoutedNode, port: int) -> Server:
     return Server(f"{_PREFIX}{node_label(peer.uid)}", f"{host}:{port}", _CHECK)
 
 
-def _view(status: str, found: str) -> bool | None:
-    """`status` such as "UP", "UP 1/2" (failed once), "DOWN", "MAINT". "* " marks a check that is under way."""
+def _view(status: str, found: str, failures: str, changed: str) -> bool | None:
+    """`status` such as "UP", "UP 1/2" (failed once), "DOWN", "MAINT". "* " marks a check that is under way.
+
+    `failures` while it was up, and seconds since it last `changed`, as text.
+    """
     if found.removeprefix("* ") not in _FINISHED:
         return None
-    return {"UP": True, "DOWN": False}.get(status.partition(" ")[0])
+    if status.startswith("UP"):
+        return True
+    is_sure = int(failures or 0) >= _FALL or int(changed or 0) >= _SURE_SECONDS
+    return False if status.startswith("DOWN") and is_sure else None
