@@ -162,7 +162,7 @@ class SimulatedHost:
         now = self.clock.now()
         with self.changing(now) as records:
             for record in records.values():
-                if record.exit_code == _LOST_POWER and record.restart != "no":
+                if record.state == "exited" and record.exit_code == _LOST_POWER and record.restart != "no":
                     self.save(record, life.start(record, self.machine(record), now))
             self.reconnect()
 

@@ -267,7 +267,7 @@ class Runtime:
             return "No such backend."
         if self.routing.server(words[0]):
             return "Already exists a server with the same name in backend."
-        self.routing.add(backend, name, words[1], words[2:], runs=False)
+        self.routing.add(backend, name, words[1], words[2:])
         return "New server registered."
 
     def _delete_server(self, words: list[str], _payload: list[str]) -> str:

@@ -131,11 +131,11 @@ class Routing:
     def forget(self, server: HeldServer) -> None:
         self._state.drop("router-server", server.which)
 
-    def add(self, backend: str, name: str, address: str, arguments: Iterable[str], *, runs: bool) -> None:
-        """`runs`: as servers in the file do; one that is added later waits in maintenance."""
+    def add(self, backend: str, name: str, address: str, arguments: Iterable[str], *, runs_at: float = 0.0) -> None:
+        """`runs_at`: since when, of servers in the file; one that is added later waits in maintenance."""
         number = 1 + max((s["number"] for s in self._state.all("router-server").values()), default=0)
-        state = "ready" if runs else "maint"
-        self.keep(HeldServer(backend, name, number, address, list(arguments), state, runs, self._now))
+        state, since = ("ready", runs_at) if runs_at else ("maint", self._now)
+        self.keep(HeldServer(backend, name, number, address, list(arguments), state, bool(runs_at), since))
 
     def map(self, path: str) -> HeldMap | None:
         value = self._state.all("router-map").get(path)
@@ -161,7 +161,7 @@ class Routing:
             for name in list(self._state.all(kind)):
                 self._state.drop(kind, name)
         text = "\n".join(text for path, text in sorted(record.loaded.items()) if path.endswith(".cfg"))
-        loaded = Loaded(record.id, record.loads, self._now)
+        loaded = Loaded(record.id, record.loads, record.loaded_at or self._now)
         self._read(text, loaded)
         for path, content in record.loaded.items():
             if path.endswith(".map") and path in text:
@@ -178,7 +178,7 @@ class Routing:
             if proxies is not None:
                 proxies[name] = words[1] if words[:1] == ["mode"] else proxies.get(name, "tcp")
             if section == "backend" and words[:1] == ["server"] and len(words) > 2:
-                self.add(name, words[1], words[2], words[3:], runs=True)
+                self.add(name, words[1], words[2], words[3:], runs_at=loaded.at)
             if variable := _VARIABLE.search(line):
                 loaded.variables[variable[1]] = variable[2]
             if table := _TABLE.search(line):
