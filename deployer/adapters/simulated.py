@@ -155,7 +155,7 @@ class SimulatedEngine:
                 raise self.host.error("CommandNotFound", sentence, retryable=False)
             outcome = run(command, "", self.host.machine(record))
             if outcome.reloads:
-                life.load(record, self.host.machine(record))
+                life.load(record, self.host.machine(record), now)
             record.files |= {path: data.decode("latin-1") for path, data in outcome.written.items()}
             self.host.save(record, [])
         lasts = outcome.ends_after_seconds

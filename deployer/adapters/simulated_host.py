@@ -5,11 +5,12 @@ Nobody has to call it for time to pass: whoever looks brings it up to date first
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from deployer.adapters import simulated_lifecycle as life
 from deployer.adapters.simulated_lifecycle import Happened, Record
@@ -19,6 +20,8 @@ from deployer.core.container import EngineEvent
 from deployer.ports import Clock, EngineError, EngineUnreachable
 
 _LOST_POWER = 255
+_CUTS_KEPT = 50
+Link = Callable[[float], bool]
 _NOTHING_DUE_SECONDS = 3600.0
 
 
@@ -26,11 +29,13 @@ _NOTHING_DUE_SECONDS = 3600.0
 class Faults:
     """How a host misbehaves. `failing` are names of calls (Engine's methods) that answer with a 500.
 
-    `unreachable`: for everybody. `unseen`: for the control plane alone; other hosts' routers reach it.
+    `unreachable`: nobody reaches it, as without its cable. `unseen`: the control plane does not, other hosts do.
+    `cut_links`: names of hosts that it does not reach, nor they it.
     """
 
     unreachable: bool = False
     unseen: bool = False
+    cut_links: tuple[str, ...] = ()
     slow_seconds: float = 0
     failing: tuple[str, ...] = ()
     disk_full: bool = False
@@ -43,21 +48,17 @@ class SimulatedHost:
 
     def answer(self, call: str) -> None:
         """Do as told before every call: be away, slow, failing."""
-        with self.state.reading():
-            faults = self.state.all("host").get("faults")
-        if not faults:
-            return
-        if faults["unreachable"] or faults.get("unseen"):
+        faults = self._faults()
+        if faults.unreachable or faults.unseen:
             raise EngineUnreachable("Unreachable", f"{self.name}: cannot reach the engine: no answer")
-        if faults["slow_seconds"]:
-            self.sleep(faults["slow_seconds"])
-        if call in faults["failing"]:
+        if faults.slow_seconds:
+            self.sleep(faults.slow_seconds)
+        if call in faults.failing:
             raise self.error("EngineFailed", f"{call}: the simulated engine was told to fail")
 
     def need_disk(self, what: str) -> None:
-        with self.state.reading():
-            if self.state.all("host").get("faults", {}).get("disk_full"):
-                raise self.error("DiskFull", f"{what}: no space left on device; free space on the host")
+        if self._faults().disk_full:
+            raise self.error("DiskFull", f"{what}: no space left on device; free space on the host")
 
     def error(self, reason: str, sentence: str, *, retryable: bool = True) -> EngineError:
         return EngineError(reason, f"{self.name}: cannot {sentence}", retryable=retryable)
@@ -117,14 +118,35 @@ class SimulatedHost:
 
     def misbehave(self, faults: Faults) -> None:
         """From now on; `Faults()` ends it."""
+        cut = [self.clock.now(), faults.unreachable, faults.cut_links]
         with self.state.changing():
             self.state.put("host", "faults", asdict(faults))
+            self.state.put("host", "cuts", [*self.state.all("host").get("cuts", ()), cut][-_CUTS_KEPT:])
 
     def cut_off(self) -> None:
-        self.misbehave(Faults(unreachable=True))
+        """Nobody reaches it, and it reaches nobody; its containers run on."""
+        self._change(unreachable=True)
+
+    def cut_off_from_control(self) -> None:
+        """The control plane reaches neither its engine nor its router; other hosts do."""
+        self._change(unseen=True)
 
     def reconnect(self) -> None:
-        self.misbehave(Faults())
+        """The end of both; links to single hosts are mended one by one."""
+        self._change(unreachable=False, unseen=False)
+
+    def cut_link(self, other: str) -> None:
+        """This host and the one of that name do not reach each other; everybody else reaches both."""
+        self._change(cut_links=tuple(sorted({*self._faults().cut_links, other})))
+
+    def mend_link(self, other: str) -> None:
+        """Of a link that was cut at this end."""
+        self._change(cut_links=tuple(name for name in self._faults().cut_links if name != other))
+
+    def link_to(self, other: SimulatedHost) -> Link:
+        """Whether packets get from one to the other, now or at an earlier time."""
+        ends = ((self._cuts(), other.name), (other._cuts(), self.name))
+        return lambda at: not any(_is_cut(cuts, name, at) for cuts, name in ends)
 
     def power_off(self) -> None:
         """Everything on the host ends at once; `power_on` starts what has a restart policy."""
@@ -140,7 +162,7 @@ class SimulatedHost:
         now = self.clock.now()
         with self.changing(now) as records:
             for record in records.values():
-                if record.exit_code == _LOST_POWER and record.restart != "no":
+                if record.state == "exited" and record.exit_code == _LOST_POWER and record.restart != "no":
                     self.save(record, life.start(record, self.machine(record), now))
             self.reconnect()
 
@@ -149,6 +171,18 @@ class SimulatedHost:
         now = self.clock.now()
         with self.changing(now) as records:
             self.save(records[container], life.kill(records[container], now))
+
+    def _faults(self) -> Faults:
+        with self.state.reading():
+            return Faults(**self.state.all("host").get("faults", {}))
+
+    def _change(self, **changes: Any) -> None:
+        self.misbehave(replace(self._faults(), **changes))
+
+    def _cuts(self) -> list[tuple[float, bool, Sequence[str]]]:
+        """Since when it was cut off from all, and from which hosts; in the order of time."""
+        with self.state.reading():
+            return list(self.state.all("host").get("cuts", ()))
 
     def _advance(self, now: float) -> None:
         with self.state.changing():
@@ -200,6 +234,11 @@ class SimulatedHost:
             for _, port, protocol in other.ports:
                 if (port, protocol) in wanted:
                     raise self.error("PortTaken", f"{what}: port {port} is already allocated to {other.name}")
+
+
+def _is_cut(cuts: Sequence[tuple[float, bool, Sequence[str]]], name: str, at: float) -> bool:
+    _, is_from_all, links = next((cut for cut in reversed(cuts) if cut[0] <= at), (0.0, False, ()))
+    return is_from_all or name in links
 
 
 def addresses_on(network: str, records: Iterable[Record]) -> dict[str, str]:

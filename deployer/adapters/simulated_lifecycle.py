@@ -65,6 +65,7 @@ class Record:
     """The other networks it was put on, with its address there."""
     loads: int = 0
     """How often its program has read its configuration: with every start, and when it was told to reload."""
+    loaded_at: float = 0
     loaded: dict[str, str] = field(default_factory=dict)
     """What it read then (routers only), contents by absolute path."""
 
@@ -99,9 +100,9 @@ def outcome(record: Record, machine: Machine) -> Run:
     return run(record.words, record.image, machine)
 
 
-def load(record: Record, machine: Machine) -> None:
+def load(record: Record, machine: Machine, at: float) -> None:
     """Its program reads its configuration. Only a router's is kept: what its command line answers comes from it."""
-    record.loads += 1
+    record.loads, record.loaded_at = record.loads + 1, at
     if record.labels.get(LABEL_COMPONENT) == ROUTER:
         record.loaded = {path: data.decode("latin-1") for path, data in machine.files.items() if _is_read(path)}
 
@@ -183,7 +184,7 @@ def _run(record: Record, machine: Machine, at: float) -> list[Happened]:
     outcome_ = outcome(record, machine)
     record.lines = [*record.lines, *((at + after, text) for after, text in outcome_.lines)][-_LINES_KEPT:]
     record.files |= {path: data.decode("latin-1") for path, data in outcome_.written.items()}
-    load(record, machine)
+    load(record, machine, at)
     return [Happened("start", at)]
 
 

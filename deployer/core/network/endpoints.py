@@ -95,6 +95,14 @@ def local_address(pod: RoutedPod, cluster: Cluster) -> str:
     return addresses(cluster.pod_range, 0).gateway if pod.host_network else pod.ip
 
 
+def is_address(text: str) -> bool:
+    """HAProxy resolves no names for servers that are added while it runs, so a name must have been resolved before."""
+    try:
+        return bool(ip_address(text)) and "%" not in text
+    except ValueError:
+        return False
+
+
 def _endpoint(pod: RoutedPod, port: ServicePort, cluster: Cluster, node: RoutedNode, early: bool) -> Endpoint:
     number = target_port(port, pod)
     reason = _pod_reason(pod, number, port, early)
@@ -128,11 +136,3 @@ def _node_reason(node: RoutedNode, uid: str) -> str:
     if not is_address(node.mesh_address):
         return f'node {node.name} has the mesh address "{node.mesh_address}", which no address was found for'
     return ""
-
-
-def is_address(text: str) -> bool:
-    """HAProxy resolves no names for servers that are added while it runs, so a name must have been resolved before."""
-    try:
-        return bool(ip_address(text)) and "%" not in text
-    except ValueError:
-        return False

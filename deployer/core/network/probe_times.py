@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deployer.core.network.peers import PEERS
 from deployer.core.network.probes import server_name
-from deployer.core.network.runtime import PROBES, StatRow
+from deployer.core.network.runtime import PEERS, PROBES, StatRow, read_cells
 from deployer.core.network.values import ContainerProbe, ProbeResult, RoutedPod
 
 LEAST_SECONDS, OPEN_SECONDS = 0.3, 1.0
+_COLUMNS = ("pxname", "svname", "status", "check_status", "chkfail", "check_fall")
 _OPEN = ("", "INI", "UNK", "SOCKERR")
 
 
@@ -32,22 +32,12 @@ class ProbeState:
 
 
 def probe_states(stat: str) -> dict[str, ProbeState]:
-    """Server name -> state, of the probes in what `show stat` prints. Cheap: other rows are not split."""
-    head, _, body = stat.partition("\n")
-    columns = {name: place for place, name in enumerate(head.removeprefix("# ").rstrip().rstrip(",").split(","))}
-    try:
-        status, found, failures, fall = (
-            columns[name] for name in ("status", "check_status", "chkfail", "check_fall")
-        )  # fmt: skip
-    except KeyError:
-        return {}
+    """Server name -> state, of the probes in what `show stat` prints; those of peers are none."""
     states: dict[str, ProbeState] = {}
-    for line in body.split("\n"):
-        if line.startswith(PROBES) and not line.startswith(PEERS):
-            row = line.split(",")
-            if row[1] != "BACKEND" and len(row) > max(status, found, failures, fall):
-                is_over = _number(row[failures]) >= (_number(row[fall]) or 1)
-                states[row[1]] = ProbeState(row[status].split(" ")[0], row[found].removeprefix("* "), is_over)
+    for proxy, server, status, found, failures, fall in read_cells(stat, PROBES, _COLUMNS):
+        if proxy != PEERS:
+            is_over = _number(failures) >= (_number(fall) or 1)
+            states[server] = ProbeState(status.split(" ")[0], found.removeprefix("* "), is_over)
     return states
 
 

@@ -19,7 +19,7 @@ import csv
 import hashlib
 import io
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from deployer.core.network.commands import command_word
@@ -32,7 +32,8 @@ last for ever, so they are left open for as long as the pod lives, and nobody wa
 LOOK_AGAIN_SECONDS, LINGER_SECONDS = 1.0, 5.0
 STAND_IN = "_next"
 """Ends the name of a server that stands in for one that is made anew. No pod's name can have it."""
-PROBES = "probe."
+PROBES, PEERS = "probe.", "probe.peers"
+"""Backends that nothing is sent to: their servers come and go at once. The latter's are other nodes (`peers.py`)."""
 _MAINT, _DRAIN = 0x27, 0x18
 _MARK, _WEIGHT = "agent-addr", "weight"
 
@@ -161,6 +162,21 @@ def read_stats(csv_text: str) -> list[StatRow]:
     """What `show stat` prints; "" for a number means 0."""
     rows = csv.DictReader(io.StringIO(csv_text.removeprefix("# ").strip()))
     return [_stat_row({key: value or "" for key, value in row.items()}) for row in rows]
+
+
+def read_cells(csv_text: str, beginning: str, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The columns `names` of the servers whose lines begin so (a proxy's name). Cheap: other lines are not split."""
+    head, _, body = csv_text.partition("\n")
+    columns = head.removeprefix("# ").rstrip().rstrip(",").split(",")
+    if not {*names} <= {*columns}:
+        return
+    places = [columns.index(name) for name in names]
+    whole = columns.index("svname")
+    for line in body.split("\n"):
+        if line.startswith(beginning):
+            row = line.split(",")
+            if row[whole] != "BACKEND" and len(row) > max(places):
+                yield tuple(row[place] for place in places)
 
 
 def _stat_row(row: Mapping[str, str]) -> StatRow:
