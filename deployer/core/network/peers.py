@@ -11,8 +11,10 @@ many, up to WATCHED + 1 nodes all watch one another, and a node that joins or le
 that is Unknown or Dead stays watched: its peers are the first to notice that it is back.
 
 A silent peer is found down after 3.3 s at the latest (a pause, a timeout, a short pause, a timeout: 1 + 1 + 0.3 + 1),
-one that refuses connections after 1.3 s; one that is back after 1 s. Nobody is down for a single failure: HAProxy 2.6
-says so when its very first check has failed, and is not believed before it had the time for another (`probes.py`).
+one that refuses connections after 1.3 s; one that is back is seen after 2 s at the latest (a check that was under way
+times out, a pause). So a router whose own host was cut off says for so long that it sees nobody. Nobody is down for a
+single failure: HAProxy 2.6 says so when its very first check has failed, and is not believed before it had the time
+for another (`probes.py`).
 """
 
 from __future__ import annotations
