@@ -21,13 +21,14 @@ AGAIN_SECONDS = 0.1
 class Pulse:
     """`misses` in a row, the first of them sent at `silent_since`; `failure` says what the last one met.
 
-    `answered_at` is the last answer that this process heard, 0 for none.
+    `answered_at` is the last answer that this process heard, 0 for none; since `answering_since` each one was answered.
     """
 
     misses: int = 0
     failure: str = ""
     silent_since: float = 0.0
     answered_at: float = 0.0
+    answering_since: float = 0.0
 
     @property
     def is_answered(self) -> bool:
@@ -42,7 +43,7 @@ class Pulse:
 def beat(before: Pulse, failure: str, asked_at: float, now: float) -> Pulse:
     """`failure` is the sentence of the ping that failed, "" for one that was answered."""
     if not failure:
-        return Pulse(answered_at=now)
+        return Pulse(answered_at=now, answering_since=before.answering_since if before.is_answered else now)
     silent_since = before.silent_since if before.misses else asked_at
     return Pulse(before.misses + 1, failure, silent_since, before.answered_at)
 

@@ -24,6 +24,9 @@ FRESH_SECONDS = 3.0
 NOTICE_SECONDS = 3.5
 """A router needs so long to notice that a peer is gone: a second between checks, a second for each of two to time
 out, 0.3 s between them. Until then "I see it" says nothing of now."""
+SETTLED_SECONDS = 3.0
+"""A peer that was cut off itself says of all others that it does not see them, until it has looked again (seen on real
+hosts: for up to 2 s). So its "no" counts when it has been answering for so long; its "yes" always does."""
 PATIENCE_SECONDS = 3.0
 """So much longer a peer is waited for that has not said anything."""
 LONELY_SECONDS = 30.0
@@ -145,7 +148,7 @@ def _said(
             owed.append(peer.name)
         elif host.uid in heard.sees:
             word = heard.sees[host.uid]
-            if word is None:
+            if word is None or (not word and heard.at < peer.pulse.answering_since + SETTLED_SECONDS):
                 owed.append(peer.name)
             else:
                 said[peer.uid] = (peer.name, word)

@@ -19,6 +19,7 @@ from deployer.core.survival.judge import (
     LONELY_SECONDS,
     NOTICE_SECONDS,
     PATIENCE_SECONDS,
+    SETTLED_SECONDS,
     Finding,
     Host,
     Statement,
@@ -37,7 +38,7 @@ def hosts(sketch: str, **changes: dict[str, object]) -> list[Host]:
     made = []
     for word in sketch.split():
         name, rest = word[0], word[1:]
-        answered = Pulse(answered_at=NOW)
+        answered = Pulse(answered_at=NOW, answering_since=NOW - 60)
         silent = Pulse(len(rest), "no answer within 1 s", NOW - SILENT, NOW - SILENT - 1)
         made.append(replace(Host(name, name, answered if rest == ".." else silent), **changes.get(name, {})))  # type: ignore[arg-type]
     return made
@@ -117,6 +118,15 @@ def test_a_peer_that_cannot_have_noticed_yet_is_asked_again() -> None:
     early, late = since + NOTICE_SECONDS - 0.1, since + NOTICE_SECONDS
     assert find(sketch, statements("b->a", early), early)["a"].state == READY
     assert find(sketch, statements("b->a", late), late)["a"].state == CUT_OFF
+
+
+def test_a_peer_that_was_cut_off_itself_is_not_believed_at_once() -> None:
+    """Two hosts come back one after the other: the first one has not seen the second one yet."""
+    back = {"b": {"pulse": Pulse(answered_at=NOW, answering_since=NOW - 1)}}
+    assert find(hosts("a!!! b..", **back), statements("b-xa"), NOW)["a"].state == UNKNOWN
+    assert find(hosts("a!!! b..", **back), statements("b->a"), NOW)["a"].state == CUT_OFF
+    settled = {"b": {"pulse": Pulse(answered_at=NOW, answering_since=NOW - SETTLED_SECONDS)}}
+    assert find(hosts("a!!! b..", **settled), statements("b-xa"), NOW)["a"].state == DEAD
 
 
 def test_old_words_are_no_statement() -> None:
