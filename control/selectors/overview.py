@@ -292,11 +292,11 @@ def _pending(now: float) -> list[PendingLine]:
     rows = (
         Pod.objects.filter(phase="Pending", deleted_at=None, orphaned=False)
         .order_by("created_at", "namespace", "name")
-        .values_list("namespace", "name", "owner", "waiting", "message", "created_at", "node__name")
+        .values_list("namespace", "name", "owner", "waiting", "message", "created_at", "node__name", "node__ready")
     )
     groups: dict[tuple[str, str, str], list[float]] = {}
-    for namespace, name, owner, waiting, message, created_at, node in rows[:PENDING]:
-        said = _why_pending(waiting, message, node)
+    for namespace, name, owner, waiting, message, created_at, node, seen in rows[:PENDING]:
+        said = _why_pending(waiting, message, node) if seen is not False else f"its node {node} does not answer"
         groups.setdefault((namespace, owner.partition("/")[2] or name, said), []).append(created_at)
     return [
         PendingLine(namespace, owner, len(times), said, Moment(min(times), now))

@@ -17,6 +17,7 @@ from deployer.core.objects.pod import PodSpec
 from deployer.core.survival.patience import FOR_EVER, patience_seconds, tie
 
 NODE_DEAD = "NodeDead"
+NOT_STARTED_SECONDS = 15.0
 
 
 def evict(row: Node, wake: Wake, now: float) -> None:
@@ -56,6 +57,12 @@ def lost_at(evicting_at: float, declared_dead_by: str, patience: float) -> float
     if not evicting_at or (patience == FOR_EVER and not declared_dead_by):
         return None
     return evicting_at if declared_dead_by else evicting_at + patience
+
+
+def given_up_at(since: float, patience: float) -> float | None:
+    """Of a pod that had not started when its host was cut off from us: nobody can start it there, so it is made
+    elsewhere. What may have come of it all the same is removed when the host is back."""
+    return None if patience == FOR_EVER else since + max(NOT_STARTED_SECONDS, patience)
 
 
 def _patience(spec: Mapping[str, Any]) -> float:

@@ -24,9 +24,9 @@ from deployer.core.workloads.progress import COMPLETE
 POD_COLUMNS = (
     "uid", "name", "replica_set_id", "node_id", "phase", "ready", "ready_at", "created_at", "deleted_at", "restarts",
     "deletion_cost", "waiting", "message", "log_tail", "node__ready", "node__draining", "node__evicting_at",
-    "node__declared_dead_by",
+    "node__declared_dead_by", "node__witnesses", "node__reason_changed_at", "scheduled_at",
 )  # fmt: skip
-_OWNER, _EVICTING_AT = POD_COLUMNS.index("replica_set_id"), POD_COLUMNS.index("node__evicting_at")
+_OWNER, _EVICTING_AT, _SEEN = map(POD_COLUMNS.index, ("replica_set_id", "node__evicting_at", "node__ready"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +144,27 @@ def replica_set_value(row: ReplicaSet) -> values.ReplicaSet:
 def pod_values(columns: Iterable[tuple[Any, ...]]) -> list[values.Pod]:
     """Pods out of POD_COLUMNS. Templates are read of those on dead nodes only: they say how long a pod waits there."""
     found = list(columns)
-    patience = stranded.patience_of({column[_OWNER] for column in found if column[_EVICTING_AT]} - {None})
+    troubled = (column for column in found if column[_EVICTING_AT] or not column[_SEEN])
+    patience = stranded.patience_of({column[_OWNER] for column in troubled} - {None})
     return [_pod_value(column, patience.get(column[_OWNER], 0.0)) for column in found]
 
 
 def _pod_value(column: tuple[Any, ...], patience: float) -> values.Pod:
     """A pod on a node that is not seen is Unknown, whatever was observed last: it must not pay for another one."""
     (uid, name, owner, node, phase, ready, ready_at, created, deleted, restarts, cost, waiting, message, log, seen,
-     draining, evicting_at, declared_dead_by) = column  # fmt: skip
+     draining, evicting_at, declared_dead_by, witnesses, changed_at, scheduled_at) = column  # fmt: skip
+    lost_at = None
+    if evicting_at:
+        lost_at = stranded.lost_at(evicting_at, declared_dead_by, patience)
+    elif node and not seen and phase == "Pending" and witnesses:
+        lost_at = stranded.given_up_at(max(changed_at, scheduled_at), patience)
     if node and not seen:
         phase, ready, ready_at = "Unknown", False, 0
     return values.Pod(
         uid=uid, name=name, replica_set=owner, node=node or "", phase=phase, ready=ready, ready_at=ready_at,
         created_at=created, deleting=deleted is not None, restarts=restarts, deletion_cost=cost, waiting=waiting,
         message=message, log_tail=log, evicting=bool(draining),
-        lost_at=stranded.lost_at(evicting_at, declared_dead_by, patience) if evicting_at else None,
+        lost_at=lost_at,
     )  # fmt: skip
 
 

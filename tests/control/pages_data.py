@@ -93,7 +93,7 @@ def _nodes(now: float) -> None:
     node("harbour-2", cordoned=True)
     node("sim-1", address="sim://sim-1", cpu_millicores=2000, memory_bytes=4 << 30)
     node(
-        "harbour-3", ready=False, reason="Unknown", ready_changed_at=now - 65,
+        "harbour-3", ready=False, reason="Unknown", ready_changed_at=now - 65, reason_changed_at=now - 65,
         message="3 heartbeats were missed: no answer within 1 s",
     )  # fmt: skip
 

@@ -242,3 +242,27 @@ def test_left_over_containers_have_one_owner(tmp_path: Path) -> None:
     world.watch(30)
     names = [one.labels["pierhead.io/pod"] for engine in world.engines.values() for one in pods_of(engine)]
     assert len(names) == len(set(names))
+
+
+def test_a_pod_that_had_not_started_when_its_host_was_cut_off_is_made_elsewhere(tmp_path: Path) -> None:
+    world = cluster(tmp_path, "abc", web(replicas=1))
+    for name in "ac":
+        node_services.cordon(name, ADA)
+    world.engines["b"].host.misbehave(Faults(failing=("create",)))
+    world.push(web(replicas=1), web("late", replicas=1))
+    world.watch(3)
+    assert where(world, "late").popitem()[1] == "b"
+    for name in "ac":
+        node_services.cordon(name, ADA, cordoned=False)
+    world.engines["b"].host.misbehave(Faults(unseen=True))
+    world.watch(10)
+    assert world.node("b").reason == CUT_OFF
+    assert where(world, "late").popitem()[1] == "b", "it is given some time"
+    world.watch(20)
+    [late] = world.pods("late")
+    assert late.ready
+    assert late.node is not None
+    assert late.node.name != "b"
+    world.engines["b"].host.misbehave(Faults())
+    world.watch(20)
+    assert not [name for name in world.running()["b"] if "late" in name]
