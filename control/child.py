@@ -21,19 +21,27 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.last_lines: deque[str] = deque(maxlen=20)
+        self.failure = ""  # why what is said cannot be kept at the moment
         path.parent.mkdir(mode=0o700, exist_ok=True)
         self._file = path.open("ab", buffering=0)
 
     def write(self, chunk: bytes) -> list[str]:
-        """Appends `chunk`; its lines."""
-        if self._file.tell() > LOG_BYTES:
-            self._file.close()
-            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-            self._file = self.path.open("ab", buffering=0)
-        self._file.write(chunk)
+        """Appends `chunk`; its lines. On a full disk it is dropped: nothing may end because of its log."""
+        try:
+            self._append(chunk)
+            self.failure = ""
+        except OSError as error:
+            self.failure = error.strerror or str(error)
         lines = [line for line in chunk.decode(errors="replace").splitlines() if line.strip()]
         self.last_lines.extend(lines)
         return lines
+
+    def _append(self, chunk: bytes) -> None:
+        if self._file.tell() > LOG_BYTES:
+            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+            self._file.close()
+            self._file = self.path.open("ab", buffering=0)
+        self._file.write(chunk)
 
     def close(self) -> None:
         self._file.close()

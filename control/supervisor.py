@@ -69,6 +69,7 @@ class Supervisor:
         self._wakeups = Wakeups()
         self._children: list[Child] = []
         self._ready = False
+        self._disk_failure = ""
         # Nobody ever writes to it: that its writing end is open says that `up` lives. See control/lifeline.py.
         self._lifeline, self._alive = os.pipe()
 
@@ -153,9 +154,19 @@ class Supervisor:
         if lines is None:
             self._wakeups.forget(output)
             os.close(output)
-        elif self._options.verbose:
+            return
+        self._tell_of_disk(child.log.failure if child.log else "")
+        if self._options.verbose:
             for line in lines:
                 say(f"{child.name:>6} | {line}")
+
+    def _tell_of_disk(self, failure: str) -> None:
+        """Once, not for every line that is lost."""
+        if failure and not self._disk_failure:
+            say(f"{self._data_dir} cannot be written ({failure}): nothing new is started until there is room again")
+        elif self._disk_failure and not failure:
+            say(f"{self._data_dir} can be written again")
+        self._disk_failure = failure
 
     def _wait(self, timeout_seconds: float | None) -> None:
         """Sleeps until something happens; starts again what has died. Raises Stop and StartError."""

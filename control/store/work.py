@@ -89,7 +89,7 @@ class WorkRows:
             if not ours and now < row.leased_until <= until:
                 return None
             epoch = row.epoch if ours else row.epoch + 1
-            Work.objects.filter(pk=row.pk).update(owner=self.owner, leased_until=until, epoch=epoch)
+            Work.objects.filter(pk=row.pk).update(owner=self.owner, leased_until=until, epoch=epoch, due_at=NEVER)
         return Lease(loop, key, self.owner, epoch, until)
 
     def woken(self, lease: Lease) -> bool:

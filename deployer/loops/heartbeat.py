@@ -9,6 +9,7 @@ lease ends. A host that hangs costs its own thread and no more than the timeout 
 from __future__ import annotations
 
 import concurrent.futures
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from deployer.core.heartbeat import AGAIN_SECONDS, PERIOD_SECONDS, TIMEOUT_SECON
 from deployer.core.survival.guards import Verdict, judge
 from deployer.core.survival.judge import Host, Statement, find
 from deployer.ports import Clock, Engine, EngineError, LeaseLost, Work
+
+log = logging.getLogger("pierhead.watch")
 
 LOOP, KEY = "heartbeat", "cluster"
 SEEN_EVERY_SECONDS = 10.0
@@ -133,9 +136,12 @@ def _differs(host: Host, verdict: Verdict) -> bool:
 
 
 def _failure(engine: Engine) -> str:
-    """What the ping met, "" for an answer. A defect of the adapter is no sign of death, and must not end the loop."""
+    """What the ping met, "" for an answer. A defect of the adapter must not keep the others from being judged."""
     try:
         engine.ping()
     except EngineError as error:
         return error.sentence
+    except Exception as error:
+        log.exception("a ping failed in a way that no engine does")
+        return f"the ping failed: {type(error).__name__}"
     return ""

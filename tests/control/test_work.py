@@ -51,6 +51,25 @@ class TestLease:
             objects.create([Namespace(name="late")])
         assert not Namespace.objects.filter(name="late").exists()
 
+    def test_one_that_keeps_time_by_itself_holds_on_and_is_followed_by_another(self) -> None:
+        first, second = rows("one"), rows("two")
+        lease = first.hold("heartbeat", "cluster", None, NOW)
+        assert first.hold("heartbeat", "cluster", lease, NOW + 1) is lease, "nothing is written for a while"
+        longer = first.hold("heartbeat", "cluster", lease, NOW + LEASE_SECONDS - 1)
+        assert longer is not None
+        assert longer.until == NOW + 2 * LEASE_SECONDS - 1
+        assert second.hold("heartbeat", "cluster", None, NOW + LEASE_SECONDS) is None
+        other = second.hold("heartbeat", "cluster", None, longer.until)
+        assert other is not None
+        with pytest.raises(LeaseLost), first.fenced(longer):
+            pass
+        assert first.hold("heartbeat", "cluster", longer, longer.until + 1) is None
+        assert second.due(longer.until + 60) == [], "nobody is woken for it"
+
+    def test_a_lease_that_ends_in_the_future_of_a_clock_that_was_set_back_holds_nobody_up(self) -> None:
+        rows("one").hold("heartbeat", "cluster", None, NOW + 3600)
+        assert rows("two").hold("heartbeat", "cluster", None, NOW) is not None
+
     def test_its_release_does_not_touch_the_new_holder(self) -> None:
         rows().wake("sync", "a")
         late = rows("one")

@@ -234,6 +234,19 @@ def test_a_second_watch_process_writes_nothing(tmp_path: Path) -> None:
     assert {world.node(name).reason for name in "abc"} == {READY}
 
 
+def test_an_adapter_with_a_defect_keeps_nobody_else_from_being_judged(tmp_path: Path) -> None:
+    world = cluster(tmp_path)
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    world.engines["a"].ping = broken  # type: ignore[method-assign]
+    world.engines["b"].host.power_off()
+    world.watch(10)
+    assert (world.node("a").reason, world.node("b").reason) == (CUT_OFF, DEAD)
+    assert "the ping failed: ZeroDivisionError" in world.node("a").message
+
+
 def test_left_over_containers_have_one_owner(tmp_path: Path) -> None:
     world = cluster(tmp_path)
     world.engines["b"].host.cut_off()
