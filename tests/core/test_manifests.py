@@ -106,7 +106,7 @@ def test_what_kubernetes_ignores_is_dropped_with_a_warning() -> None:
     ("head", "sentence"),
     [
         ("kind: Job", "kind: Job is not supported yet (kinds that are: ConfigMap, Deployment, Ingress, Namespace, "
-                      "NetworkPolicy, Pod, Secret, Service)"),
+                      "NetworkPolicy, Pod, PodDisruptionBudget, Secret, Service)"),
         ("kind: IngressClass\napiVersion: networking.k8s.io/v1",
          "kind: IngressClass is not needed (there is one class, pierhead, and it needs no object; remove this one)"),
         ("kind: HTTPRoute\napiVersion: gateway.networking.k8s.io/v1",
@@ -124,7 +124,7 @@ def test_what_kubernetes_ignores_is_dropped_with_a_warning() -> None:
         ("kind: ReplicaSet", "kind: ReplicaSet is made by Pierhead from a Deployment (write the Deployment)"),
         ("kind: Deploymnt", "kind: Deploymnt is not a kind that Pierhead supports (did you mean Deployment?)"),
         ("kind: Widget", "kind: Widget is not a kind that Pierhead supports (kinds that are: ConfigMap, Deployment, "
-                         "Ingress, Namespace, NetworkPolicy, Pod, Secret, Service)"),
+                         "Ingress, Namespace, NetworkPolicy, Pod, PodDisruptionBudget, Secret, Service)"),
         ("kind: Deployment\napiVersion: extensions/v1beta1",
          "apiVersion: Deployment is served as apps/v1, not extensions/v1beta1 (write apiVersion: apps/v1)"),
         ("kind: Deployment", "apiVersion: is required (write apiVersion: apps/v1)"),

@@ -218,21 +218,3 @@ def test_pushes_of_configuration_lose_no_request(shop: Shop) -> None:
             shop.push(strict(replicas=3), service("web"), caller(), *extra)
             shop.sync("--wait")
     assert running.result.failed == 0, running.result
-
-
-def test_a_host_without_power_costs_seconds_at_most(shop: Shop) -> None:
-    shop.push(strict(replicas=6), service("web"), caller())
-    shop.sync("--wait")
-    at = client(shop, "caller")
-    served(shop, at, "web", "/")
-    doomed = next(host for host in shop.hosts if host is not at.host)
-    with load(at.host, at.container, f"{address(shop, 'web')}:80", post=False) as running:
-        try:
-            doomed.power_off()
-            until = time.monotonic() + 8
-            eventually(lambda: time.monotonic() > until, 10)
-        finally:
-            doomed.power_on()
-    found = running.result
-    assert found.last - found.first < 3, found
-    shop.wait_ready(7, seconds=90)

