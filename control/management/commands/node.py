@@ -127,13 +127,11 @@ class Command(PierheadCommand):
 
     def _wait_until_empty(self, row: Node, patience: Patience) -> list[Pod]:
         """Says of each pod when it goes, when it is gone, and what it waits for. Returns those that are left."""
-        from control.services import nodes
 
         shown: dict[str, str] = {}
         pods: list[Pod] = []
         total = Pod.objects.filter(node=row).count()
         for _ in patience.looks():
-            nodes.go_on_draining(row.name)
             pods = list(Pod.objects.filter(node=row).order_by("namespace", "name"))
             words = {f"{pod.namespace}/{pod.name}": "leaving" if pod.deleted_at else pod.message for pod in pods}
             for name, word in words.items():
