@@ -92,7 +92,7 @@ def test_a_pod_that_has_done_its_work_does_it_only_once(tmp_path: Path) -> None:
     assert not Pod.objects.filter(name="tool").exists()
 
 
-@pytest.mark.parametrize("call", ["create", "start", "containers"])
+@pytest.mark.parametrize("call", ["create", "containers"])
 def test_a_node_that_is_removed_in_the_middle_of_a_turn_stays_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:

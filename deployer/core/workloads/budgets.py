@@ -17,6 +17,9 @@ from dataclasses import dataclass, field, replace
 from deployer.core.workloads.rolling import resolve
 from deployer.core.workloads.values import Budget
 
+BUDGET = "budget "
+"""How a sentence begins with which a budget holds a pod back."""
+
 
 @dataclass(slots=True)
 class Purse:
@@ -49,7 +52,7 @@ def _allows(budget: Budget, *, healthy: bool) -> bool:
 
 
 def refusal(budget: Budget) -> str:
-    return f"budget {budget.name} allows no disruption now: {budget.healthy} healthy, {budget.needed} needed"
+    return f"{BUDGET}{budget.name} allows no disruption now: {budget.healthy} healthy, {budget.needed} needed"
 
 
 def needed(
