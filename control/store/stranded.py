@@ -43,9 +43,7 @@ def evict(row: Node, wake: Wake, now: float) -> None:
 
 def overdue(wake: Wake, now: float) -> None:
     """Bare pods whose toleration has ended since: nothing else wakes for them."""
-    rows = Pod.objects.filter(
-        _WANTED, node__evicting_at__gt=0, replica_set=None, orphaned=False
-    ).select_related("node")
+    rows = Pod.objects.filter(_WANTED, node__evicting_at__gt=0, replica_set=None, orphaned=False).select_related("node")
     due = [pod for pod in rows if pod.node is not None and _is_due(pod, pod.node, now)]
     if due:
         _make_again(due, wake, now)

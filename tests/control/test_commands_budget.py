@@ -12,6 +12,7 @@ from control.models import AuditEntry, Node, Pod
 from control.selectors.draining import left_words
 from control.selectors.overview_nodes import node_lines
 from control.selectors.pods import pod_words
+from deployer.composition import composition
 from tests.control import factories
 from tests.control.commands import Run, World, runner, world
 
@@ -147,6 +148,16 @@ def test_without_asking_budgets_all_go_at_once_and_it_is_on_record(run: Run, her
     assert not Pod.objects.filter(deleted_at=None).exists()
     assert Pod.objects.get(name="tool").replacement
     assert AuditEntry.objects.get(action="node drain").detail == "budgets were not asked"
+
+
+def test_a_worker_moves_bare_pods_when_nobody_waits(run: Run, here: World) -> None:
+    factories.pod(name="tool")
+    node = Node.objects.get()
+    run("node", "drain", "n1", "--timeout", "1s")
+    assert Pod.objects.filter(deleted_at=None).count() == 1, "no worker was there"
+    assert ("drain", node.uid) in composition().work.due(time.time())
+    composition().run("drain", node.uid)
+    assert Pod.objects.get(name="tool").replacement
 
 
 def test_the_first_page_and_describe_say_what_a_drain_waits_for(run: Run) -> None:

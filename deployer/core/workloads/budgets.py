@@ -33,7 +33,7 @@ class Purse:
     _spent: Counter[str] = field(default_factory=Counter)
 
     def spend(self, pod: str, *, healthy: bool) -> str:
-        """"" when the pod may go, which is then counted; else the sentence of the first budget that forbids it."""
+        """ "" when the pod may go, which is then counted; else the sentence of the first budget that forbids it."""
         mine = [self._now(budget) for budget in self.budgets if pod in budget.pods]
         for budget in mine:
             if not _allows(budget, healthy=healthy):

@@ -66,9 +66,7 @@ def test_why_a_pod_stays() -> None:
     assert said == "budget shop/web allows no disruption now: 2 healthy, 2 needed"
 
 
-@given(
-    st.integers(0, 12), st.integers(0, 12), st.lists(st.booleans(), max_size=12), st.booleans(), st.randoms()
-)
+@given(st.integers(0, 12), st.integers(0, 12), st.lists(st.booleans(), max_size=12), st.booleans(), st.randoms())
 def test_no_more_go_than_are_allowed(healthy: int, need: int, asked: list[bool], always: bool, random) -> None:  # type: ignore[no-untyped-def]
     names = [f"p{number}" for number in range(len(asked))]
     one = Budget("shop/web", frozenset(names), max(1, len(names)), healthy, need, always)
