@@ -23,7 +23,19 @@ from django.db import close_old_connections, connection, connections
 
 from control import hints
 from control.models import Node
-from control.store import addresses, adoption, clock, collection, identities, measurements, nodes, pins, routing, work
+from control.store import (
+    addresses,
+    adoption,
+    clock,
+    collection,
+    draining,
+    identities,
+    measurements,
+    nodes,
+    pins,
+    routing,
+    work,
+)
 from control.store import repositories as repository_store
 from control.store import resync as resync_store
 from control.store import scheduling as scheduling_store
@@ -46,7 +58,7 @@ from deployer.core.network.values import Identity
 from deployer.core.node import AdoptedPod
 from deployer.core.repository import SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, poll, reconcile, resync, route, schedule, sync
+from deployer.loops import converge, drain, poll, reconcile, resync, route, schedule, sync
 from deployer.loops.images import NodeImages
 from deployer.loops.router_access import RouterAccess
 from deployer.ports import Engine, EngineError, RouterLine
@@ -288,6 +300,8 @@ class Composition:
                 reconcile.run(key, self.work, workload_store, self.clock)
             case schedule.LOOP:
                 schedule.run(self.work, scheduling_store, self.clock)
+            case drain.LOOP:
+                drain.run(key, self.work, draining, self.clock)
             case converge.LOOP:
                 self._convergers.submit(self._at_node, converge.LOOP, key)
             case route.LOOP:

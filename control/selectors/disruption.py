@@ -38,6 +38,8 @@ def _status(row: PodDisruptionBudget, budget: Budget) -> dict[str, Any]:
                 "type": "DisruptionAllowed",
                 "status": "True" if allowed else "False",
                 "reason": "SufficientPods" if allowed else "InsufficientPods",
+                "message": f"{budget.healthy} of {budget.expected} pods are healthy, {budget.needed} are needed",
+                "observedGeneration": row.generation,
             }
         ],
     }

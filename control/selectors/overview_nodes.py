@@ -9,6 +9,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from control.models import Node, Pod
+from control.selectors.draining import drains
 from control.selectors.kubernetes_nodes import allocatable, engine, held, router_of
 from control.selectors.words import WORST_FIRST, Moment, State, cpus, sentence, size
 from deployer.core.survival.states import CUT_OFF, DEAD, RETURNING, UNKNOWN
@@ -47,13 +48,16 @@ class NodeLine:
     memory: Capacity
     router: str  # why its router does not work, "" when it does or was not made yet
     problems: tuple[str, ...]  # what its router could not be told
+    drain: str  # what is left on a node that is drained, and what that waits for
 
 
 def node_lines(now: float) -> list[NodeLine]:
-    """Two queries, the worst first."""
+    """Two queries, three when a node is drained; the worst first."""
     loads = _loads()
-    rows = Node.objects.select_related("router").defer("credentials", "images", "annotations", "router__identity")
-    lines = [_line(row, loads.get(row.uid, (0, 0, 0)), now) for row in rows]
+    found = Node.objects.select_related("router").defer("credentials", "images", "annotations", "router__identity")
+    rows = list(found)
+    words = drains(rows)
+    lines = [_line(row, loads.get(row.uid, (0, 0, 0)), words.get(row.uid, ""), now) for row in rows]
     return sorted(lines, key=lambda line: (WORST_FIRST.index(line.state.tone), line.name))
 
 
@@ -71,7 +75,7 @@ def _placement(key: str) -> Cast:
     return Cast(KeyTextTransform(key, "placement"), BigIntegerField())
 
 
-def _line(row: Node, load: tuple[int, int, int], now: float) -> NodeLine:
+def _line(row: Node, load: tuple[int, int, int], drain: str, now: float) -> NodeLine:
     pods, cpu, memory = load
     cpu_room, memory_room = allocatable(row)
     return NodeLine(
@@ -87,6 +91,7 @@ def _line(row: Node, load: tuple[int, int, int], now: float) -> NodeLine:
         memory=Capacity(size(memory), size(memory_room), _percent(memory, memory_room)),
         router=_router(row),
         problems=_problems(row),
+        drain=sentence(drain),
     )
 
 

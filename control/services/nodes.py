@@ -113,10 +113,14 @@ def register_simulated(count: int) -> str:
 
 def cordon(name: str, actor: Actor, *, cordoned: bool = True) -> Node:
     row = _get(name)
-    if row.cordoned != cordoned or row.draining:
+    ends_drain = row.draining and not cordoned
+    if row.cordoned != cordoned or ends_drain:
         row.cordoned, row.draining = cordoned, row.draining and cordoned
         with transaction.atomic():
             row.save(update_fields=["cordoned", "draining"])
+            if ends_drain:  # what its pods waited for is not to stay on them
+                Pod.objects.filter(node=row).update(settled="")
+                composition().work.wake("converge", row.uid)
             word = "cordon" if cordoned else "uncordon"
             objects.record_event(
                 "Node", "", name, "Normal", "Cordoned" if cordoned else "Uncordoned", f"{word} by {actor.name}"
@@ -142,26 +146,19 @@ def drain(name: str, actor: Actor, *, ask_budgets: bool = True) -> int:
         )
     row = cordon(name, actor)
     row.draining = True
-    work = composition().work
+    work, now = composition().work, time.time()
     with transaction.atomic():
         row.save(update_fields=["draining"])
         record(actor, "node drain", f"Node {name}", "" if ask_budgets else "budgets were not asked")
         there = Pod.objects.filter(node=row, deleted_at=None, orphaned=False)
         count = there.count()
-        draining.evict_bare(row, work.wake, time.time(), ask_budgets=ask_budgets)
         if not ask_budgets:
+            draining.evict_bare(row.uid, work.wake, now, ask_budgets=False)
             uids = there.exclude(replica_set=None).values_list("uid", flat=True)
-            delete_pods([(uid, f"node {name} is drained") for uid in uids], work.wake, time.time())
+            delete_pods([(uid, f"node {name} is drained") for uid in uids], work.wake, now)
+        work.wake(draining.LOOP, row.uid)
         _wake_owners(row)
         return count
-
-
-def go_on_draining(name: str) -> None:
-    """For whoever waits: bare pods that a budget held back may go by now."""
-    row = Node.objects.filter(name=name, draining=True, ready=True).first()
-    if row is not None:
-        with transaction.atomic():
-            draining.evict_bare(row, composition().work.wake, time.time())
 
 
 def declare_dead(name: str, actor: Actor) -> int:
@@ -197,39 +194,57 @@ def _wake_owners(row: Node) -> None:
         composition().work.wake("reconcile", str(owner))
 
 
-def remove(name: str, actor: Actor, *, force: bool = False) -> None:
-    """Take a node off the record. Its pods' containers are left as they are; with pods on it only when forced.
+def remove(name: str, actor: Actor, *, force: bool = False) -> int:
+    """Take a node off the record. Returns how many of its pods are forgotten there and run elsewhere from now on.
 
-    Its router goes, as far as the host can be reached, and its certificate is not accepted any more.
+    Their containers are left as they are. Pods that are not leaving are forgotten only when forced; those that are
+    leaving block nothing on a node that does not answer. Its router goes, as far as the host can be reached, and its
+    certificate is not accepted any more.
     """
     row = _get(name)
-    pods = list(row.pods.all())
-    staying = [pod for pod in pods if row.ready or pod.deleted_at is None]  # the others were replaced already
+    _refuse_with_pods(row, force=force)
+    engine = engine_of(row) if row.ready else None
+    with contextlib.closing(engine) if engine is not None else contextlib.nullcontext():
+        with transaction.atomic():
+            moved = _forget(_get(name), actor, force=force)
+        if engine is not None:
+            with contextlib.suppress(EngineError):
+                _remove_router(engine)
+    return moved
+
+
+def _refuse_with_pods(row: Node, *, force: bool) -> list[Pod]:
+    """The pods that stay there as far as anybody knows."""
+    pods = row.pods.select_related("replica_set")
+    staying = list(pods if row.ready else pods.filter(deleted_at=None))  # the others were replaced already
     if staying and not force:
-        remedy = f"run `manage.py node drain {name}` first, or --force to forget them"
+        remedy = f"run `manage.py node drain {row.name}` first, or --force to forget them"
         if not row.ready:
             remedy = f"if the host is gone, --force forgets them, and they are replaced elsewhere; it is {row.reason}"
-        raise Refused(f"node {name} has {len(staying)} pods; {remedy}")
-    work = composition().work
-    bare = [stranded.again(pod, time.time()) for pod in staying if pod.replica_set is None and pod.spec]
+        raise Refused(f"node {row.name} has {len(staying)} pods; {remedy}")
+    return staying
+
+
+def _forget(row: Node, actor: Actor, *, force: bool) -> int:
+    """In one transaction with all that it is decided from: a pod may have been placed there a moment ago."""
+    staying = _refuse_with_pods(row, force=force)
+    work, now, uid = composition().work, time.time(), row.uid
+    pods = list(row.pods.select_related("replica_set"))
+    again = [stranded.again(pod, now) for pod in pods if stranded.is_made_again(pod)]
     owners = {pod.replica_set.deployment_id for pod in pods if pod.replica_set}
-    uid, engine = row.uid, engine_of(row) if row.ready else None
-    with transaction.atomic():
-        identities.revoke(uid, time.time())
-        objects.delete(pods)
-        row.delete()
-        objects.create(bare)
-        work.wake("schedule", "cluster")
-        work.forget("converge", uid)
-        work.forget(ROUTE, uid)
-        wake_all(work.wake)
-        wake_released(work.wake)
-        for owner in owners:
-            work.wake("reconcile", owner)
-        record(actor, "node remove", f"Node {name}", f"{len(pods)} pods forgotten" if pods else "")
-    if engine is not None:
-        with contextlib.closing(engine), contextlib.suppress(EngineError):
-            _remove_router(engine)
+    identities.revoke(uid, now)
+    objects.delete(pods)
+    row.delete()
+    objects.create(again)
+    for loop in ("converge", ROUTE, draining.LOOP):
+        work.forget(loop, uid)
+    work.wake("schedule", "cluster")
+    wake_all(work.wake)
+    wake_released(work.wake)
+    for owner in sorted(owners):
+        work.wake("reconcile", owner)
+    record(actor, "node remove", f"Node {row.name}", f"{len(pods)} pods forgotten" if pods else "")
+    return len(staying)
 
 
 def _remove_router(engine: Engine) -> None:

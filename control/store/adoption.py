@@ -43,9 +43,10 @@ def claim(wake: Callable[[str, str], None], now: float, namespace: str | None = 
 
 
 def _adopt(node: Node, pod: AdoptedPod, now: float) -> bool:
-    same_name = Pod.objects.filter(namespace=pod.namespace, name=pod.name).first()
+    same_name = Pod.objects.filter(namespace=pod.namespace, name=pod.name).select_related("node").first()
     if same_name is not None:
-        if same_name.node_id is not None:
+        if same_name.node is not None:
+            _tell_stranger(node, same_name, now)
             return False  # two hosts claim one name: the one on record stands, the other waits for a person
         objects.delete([same_name])
     row = Pod(
@@ -60,6 +61,17 @@ def _adopt(node: Node, pod: AdoptedPod, now: float) -> bool:
         node=node.name, at=now,
     )  # fmt: skip
     return True
+
+
+def _tell_stranger(node: Node, known: Pod, now: float) -> None:
+    assert known.node is not None
+    objects.record_once(
+        "Pod", known.namespace, known.name, "Warning", "NotAdopted",
+        f"containers of another pod of this name run on node {node.name}, left over there; it is this one, on node "
+        f"{known.node.name}, that counts: remove the others by hand (`docker ps --filter "
+        f"label=pierhead.io/pod={known.name}` shows them)",
+        node=node.name, at=now,
+    )  # fmt: skip
 
 
 def _join(row: Pod, owner: Deployment, now: float) -> None:

@@ -234,7 +234,7 @@ def replacement(row: Pod, now: float) -> Pod:
     return Pod(
         namespace=row.namespace, name=row.name, labels=kept["labels"], annotations=kept["annotations"],
         spec=kept["spec"], application_id=row.application_id, commit=kept["commit"], source_file=kept["source_file"],
-        manifest_hash=kept["manifest_hash"], created_at=now,
+        manifest_hash=kept["manifest_hash"], images=kept.get("images", {}), created_at=now,
         placement=templates.bare_placement(row.namespace, kept["labels"], kept["annotations"], kept["spec"]),
     )  # fmt: skip
 

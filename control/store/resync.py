@@ -52,7 +52,8 @@ def overdue(wake: Wake, now: float) -> None:
     """Bare pods, which no reconcile looks after: on dead nodes, and on those that are drained."""
     with transaction.atomic():
         stranded.overdue(wake, now)
-        draining.evict_all_bare(wake, now)
+    for node in Node.objects.filter(draining=True, ready=True).order_by("uid").values_list("uid", flat=True):
+        wake(draining.LOOP, node)
 
 
 def has_pending_pods() -> bool:

@@ -10,19 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db.models import Q
+
 from control.models import Node, Pod, ReplicaSet
 from control.store import objects, templates, waking
 from control.store.leaving import Wake
+from control.store.nodes import replacement
 from deployer.core.objects.pod import PodSpec
 from deployer.core.survival.patience import FOR_EVER, patience_seconds, tie
 
 NODE_DEAD = "NodeDead"
+_WANTED = Q(deleted_at=None) | ~Q(replacement={})
+"""Pods that Git asks for: also one that was ending there so that another one takes its name."""
 NOT_STARTED_SECONDS = 15.0
 
 
 def evict(row: Node, wake: Wake, now: float) -> None:
     """When it begins. To be called in a fenced transaction; what is left over `overdue` finds."""
-    rows = list(Pod.objects.filter(node=row, deleted_at=None, orphaned=False).select_related("replica_set"))
+    rows = list(Pod.objects.filter(_WANTED, node=row, orphaned=False).select_related("replica_set"))
     again = [pod for pod in rows if pod.replica_set is None and _is_due(pod, row, now)]
     waiting = [pod for pod in rows if pod not in again and _lost_at(pod, row) > now]
     _make_again(again, wake, now)
@@ -38,9 +43,7 @@ def evict(row: Node, wake: Wake, now: float) -> None:
 
 def overdue(wake: Wake, now: float) -> None:
     """Bare pods whose toleration has ended since: nothing else wakes for them."""
-    rows = Pod.objects.filter(
-        node__evicting_at__gt=0, replica_set=None, deleted_at=None, orphaned=False
-    ).select_related("node")
+    rows = Pod.objects.filter(_WANTED, node__evicting_at__gt=0, replica_set=None, orphaned=False).select_related("node")
     due = [pod for pod in rows if pod.node is not None and _is_due(pod, pod.node, now)]
     if due:
         _make_again(due, wake, now)
@@ -79,7 +82,15 @@ def _lost_at(pod: Pod, row: Node) -> float:
 
 
 def _is_due(pod: Pod, row: Node, now: float) -> bool:
-    return bool(pod.spec) and pod.phase not in ("Succeeded", "Failed") and _lost_at(pod, row) <= now
+    return is_made_again(pod) and _lost_at(pod, row) <= now
+
+
+def is_made_again(pod: Pod) -> bool:
+    """A bare pod that has not done its work yet and whose end nobody wants; or one that another one is to follow."""
+    if pod.replica_set is not None:
+        return False
+    is_over = pod.phase in ("Succeeded", "Failed") or pod.deleted_at is not None
+    return bool(pod.replacement) or (bool(pod.spec) and not is_over)
 
 
 def _make_again(pods: list[Pod], wake: Wake, now: float) -> None:
@@ -100,7 +111,9 @@ def _make_again(pods: list[Pod], wake: Wake, now: float) -> None:
 
 
 def again(pod: Pod, now: float) -> Pod:
-    """The same bare pod, to be placed anew."""
+    """The same bare pod, to be placed anew; or the one that was to follow it."""
+    if pod.replacement:
+        return replacement(pod, now)
     return Pod(
         namespace=pod.namespace, name=pod.name, labels=pod.labels, annotations=pod.annotations, spec=pod.spec,
         images=pod.images, application_id=pod.application_id, commit=pod.commit, source_file=pod.source_file,

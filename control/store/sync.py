@@ -240,6 +240,8 @@ def prune(key: ObjectKey, wake: Wake, now: float) -> None:
         objects.update([row], ["deleted_at"])
         wake("reconcile", row.uid)
     elif isinstance(row, Pod):
+        row.replacement = {}  # or it would be made again once it is gone
+        objects.update([row], ["replacement"])
         delete_pods([(row.uid, "pruned")], wake, now)
     elif isinstance(row, Namespace) and _holds_objects(name):
         row.application = None  # others still live there; it goes when they have

@@ -8,7 +8,7 @@ still asks for what the pin skipped.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,7 +179,7 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     if plan.create_pods and _create_pods(row, [(sets[pod.replica_set], pod.name) for pod in plan.create_pods], now):
         wake("schedule", "cluster")
     delete_pods([(pod.uid, pod.reason) for pod in plan.delete_pods], wake, now)
-    _tell_held(row, plan, now)
+    tell_held({held.uid: held.why for held in plan.held}, now)
     for uid, _ in plan.delete_replica_sets:
         objects.delete([sets[uid]])
     _write_status(row, plan, now)
@@ -292,13 +292,12 @@ def _create_pods(row: Deployment, wanted: list[tuple[ReplicaSet, str]], now: flo
     return len(made)
 
 
-def _tell_held(row: Deployment, plan: values.Plan, now: float) -> None:
-    """What a drain waits for, on the pod and once as an event."""
-    words = {held.uid: held.why for held in plan.held}
+def tell_held(words: Mapping[str, str], now: float) -> None:
+    """What a drain waits for (uid -> why), on each pod, and once as its event."""
     pods = [pod for pod in Pod.objects.filter(pk__in=list(words)) if pod.message != words[pod.uid]]
     for pod in pods:
         pod.message = words[pod.uid]
-        objects.record_once("Pod", row.namespace, pod.name, "Normal", "DrainWaits", pod.message, at=now)
+        objects.record_once("Pod", pod.namespace, pod.name, "Normal", "DrainWaits", pod.message, at=now)
     objects.update(pods, ["message"])
 
 

@@ -190,7 +190,8 @@ def ingress(name: str = "web", host: str = "shop.example.com", **fields: Any) ->
 
 
 def budget(name: str = "web", **spec: Any) -> PodDisruptionBudget:
-    given = {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}, **spec}
+    limit = {} if "maxUnavailable" in spec else {"minAvailable": 2}
+    given = {**limit, "selector": {"matchLabels": {"app": "web"}}, **spec}
     return made(PodDisruptionBudget(namespace="shop", name=name, spec=given, created_at=NOW - HOUR))
 
 

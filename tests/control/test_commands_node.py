@@ -100,8 +100,8 @@ def test_drain_says_what_is_left_when_time_is_up(run: Run, here: World) -> None:
     found = run("node", "drain", "n1", "--timeout", "3s")
     assert found.code == 1
     assert found.err == (
-        "error: node n1 was not drained within 3 s: 2 pods are left: shop/web-1, shop/web-2; "
-        "it stays cordoned and goes on draining\n"
+        "error: node n1 was not drained within 3 s: 0 of 2 pods moved, 2 pods are left: 2 wait: shop/web-1, "
+        "shop/web-2; it stays cordoned and goes on draining\n"
     )
 
 

@@ -9,10 +9,12 @@ from functools import partial
 import pytest
 from django.db import connections
 
-from control.models import NEVER, Namespace, Work
-from control.store import objects
+from control.models import NEVER, Namespace, Pod, Work
+from control.store import objects, workloads
 from control.store.work import WorkRows
 from deployer.composition import brief
+from deployer.loops import reconcile
+from tests.control import factories
 
 NOW = 1_000_000.0
 THREADS = 8
@@ -110,3 +112,37 @@ def test_a_brief_call_inside_a_transaction_leaves_it_whole() -> None:
         work.wake("reconcile", "b")
     assert Namespace.objects.get().name == "kept"
     assert work.due(NOW) == [("reconcile", "b")]
+
+
+def test_two_workloads_never_spend_one_budget_twice() -> None:
+    """Their reconciles side by side, each with a pod on a drained node and another one that serves for it: one of the
+    two pods may go, whoever is first. Counting and writing are one transaction."""
+    far, near = factories.node("far", draining=True, cordoned=True), factories.node("near")
+    uids = []
+    for name in ("web", "api", "shop"):
+        owner = factories.deployment(name, replicas=1, status={})
+        current = factories.replica_set(owner, 2, replicas=1)
+        for place, node in enumerate((far, near)):
+            factories.pod(current, f"{name}-{place}", node=node)
+        uids.append(owner.uid)
+    factories.budget("all", minAvailable=5, selector={})
+
+    def reconciled(uid: str) -> None:
+        work = rows(uid)
+        work.wake("reconcile", uid)
+        reconcile.run(uid, work, workloads, At(factories.NOW))
+
+    assert side_by_side(*(partial(reconciled, uid) for uid in uids)) == []
+    assert Pod.objects.filter(deleted_at__isnull=False).count() == 1
+    assert Pod.objects.filter(message__startswith="budget shop/all allows no disruption now: 5 healthy").count() == 2
+    assert {row.due_at for row in Work.objects.filter(loop="reconcile", key__in=uids)} >= {factories.NOW + 1}
+
+
+class At:
+    """A clock that stands still."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def now(self) -> float:
+        return self.at

@@ -191,6 +191,25 @@ NETWORK = {
                                   ":9: Service shop/t: spec.ports[0].nodePort: 30080 is taken by Service shop/s (a"),
     "UDP": text(SERVICE.replace("port: 80", "port: 53, protocol: UDP"),
                 ':4: Service shop/s: spec.ports[0].protocol: "UDP" is not supported (the router carries TCP'),
+    "a budget without a limit": text(
+        "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: p}\nspec: {selector: {}}\n",
+        ":4: PodDisruptionBudget shop/p: spec: needs minAvailable or maxUnavailable: without a limit Kubernetes "
+        "lets no pod go, ever (write one of the two, such as maxUnavailable: 1)"),
+    **{f"a budget that says {limit}": text(
+        f"apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: p}}\nspec:\n  {limit}\n",
+        f":5: PodDisruptionBudget shop/p: spec.{sentence}")
+       for limit, sentence in (
+           ("minAvailable: -1", "minAvailable: must not be negative (write a number"),
+           ("minAvailable: 101%", "minAvailable: must be at most 100% (write a number"),
+           ("maxUnavailable: half", "maxUnavailable: is neither a number nor a percentage (write a number"),
+           ("maxUnavailable: true", "maxUnavailable: must be a whole number or text, not a boolean (put it in quotes"),
+           ("{minAvailable: 1, maxUnavailable: 1}", "maxUnavailable: stands beside minAvailable: only one of them can "
+            "hold (remove one of the two)"),
+           ("{minAvailable: 1, unhealthyPodEvictionPolicy: Never}", 'unhealthyPodEvictionPolicy: "Never" is not '
+            "supported (write IfHealthyBudget or AlwaysAllow)"),
+           ("{minAvailable: 1, selektor: {}}", "selektor: is not a field that Kubernetes knows (did you mean "
+            "selector?)"),
+       )},
     "egress": text("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {egress: [{}]}\n",
                    ":4: NetworkPolicy shop/p: spec.egress: is not supported (egress is not enforced here: remove it"),
     "a header with a line end": deployment(

@@ -48,7 +48,6 @@ def drained(world: World, name: str, seconds: int = 60) -> int:
     fewest = 99
     for _ in range(seconds):
         world.watch(1)
-        node_services.go_on_draining(name)
         fewest = min(fewest, world.ready())
         if not Pod.objects.filter(node__name=name).exists():
             break
@@ -61,8 +60,10 @@ def test_even_a_budget_that_allows_nobody_to_be_missing_lets_a_drain_end(tmp_pat
     assert (found.expected, found.healthy, found.needed, found.allowed) == (3, 3, 3, 0)
     home = world.pods()[0].node
     assert home is not None
+    node_services.drain(home.name, ADA)  # asked for twice, it is one drain
     assert drained(world, home.name) == 3
     assert not Pod.objects.filter(node=home).exists()
+    assert Event.objects.filter(reason="Cordoned", count=1).count() == 1
 
 
 def test_a_budget_over_several_deployments_holds_a_pod_back_and_says_so(tmp_path: Path) -> None:
@@ -141,3 +142,38 @@ def test_one_whose_pods_were_not_replaced_is_removed_by_force_only(tmp_path: Pat
     world.watch(10)
     assert world.ready() == 2
     assert Pod.objects.get(name="tool").ready
+
+
+def test_a_bare_pod_moves_when_its_budget_allows_it_whether_anybody_waits_or_not(tmp_path: Path) -> None:
+    world = cluster(tmp_path, web(replicas=1), bare(), bare("spare").replace("app: spare", "app: tool"),
+                    budget("minAvailable: 2", "tool"))  # fmt: skip
+    pod = Pod.objects.get(name="tool")
+    assert pod.node is not None
+    node_services.drain(pod.node.name, ADA)
+    world.watch(5)
+    pod.refresh_from_db()
+    assert pod.message == "budget shop/web allows no disruption now: 2 healthy, 2 needed"
+    assert Event.objects.filter(reason="DrainWaits", name="tool", count=1).count() == 1
+    images = {"shop/tool:1": "shop/tool@sha256:" + "1" * 64}
+    Pod.objects.filter(pk=pod.pk).update(images=images)
+    spare = bare("spare").replace("app: spare", "app: tool")
+    world.push(web(replicas=1), bare(), spare, budget("minAvailable: 1", "tool"))
+    world.watch(10)
+    assert Pod.objects.get(name="tool").uid != pod.uid
+    assert Pod.objects.get(name="tool").images == images, "the same bytes, wherever it runs"
+
+
+def test_whoever_ends_a_drain_ends_its_words(tmp_path: Path) -> None:
+    world = cluster(tmp_path, web(replicas=3), bare(), budget("minAvailable: 1", "tool"))
+    for node in Node.objects.all():
+        node_services.drain(node.name, ADA)
+    world.watch(5)
+    waiting = Pod.objects.filter(node__isnull=False).values_list("message", flat=True)
+    assert sorted(text.partition(":")[0] for text in waiting) == [
+        "budget shop/web allows no disruption now", *["its replacement is not available yet"] * 3,
+    ]  # fmt: skip
+    for node in Node.objects.all():
+        node_services.cordon(node.name, ADA, cordoned=False)
+    world.watch(5)
+    assert not Pod.objects.exclude(message="").exists()
+    assert world.ready() == 3

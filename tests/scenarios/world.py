@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
-from control.store import adoption, heartbeats
+from control.store import adoption, draining, heartbeats
 from control.store import repositories as repository_store
 from control.store import resync as resync_store
 from control.store import routing as routing_store
@@ -35,7 +35,7 @@ from deployer.core.container import LABEL_COMPONENT, LABEL_REVISION, ContainerSe
 from deployer.core.network.endpoints import node_label
 from deployer.core.repository import SourceFile, SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, poll, reconcile, resync, route, schedule, sync
+from deployer.loops import converge, drain, poll, reconcile, resync, route, schedule, sync
 from deployer.loops.heartbeat import Beating, Heartbeats
 from deployer.loops.images import NodeImages
 from deployer.loops.probe_watch import ProbeLook
@@ -205,6 +205,8 @@ class World:
         match loop:
             case "reconcile":
                 reconcile.run(key, self.work, workload_store, self.clock)
+            case "drain":
+                drain.run(key, self.work, draining, self.clock)
             case "schedule":
                 schedule.run(self.work, scheduling_store, self.clock)
             case "sync":

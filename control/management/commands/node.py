@@ -10,15 +10,15 @@ from typing import Any
 from control.management.commands.get import kind_table
 from control.management.failure import Command as PierheadCommand
 from control.management.failure import Failure, actor, verbs
-from control.management.following import Patience
+from control.management.following import Patience, Told
 from control.management.output import duration, size
 from control.models import Node, Pod
+from control.selectors import draining
 from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find, get
 
 LONGEST_FILE_BYTES = 1 << 20
 TLS_FILES = ("ca", "cert", "key")
-MORE_SHOWN = 5
 _TAINT = re.compile(r"(?P<key>[^=:]+)(?:=(?P<value>[^=:]*))?(?::(?P<effect>[A-Za-z]+))?(?P<gone>-)?")
 _PAIR = re.compile(r"(?P<key>[^=]+?)(?:=(?P<value>.*)|(?P<gone>-))")
 
@@ -41,14 +41,14 @@ class Command(PierheadCommand):
         drain = make.add_parser("drain", help="cordon it, and move its pods elsewhere")
         drain.add_argument("name", metavar="NAME")
         drain.add_argument("--timeout", type=duration, default=300.0, help="how long to wait (300s; 0: for ever)")
-        dead = make.add_parser("declare-dead", help="replace all pods of a host that is gone")
-        dead.add_argument("name", metavar="NAME")
         drain.add_argument(
             "--disable-eviction", action="store_true", help="do not ask PodDisruptionBudgets, and stop before replacing"
         )
+        dead = make.add_parser("declare-dead", help="replace all pods of a host that is gone")
+        dead.add_argument("name", metavar="NAME")
         remove = make.add_parser("remove", help="take it off the record; its containers are left as they are")
         remove.add_argument("name", metavar="NAME")
-        remove.add_argument("--force", action="store_true", help="forget the pods on it as well")
+        remove.add_argument("--force", action="store_true", help="also with pods on it, which run elsewhere then")
 
     def handle(self, **options: Any) -> None:
         getattr(self, f"_{options['verb'].replace('-', '_')}")(options)
@@ -111,11 +111,11 @@ class Command(PierheadCommand):
         nodes.drain(row.name, actor(), ask_budgets=not options["disable_eviction"])
         self.stdout.write(f"node/{row.name} cordoned")
         try:
-            left = self._wait_until_empty(row, Patience(options["timeout"]))
+            total, left = self._wait_until_empty(row, Patience(options["timeout"]))
         except KeyboardInterrupt:
             raise Failure(f"node {row.name} goes on draining; `node uncordon {row.name}` ends that") from None
         if left:
-            raise Failure(left_sentence(row, left, options["timeout"]))
+            raise Failure(left_sentence(row, left, total, options["timeout"]))
         self.stdout.write(f"node/{row.name} drained")
 
     def _declare_dead(self, options: dict[str, Any]) -> None:
@@ -125,32 +125,31 @@ class Command(PierheadCommand):
         pods = nodes.declare_dead(row.name, actor())
         self.stdout.write(f"node/{row.name} declared dead; {pods} pods are replaced elsewhere")
 
-    def _wait_until_empty(self, row: Node, patience: Patience) -> list[Pod]:
-        """Says of each pod when it goes, when it is gone, and what it waits for. Returns those that are left."""
-        from control.services import nodes
-
+    def _wait_until_empty(self, row: Node, patience: Patience) -> tuple[int, list[Pod]]:
+        """Says of each pod when it goes, when it is gone, and what it waits for. How many there were, and are left."""
         shown: dict[str, str] = {}
-        pods: list[Pod] = []
-        total = Pod.objects.filter(node=row).count()
+        pods: list[Pod] = draining.pods_of(row)
+        total, silence = len(pods), Told(self._say)
         for _ in patience.looks():
-            nodes.go_on_draining(row.name)
-            pods = list(Pod.objects.filter(node=row).order_by("namespace", "name"))
-            words = {f"{pod.namespace}/{pod.name}": "leaving" if pod.deleted_at else pod.message for pod in pods}
+            pods = draining.pods_of(row)
+            words = {f"{pod.namespace}/{pod.name}": draining.why_there(pod) for pod in pods}
             for name, word in words.items():
                 if word and shown.get(name) != word:
-                    self._say(f"evicting pod {name}" if word == "leaving" else f"pod/{name} waits: {word}")
-            for name in sorted(shown.keys() - words.keys()):
-                self._say(f"pod/{name} evicted ({total - len(pods)} of {total})")
+                    self._say(f"evicting pod {name}" if word == draining.LEAVING else f"pod/{name} waits: {word}")
+            for place, name in enumerate(sorted(shown.keys() - words.keys()), total - len(shown) + 1):
+                self._say(f"pod/{name} evicted ({place} of {total})")
             shown = words
             if not pods:
                 break
-        return pods
+            silence(silent_sentence(row))
+        return total, pods
 
     def _remove(self, options: dict[str, Any]) -> None:
         from control.services import nodes
 
-        nodes.remove(options["name"], actor(), force=options["force"])
-        self.stdout.write(f"node/{options['name']} removed; containers on it were left as they are")
+        pods = nodes.remove(options["name"], actor(), force=options["force"])
+        moved = f"; {draining.counted(pods)} replaced elsewhere" if pods else ""
+        self.stdout.write(f"node/{options['name']} removed{moved}; containers on it were left as they are")
 
     def _say(self, sentence: str) -> None:
         self.stdout.write(sentence)
@@ -215,10 +214,19 @@ def taint_change(text: str) -> dict[str, str] | str:
     return {"key": found["key"], "value": found["value"] or "", "effect": found["effect"]}
 
 
-def left_sentence(row: Node, left: list[Pod], timeout_seconds: float) -> str:
-    names = [f"{pod.namespace}/{pod.name}" + (f" ({pod.message})" if pod.message else "") for pod in left]
-    more = f" and {len(names) - MORE_SHOWN} more" if len(names) > MORE_SHOWN else ""
+def left_sentence(row: Node, left: list[Pod], total: int, timeout_seconds: float) -> str:
     return (
-        f"node {row.name} was not drained within {timeout_seconds:g} s: {len(left)} pods are left: "
-        f"{', '.join(names[:MORE_SHOWN])}{more}; it stays cordoned and goes on draining"
+        f"node {row.name} was not drained within {timeout_seconds:g} s: {total - len(left)} of {total} pods moved, "
+        f"{draining.left_words(left)}; it stays cordoned and goes on draining"
+    )
+
+
+def silent_sentence(row: Node) -> str:
+    """A host may fall silent while it is drained."""
+    now = Node.objects.filter(pk=row.pk).values_list("ready", "reason").first()
+    if now is None or now[0]:
+        return ""
+    return (
+        f"node {row.name} does not answer now ({now[1]}), so nothing on it can be stopped; the drain goes on when it "
+        f"does; if the host is gone, `manage.py node declare-dead {row.name}` has its pods replaced elsewhere"
     )

@@ -6,7 +6,7 @@ from control.management.descriptions import parts
 from control.management.output import age, fields, size, table
 from control.models import Node, Pod
 from control.models.nodes import MESH_ADDRESS
-from control.selectors import kubernetes_nodes
+from control.selectors import draining, kubernetes_nodes
 from control.selectors.pods import pod_words
 from deployer.core.objects.quantity import format_cpu
 
@@ -23,6 +23,7 @@ def describe_node(row: Node, now: float) -> str:
             ("Annotations", parts.pairs(row.annotations)),
             ("Taints", "\n".join(_taint(one) for one in row.taints)),
             ("Unschedulable", "yes, it is cordoned" if row.cordoned else "no"),
+            *([("Draining", draining.left_words(pods))] if row.draining else []),
             ("Engine", kubernetes_nodes.engine(row)),
             ("System", f"{row.operating_system} ({row.architecture})".strip()),
             ("Last Heartbeat", parts.time_of(row.heartbeat_at, now)),

@@ -17,6 +17,9 @@ def disruption_budget(spec: PodDisruptionBudgetSpec) -> Iterator[Finding]:
     if None not in limits.values():
         message = "stands beside minAvailable: only one of them can hold"
         yield Finding((*_SPEC, "maxUnavailable"), message, "remove one of the two")
+    if not any(limit is not None for limit in limits.values()):
+        message = "needs minAvailable or maxUnavailable: without a limit Kubernetes lets no pod go, ever"
+        yield Finding(_SPEC, message, "write one of the two, such as maxUnavailable: 1")
     for name, limit in limits.items():
         if limit is not None:
             yield from share(limit, (*_SPEC, name), most=100)

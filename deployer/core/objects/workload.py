@@ -49,7 +49,7 @@ class DeploymentSpec(Spec):
 
 class PodDisruptionBudgetSpec(Spec):
     """Numbers, or percentages of the pods that there should be. An empty selector means all pods of the namespace, and
-    none at all means none. Without a limit it protects nothing, as in Kubernetes."""
+    none at all means none. One of the limits is required: Kubernetes takes none of them for "nobody may ever go"."""
 
     min_available: int | str | None = None
     max_unavailable: int | str | None = None

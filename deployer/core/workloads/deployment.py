@@ -47,7 +47,7 @@ def reconcile(snapshot: Snapshot) -> Plan:
         return _rolled_back(snapshot, census, bounds, after, rollback)
     scale = _scaled(snapshot, census, bounds, targets)
     pods = _pods(snapshot, census, targets, made)
-    evicted, held = evictions(snapshot, census, bounds)
+    evicted, held = evictions(snapshot, census, bounds, pods.deleted)
     events = events_of(snapshot, census, after, made, scale, None)
     return Plan(
         progress=after,
@@ -202,7 +202,7 @@ def _waiting_for(snapshot: Snapshot, census: Census, after: Progress) -> tuple[s
 
 
 def _wake_at(snapshot: Snapshot, census: Census, after: Progress, held: tuple[Held, ...]) -> float | None:
-    again = snapshot.now + LOOK_AGAIN_SECONDS if snapshot.budgets and held else None
+    again = snapshot.now + LOOK_AGAIN_SECONDS if any(one.by_budget for one in held) else None
     deadline = progressing.deadline_at(snapshot.deployment, after)
     proof = census.current.trial.proof_at if census.current else None
     times = [at for at in (deadline, census.available_at, census.lost_at, proof, again) if at is not None]

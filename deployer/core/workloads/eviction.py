@@ -11,8 +11,12 @@ nobody to be missing lets a drain come to its end.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from deployer.core.workloads import sentences
 from deployer.core.workloads.budgets import Purse
 from deployer.core.workloads.census import Census, is_available
+from deployer.core.workloads.conditions import unavailable
 from deployer.core.workloads.rolling import Bounds
 from deployer.core.workloads.values import DeletePod, Held, Pod, Snapshot
 
@@ -25,31 +29,41 @@ LOOK_AGAIN_SECONDS = 1.0
 
 
 def evictions(
-    snapshot: Snapshot, census: Census, bounds: Bounds
+    snapshot: Snapshot, census: Census, bounds: Bounds, leaving: Iterable[DeletePod] = ()
 ) -> tuple[tuple[DeletePod, ...], tuple[Held, ...]]:
     """Who may go now, and who may not. 3 desired, 0 unavailable, one evicted: 2 + 1 - 3 = 0 may; with its replacement
-    3 + 1 - 3 = 1."""
-    serving, gone = _sorted_out(snapshot, census)
-    spare = max(0, census.available + len(serving) - bounds.minimum)
-    purse = Purse(snapshot.budgets)
+    3 + 1 - 3 = 1. `leaving` are the pods that the same pass ends for other reasons."""
+    pods = _sorted_out(snapshot, census)
+    spare = census.available + sum(serves for serves, _ in pods) - bounds.minimum
+    ended = {one.uid for one in leaving}
+    purse = Purse(snapshot.budgets, frozenset(pod.uid for pod in snapshot.pods if pod.ready and pod.uid in ended))
+    not_replaced = _not_replaced(snapshot, census)
     deleted: list[DeletePod] = []
     held: list[Held] = []
-    for pod in (*gone, *serving[:spare]):
-        if pod.phase in ASKED and (why := purse.spend(pod.uid, healthy=pod.ready)):
-            held.append(Held(pod.uid, pod.name, why))
+    for serves, pod in pods:
+        if serves and spare <= 0:
+            held.append(Held(pod.uid, pod.name, not_replaced))
+        elif pod.phase in ASKED and (why := purse.spend(pod.uid, healthy=pod.ready)):
+            held.append(Held(pod.uid, pod.name, why, by_budget=True))
         else:
             deleted.append(DeletePod(pod.uid, pod.name, REASON))
-    held += [Held(pod.uid, pod.name, NOT_REPLACED) for pod in serving[spare:]]
+            spare -= serves
     return tuple(deleted), tuple(held)
 
 
-def _sorted_out(snapshot: Snapshot, census: Census) -> tuple[list[Pod], list[Pod]]:
-    """Those whose loss has to be made up for first, and the others; each by name."""
+def _not_replaced(snapshot: Snapshot, census: Census) -> str:
+    """With what holds the replacements up, but not with what they go through on their way."""
+    late = [pod for standing in census.standings() for pod in unavailable(snapshot, standing)]
+    words = sentences.pods(pod for pod in late if pod.message and sentences.kind_of(pod).told)
+    return f"{NOT_REPLACED}: {words}" if words else NOT_REPLACED
+
+
+def _sorted_out(snapshot: Snapshot, census: Census) -> list[tuple[bool, Pod]]:
+    """Each by name; those whose loss has to be made up for first (True) come behind the others."""
     min_ready, now = snapshot.deployment.min_ready_seconds, snapshot.now
-    serving: list[Pod] = []
-    gone: list[Pod] = []
-    for standing in census.standings():
-        for pod in standing.evicted:
-            bound = census.may_grow(standing) and is_available(pod, min_ready, now)
-            (serving if bound else gone).append(pod)
-    return sorted(serving, key=lambda pod: pod.name), sorted(gone, key=lambda pod: pod.name)
+    found = [
+        (census.may_grow(standing) and is_available(pod, min_ready, now), pod)
+        for standing in census.standings()
+        for pod in standing.evicted
+    ]
+    return sorted(found, key=lambda one: (one[0], one[1].name))

@@ -210,11 +210,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A pod that a drain leaves where it is for now, and why."""
+    """A pod that a drain leaves where it is for now, and why. `by_budget`: others' pods may change that."""
 
     uid: str
     name: str
     why: str
+    by_budget: bool = False
 
 
 @dataclass(frozen=True, slots=True)

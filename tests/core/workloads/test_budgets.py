@@ -26,7 +26,7 @@ ONE_AT_A_TIME = {"max_surge": 1, "max_unavailable": 0}
         param(None, 1, 2, 3, (3, 2), id="what may be missing is of what there should be"),
         param(None, 5, 3, 3, (3, 0), id="never less than none"),
         param("100%", None, 3, 3, (3, 3), id="nobody may be missing"),
-        param(None, None, 3, 3, (3, 0), id="no limit protects nothing, as in Kubernetes"),
+        param(None, None, 3, 3, (0, 0), id="no limit: none are expected, so that nobody may go, as in Kubernetes"),
         param(0, None, 3, 3, (3, 0), id="a minimum of none"),
     ],
 )
@@ -48,6 +48,7 @@ def budget(healthy: int, need: int, *, pods: str = "abc", always: bool = False, 
         param([budget(3, 0)], "ABC", "ABC", id="all may"),
         param([], "ABC", "ABC", id="nobody asked"),
         param([budget(2, 2)], "cA", "c", id="one that is not healthy goes while the budget is"),
+        param([budget(3, 2)], "cA", "cA", id="and costs the others nothing"),
         param([budget(1, 2)], "cA", "", id="and stays while it is not"),
         param([budget(1, 2, always=True)], "cA", "c", id="unless it may always go"),
         param([budget(3, 2), budget(3, 1, name="shop/all")], "ABC", "A", id="of several, all have to allow it"),
@@ -65,9 +66,7 @@ def test_why_a_pod_stays() -> None:
     assert said == "budget shop/web allows no disruption now: 2 healthy, 2 needed"
 
 
-@given(
-    st.integers(0, 12), st.integers(0, 12), st.lists(st.booleans(), max_size=12), st.booleans(), st.randoms()
-)
+@given(st.integers(0, 12), st.integers(0, 12), st.lists(st.booleans(), max_size=12), st.booleans(), st.randoms())
 def test_no_more_go_than_are_allowed(healthy: int, need: int, asked: list[bool], always: bool, random) -> None:  # type: ignore[no-untyped-def]
     names = [f"p{number}" for number in range(len(asked))]
     one = Budget("shop/web", frozenset(names), max(1, len(names)), healthy, need, always)
