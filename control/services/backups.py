@@ -38,12 +38,12 @@ MANIFEST, KEYS = "manifest.json", "keys.json"
 KEPT = 3
 """Copies of before a migration."""
 LEFT_OUT = frozenset({"work", "change"})
-LARGEST_MANIFEST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a backup holds: rows by table, the migrations of `control` that were applied, who made it, and when."""
+    """What a backup holds: rows by table, the migrations of `control` that were applied, whose it is, since when; and
+    the checksum of each member."""
 
     rows: dict[str, int]
     migrations: list[str]

@@ -142,9 +142,9 @@ def replica_set_value(row: ReplicaSet) -> values.ReplicaSet:
 
 
 def pod_values(columns: Iterable[tuple[Any, ...]]) -> list[values.Pod]:
-    """Pods out of POD_COLUMNS. Templates are read of those on dead nodes only: they say how long a pod waits there."""
+    """Pods out of POD_COLUMNS. Templates are read of those on nodes that are not seen: they say how long pods wait."""
     found = list(columns)
-    troubled = (column for column in found if column[_EVICTING_AT] or not column[_SEEN])
+    troubled = (column for column in found if column[_EVICTING_AT] or column[_SEEN] is False)  # None: it has no node
     patience = stranded.patience_of({column[_OWNER] for column in troubled} - {None})
     return [_pod_value(column, patience.get(column[_OWNER], 0.0)) for column in found]
 

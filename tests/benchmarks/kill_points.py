@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import random
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.benchmarks.database import empty_database
 
 
 @dataclass
@@ -32,18 +32,10 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["PIERHEAD_DATA"] = folder
-        os.environ["DJANGO_SETTINGS_MODULE"] = "control.settings"
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    with empty_database() as folder:
         tally, began, seed = Tally(), time.monotonic(), options.seed
         while tally.points < options.points:
-            _one_story(Path(folder), seed, tally)
+            _one_story(folder, seed, tally)
             seed += 1
     for name, value in (("kill points", tally.points), ("pods doubled", tally.doubled), ("pods lost", tally.lost)):
         print(f"{name:44}{value:8}")

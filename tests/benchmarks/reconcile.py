@@ -9,10 +9,10 @@ does, without the wake-ups that spare most of it. Prints seconds of CPU.
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 import time
 from pathlib import Path
+
+from tests.benchmarks.database import empty_database
 
 
 def main() -> None:
@@ -22,16 +22,8 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["PIERHEAD_DATA"] = folder
-        os.environ["DJANGO_SETTINGS_MODULE"] = "control.settings"
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
-        measure(Path(folder), options)
+    with empty_database() as folder:
+        measure(folder, options)
 
 
 def measure(folder: Path, options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Pods of a dead node: they have stopped counting (`census.py`), so their sets make others.
+"""Pods of a dead node, or not started on one that is cut off, do not count any more (`census.py`), so others are made.
 
 What is left is to ask for their end.
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from deployer.core.workloads.census import Census
 from deployer.core.workloads.values import DeletePod
 
-REASON = "its node is dead"
+REASON = "its node is lost"
 
 
 def losses(census: Census) -> tuple[DeletePod, ...]:
