@@ -162,7 +162,7 @@ def test_a_failing_liveness_probe_restarts_the_container(shop: Shop) -> None:
     eventually(
         lambda: sick.host.docker("inspect", "-f", "{{.State.StartedAt}}", sick.container) != time_before, 30, shop.tell
     )
-    assert "liveness probe" in shop.plane.manage("describe", "pods", "-n", shop.name)
+    shop.wait(lambda: "liveness probe" in shop.plane.manage("describe", "pods", "-n", shop.name), 10)
 
 
 def test_only_the_web_app_reaches_the_database(shop: Shop) -> None:
