@@ -1,5 +1,5 @@
-// The little that the page needs besides htmx: it rests while nobody looks, it leaves alone what somebody is
-// using, it says so when the server is gone, and it reads a change of the headline out once.
+// What a page that moves needs besides htmx: it asks when its stream says so, it rests while nobody looks, it leaves
+// alone what somebody is using, it says when the server is gone, and it reads a change of the headline out once.
 (() => {
   "use strict";
   const live = document.getElementById("live");
@@ -7,11 +7,15 @@
   const connection = document.getElementById("connection");
   if (!live || !window.htmx) return;
 
+  const APART = 500; // ms between two looks of a burst
   let pressed = false;
   let open = [];
   let scrolled = new Map();
   let heard = new Date();
   let headline = text("headline");
+  let stream = null;
+  let due = 0;
+  let askedAt = 0;
 
   function text(id) {
     const found = document.getElementById(id);
@@ -29,6 +33,42 @@
     return selection !== null && !selection.isCollapsed && live.contains(selection.anchorNode);
   }
 
+  function look() {
+    if (due) return;
+    due = window.setTimeout(() => {
+      due = 0;
+      if (pressed || isSelecting()) { look(); return; }
+      askedAt = Date.now();
+      window.htmx.trigger(live, "refresh");
+    }, Math.max(20, askedAt + APART - Date.now()));
+  }
+
+  function gone() {
+    say("bad", `No answer since ${heard.toLocaleTimeString()}: what you see is from then`);
+    if (said.textContent !== "Pierhead does not answer.") said.textContent = "Pierhead does not answer.";
+  }
+
+  function listen() {
+    if (stream || document.hidden) return;
+    stream = new EventSource(live.dataset.stream);
+    stream.addEventListener("open", () => { heard = new Date(); say("good", "Live"); look(); });
+    stream.addEventListener("changed", look);
+    stream.addEventListener("left", () => { rest(); look(); });
+    stream.addEventListener("error", () => {
+      gone();
+      look();
+      if (stream && stream.readyState === EventSource.CLOSED) {
+        rest();
+        window.setTimeout(listen, 2000);
+      }
+    });
+  }
+
+  function rest() {
+    if (stream) stream.close();
+    stream = null;
+  }
+
   // A swap between press and release would lose the click.
   document.addEventListener("pointerdown", () => { pressed = true; });
   for (const ending of ["pointerup", "pointercancel"]) {
@@ -36,8 +76,11 @@
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) window.htmx.trigger(live, "refresh");
+    if (document.hidden) rest();
+    else listen();
   });
+  window.addEventListener("pagehide", rest);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 
   live.addEventListener("htmx:beforeRequest", (event) => {
     if (document.hidden) event.preventDefault();
@@ -46,35 +89,38 @@
   live.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful) {
       heard = new Date();
-      if (isSelecting()) say("idle", "Held while text is selected");
-      else say("good", "Live");
+      if (stream && stream.readyState === EventSource.OPEN) say("good", isSelecting() ? "Held while text is selected" : "Live");
     } else {
-      say("bad", `No answer since ${heard.toLocaleTimeString()}: what you see is from then`);
-      if (said.textContent !== "Pierhead does not answer.") said.textContent = "Pierhead does not answer.";
+      gone();
     }
   });
 
   live.addEventListener("htmx:beforeSwap", (event) => {
     if (pressed || isSelecting()) {
       event.detail.shouldSwap = false;
+      look();
       return;
     }
     open = Array.from(live.querySelectorAll("details[open]"), (one) => one.id);
-    scrolled = new Map(open.map((id) => [id, document.querySelector(`#${CSS.escape(id)} pre`).scrollTop]));
+    scrolled = new Map(Array.from(live.querySelectorAll("pre[id], details[open] pre"), (one) => [key(one), one.scrollTop]));
   });
 
   live.addEventListener("htmx:afterSwap", () => {
     for (const id of open) {
       const found = document.getElementById(id);
-      if (!found) continue;
-      found.open = true;
-      found.querySelector("pre").scrollTop = scrolled.get(id) || 0;
+      if (found) found.open = true;
     }
+    for (const one of live.querySelectorAll("pre")) one.scrollTop = scrolled.get(key(one)) || 0;
     if (text("headline") !== headline) {
       headline = text("headline");
       said.textContent = headline;
     }
   });
 
-  say("good", "Live");
+  function key(pre) {
+    const around = pre.closest("details");
+    return pre.id || (around ? around.id : "");
+  }
+
+  listen();
 })();

@@ -37,6 +37,22 @@ def may_act(request: HttpRequest) -> bool:
     return bool(request.user.is_superuser)
 
 
+def may(request: HttpRequest, role: str, namespace: str = "") -> bool:  # noqa: ARG001
+    return may_act(request)
+
+
+def namespaces(request: HttpRequest) -> frozenset[str] | None:  # noqa: ARG001
+    """Those that the reader may see; None for all."""
+    return None
+
+
+def actor(request: HttpRequest) -> Any:
+    """The `Actor` that the audit trail names. Services are loaded where somebody presses a button, not before."""
+    from control.services.audit import Actor
+
+    return Actor(str(request.user), client_address(request))
+
+
 def client_address(request: HttpRequest) -> str:
     """Where a request came from. Behind a TLS proxy: the last of X-Forwarded-For, which that proxy wrote itself."""
     direct = str(request.META.get("REMOTE_ADDR") or "unknown")

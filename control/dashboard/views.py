@@ -6,17 +6,16 @@ that only shows pages stays small.
 
 from __future__ import annotations
 
-import hashlib
 import time
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from control.dashboard.access import client_address, may_act, refusal
+from control.dashboard.live import Page, answer
 from control.selectors import undo as questions
 from control.selectors.overview import overview as read_overview
 
@@ -25,15 +24,9 @@ ask_or_do = require_http_methods(["GET", "HEAD", "POST"])
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """The page, or for htmx the part of it that moves; nothing (204) while that is what the reader sees already."""
-    asked_by_htmx = bool(request.headers.get("HX-Request"))
-    context = {"overview": read_overview(time.time()), "may_act": may_act(request)}
-    live = render_to_string("overview/live.html", context, request)
-    seen = hashlib.sha256(live.encode()).hexdigest()[:16]
-    if asked_by_htmx and request.GET.get("seen") == seen:
-        return HttpResponse(status=204)
-    layout = "bare.html" if asked_by_htmx else "base.html"
-    return render(request, "overview.html", {**context, "layout": layout, "live": live, "seen": seen})
+    found = read_overview(time.time())
+    context = {"overview": found, "may_act": may_act(request)}
+    return answer(request, Page(found.headline, "overview"), "overview/live.html", context)
 
 
 @ask_or_do
@@ -66,24 +59,6 @@ def resume_workload(request: HttpRequest, namespace: str, name: str) -> HttpResp
     except Refused as refused:
         return refusal(request, refused.sentence, 409)
     return _done(request, f"{namespace}/{name}: the pin has ended, {question.skipped} is rolled out.")
-
-
-@ask_or_do
-def resume_application(request: HttpRequest, name: str) -> HttpResponse:
-    question = questions.application_resume_question(name)
-    if question is None:
-        return refusal(request, f"Application {name} is not pinned (any more).", 404)
-    if request.method != "POST":
-        return render(request, "resume.html", {"question": question})
-    from control.services import repositories
-    from control.services.audit import Actor
-    from control.services.refusal import Refused
-
-    try:
-        repositories.resume(name, Actor(str(request.user), client_address(request)))
-    except Refused as refused:
-        return refusal(request, refused.sentence, 409)
-    return _done(request, f"{name}: the pin has ended, what Git is at is applied.")
 
 
 def _undo(request: HttpRequest, question: questions.UndoQuestion) -> HttpResponse:

@@ -10,68 +10,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Min, OuterRef, Subquery
+from django.db.models import Min
 
-from control.models import Application, Event, Pod, Repository, Sync, Work
-from control.selectors.health import Judged, application_health, network_health
+from control.models import Event, Pod, Repository, Sync, Work
+from control.selectors.applications import ApplicationLine, application_lines
+from control.selectors.attempts import AttemptLine, attempt_line
+from control.selectors.health import Judged, network_health
 from control.selectors.overview_nodes import NodeLine, node_lines
 from control.selectors.overview_workloads import WorkloadLine, workload_lines
-from control.selectors.syncs import error_lines
-from control.selectors.words import WORST_FIRST, Moment, State, commit, sentence, state_of, subject
-from deployer.core.health import Health
+from control.selectors.words import WORST_FIRST, Moment, State, sentence, state_of
 
 SHOWN = 200
 SYNCS, EVENTS, ERRORS, PENDING = 10, 20, 5, 500
 OVERDUE_SECONDS = 30.0
 SILENT_SECONDS = 45.0  # a heartbeat is written every 10 s
-_SYNC: dict[str, State] = {
-    "Synced": State("Synced", "good"),
-    "OutOfSync": State("OutOfSync", "warn"),
-    "Unknown": State("Unknown", "idle"),
-}
-_ATTEMPT: dict[str, State] = {
-    Sync.RUNNING: State("Running", "busy"),
-    Sync.SUCCEEDED: State("Succeeded", "good"),
-    Sync.FAILED: State("Failed", "bad"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationLine:
-    """`trouble`: why Git says something else than what is applied, "" when nothing is wrong. `pin`: the banner."""
-
-    name: str
-    repository: str
-    path: str
-    namespace: str
-    automatic: bool
-    sync: State
-    health: State
-    cause: str
-    commit: str
-    subject: str
-    applied: Moment
-    trouble: str
-    pin: str
-
-
-@dataclass(frozen=True, slots=True)
-class SyncLine:
-    """One attempt. `errors`: lines that begin with file:line; `more` are not shown."""
-
-    number: int
-    application: str
-    state: State
-    commit: str
-    subject: str
-    author: str
-    who: str
-    changes: int
-    message: str
-    errors: tuple[str, ...]
-    more: int
-    started: Moment
-    timeline: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +68,7 @@ class Overview:
     nodes: tuple[NodeLine, ...]
     pending: tuple[PendingLine, ...]
     connections: tuple[ConnectionLine, ...]
-    syncs: tuple[SyncLine, ...]
+    syncs: tuple[AttemptLine, ...]
     events: tuple[EventLine, ...]
     alarms: tuple[str, ...]
     more_workloads: int
@@ -144,7 +96,7 @@ class Overview:
 def overview(now: float) -> Overview:
     """`now`: seconds since the epoch."""
     workloads, nodes, network = workload_lines(now), node_lines(now), network_health()
-    applications, pending, counts = _applications(network, now), _pending(now), _counts(workloads)
+    applications, pending, counts = application_lines(now, network), _pending(now), _counts(workloads)
     connections = _connections(network)
     return Overview(
         workloads=tuple(workloads[:SHOWN]),
@@ -152,7 +104,7 @@ def overview(now: float) -> Overview:
         nodes=tuple(nodes),
         pending=tuple(pending),
         connections=tuple(connections[:SHOWN]),
-        syncs=tuple(_syncs(now)),
+        syncs=tuple(attempt_line(row, now) for row in Sync.objects.select_related("application")[:SYNCS]),
         events=tuple(_events(now)),
         alarms=tuple(_alarms(nodes, now)),
         more_workloads=max(len(workloads) - SHOWN, 0),
@@ -195,96 +147,6 @@ def _connections(network: Judged) -> list[ConnectionLine]:
         if health.status != "Healthy"
     ]
     return sorted(lines, key=lambda one: (WORST_FIRST.index(one.state.tone), one.namespace, one.name, one.kind))
-
-
-def _applications(network: Judged, now: float) -> list[ApplicationLine]:
-    attempts = Sync.objects.filter(application=OuterRef("pk")).order_by("-id").values("pk")
-    applied = attempts.filter(commit=OuterRef("commit"), phase=Sync.SUCCEEDED)
-    rows = list(
-        Application.objects.filter(deleted_at=None)
-        .select_related("repository")
-        .annotate(last=Subquery(attempts[:1]), current=Subquery(applied[:1]))
-    )
-    wanted = {pk for row in rows for pk in (row.last, row.current) if pk}
-    syncs = Sync.objects.defer("changes", "errors").in_bulk(wanted)
-    health = application_health(rows, network)
-    lines = [_application(row, syncs.get(row.last), syncs.get(row.current), health[row.uid], now) for row in rows]
-    return sorted(lines, key=_worst_first)
-
-
-def _worst_first(line: ApplicationLine) -> tuple[int, int, int, str]:
-    return (not line.trouble, WORST_FIRST.index(line.health.tone), WORST_FIRST.index(line.sync.tone), line.name)
-
-
-def _application(
-    row: Application, last: Sync | None, current: Sync | None, health: Health, now: float
-) -> ApplicationLine:
-    running = last is not None and last.phase == Sync.RUNNING
-    sync = State("Syncing", "busy") if running else _SYNC.get(row.sync_status, _SYNC["Unknown"])
-    return ApplicationLine(
-        name=row.name,
-        repository=row.repository.name,
-        path=row.path,
-        namespace=row.namespace,
-        automatic=row.automatic,
-        sync=sync,
-        health=state_of(health),
-        cause=sentence(health.message),
-        commit=commit(row.commit),
-        subject=subject(current.commit_message) if current else "",
-        applied=Moment(row.applied_at, now),
-        trouble=_trouble(row, last),
-        pin=_pin(row),
-    )
-
-
-def _trouble(row: Application, last: Sync | None) -> str:
-    """What Git says is not what is applied, because ..."""
-    repository = row.repository
-    if repository.failures:
-        tries = "once" if repository.failures == 1 else f"{repository.failures} times in a row"
-        return sentence(f"Git could not be read, {tries}: {repository.message}")
-    if last is not None and last.phase == Sync.FAILED:
-        return sentence(row.message or last.message)
-    return "" if row.sync_status == "Synced" else sentence(row.message)
-
-
-def _pin(row: Application) -> str:
-    if not row.pin:
-        return ""
-    skipped = commit(str(row.pin.get("skipped_commit", "")))
-    return sentence(
-        f"pinned to {commit(str(row.pin.get('commit', '')))}, Git is at {skipped}: {row.pin.get('reason', '')}. "
-        "Resume, or push the revert"
-    )
-
-
-def _syncs(now: float) -> Iterable[SyncLine]:
-    for row in Sync.objects.select_related("application")[:SYNCS]:
-        errors = [sentence(line) for line in error_lines(row)]
-        yield SyncLine(
-            number=row.pk,
-            application=row.application.name,
-            state=_ATTEMPT.get(row.phase, State(row.phase, "idle")),
-            commit=commit(row.commit),
-            subject=subject(row.commit_message),
-            author=sentence(row.commit_author),
-            who=sentence(" by ".join(part for part in (row.trigger, row.actor) if part)),
-            changes=len(row.changes),
-            message=sentence(row.message) if row.phase == Sync.FAILED and not errors else "",
-            errors=tuple(errors[:ERRORS]),
-            more=max(len(errors) - ERRORS, 0),
-            started=Moment(row.started_at, now),
-            timeline=_timeline(row),
-        )
-
-
-def _timeline(row: Sync) -> str:
-    """ "applied in 0.4 s, healthy after 9.1 s": counted from the start of the attempt."""
-    if row.phase != Sync.SUCCEEDED or not row.finished_at:
-        return ""
-    said = f"applied in {row.finished_at - row.started_at:.1f} s"
-    return f"{said}, healthy after {row.healthy_at - row.started_at:.1f} s" if row.healthy_at else said
 
 
 def _pending(now: float) -> list[PendingLine]:

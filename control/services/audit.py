@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from control.models import AuditEntry
+from control.store import objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +18,4 @@ class Actor:
 
 def record(actor: Actor, action: str, target: str, detail: str = "") -> None:
     AuditEntry.objects.create(actor=actor.name, action=action, object=target, detail=detail, source=actor.source)
+    objects.touch("AuditEntry", "", "")

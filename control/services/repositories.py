@@ -130,10 +130,16 @@ def sync(name: str, actor: Actor, *, prune_all: bool = False) -> tuple[Applicati
     return row, last
 
 
-def rollback(name: str, commit: str, actor: Actor) -> tuple[Application, int]:
+def state(row: Application) -> str:
+    """Names what is applied and what holds it: another one later means that somebody was faster."""
+    return f"{row.commit}/{row.pin.get('commit', '')}/{row.pin.get('at', '')}"
+
+
+def rollback(name: str, commit: str, actor: Actor, *, seen: str | None = None) -> tuple[Application, int]:
     """Apply a commit that was applied before, and hold it until Git has something new at the path.
 
     Auto-sync stays on: the commit that Git is at now is skipped, a newer one that changes the path resumes.
+    `seen` is the `state` that it was decided from; refused when it is another one by now.
     """
     row = get_application(name)
     target = _applied_commit(row, commit)
@@ -150,17 +156,15 @@ def rollback(name: str, commit: str, actor: Actor) -> tuple[Application, int]:
         "commit": target, "skipped_commit": head, "skipped_tree": tree, "by": actor.name, "at": time.time(),
         "reason": f"rolled back by {actor.name}",
     }  # fmt: skip
-    row.save(update_fields=["pin"])
-    _ask(row, _request(actor, "rollback"))
-    record(actor, "application rollback", str(row), f"to {target}, skipping {head}")
-    objects.record_event(
-        "Application",
-        "",
-        name,
-        "Normal",
-        "RolledBack",
-        f"{actor.name} rolled back to {target[:7]}; {head[:7]} is skipped",
-    )
+    message = f"{actor.name} rolled back to {target[:7]}; {head[:7]} is skipped"
+    with transaction.atomic():
+        now = state(Application.objects.select_for_update().get(pk=row.pk))
+        if seen not in (None, now):
+            raise Refused(f"application {name}: somebody was faster, it is not what it was when you looked")
+        row.save(update_fields=["pin"])
+        _ask(row, _request(actor, "rollback"))
+        record(actor, "application rollback", str(row), f"to {target}, skipping {head}")
+        objects.record_event("Application", "", name, "Normal", "RolledBack", message)
     return row, last
 
 
@@ -218,6 +222,7 @@ def _request(actor: Actor, trigger: str, *, prune_all: bool = False) -> dict[str
 def _ask(row: Application, request: dict[str, object]) -> None:
     with transaction.atomic():
         Application.objects.filter(pk=row.pk).update(request=request)
+        objects.touch("Application", "", row.name)
         composition().work.wake("sync", row.uid)
 
 

@@ -41,6 +41,7 @@ def changed(before: Host, verdict: Verdict, wake: Wake, now: float) -> None:
         return
     was_ready, was_serving, was_evicting = row.ready, serves(row.ready, row.reason), row.evicting_at
     _take_over(row, verdict, now)
+    objects.touch("Node", "", row.name)
     is_serving = serves(row.ready, row.reason)
     if row.reason != before.state:
         _tell(row, now)

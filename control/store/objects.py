@@ -54,6 +54,15 @@ def delete(rows: Sequence[KubernetesObject]) -> None:
             model._default_manager.filter(pk__in=[row.pk for row in group]).delete()
 
 
+def touch(kind: str, namespace: str, name: str) -> None:
+    """Log a write of something that is no Kubernetes object, so that the pages that show it look again."""
+    with transaction.atomic():
+        (version,) = next_versions(1)
+        Change.objects.create(
+            resource_version=version, type=Change.MODIFIED, kind=kind, namespace=namespace, name=name, at=time.time()
+        )
+
+
 def record_event(
     kind: str,
     namespace: str,
@@ -74,6 +83,7 @@ def record_event(
             type=level, reason=reason, message=message, kind=kind, namespace=namespace, name=name, node=node,
             first_at=now, last_at=now,
         )  # fmt: skip
+    touch("Event", namespace, name)
 
 
 def record_once(kind: str, namespace: str, name: str, level: str, reason: str, message: str, **options: Any) -> None:

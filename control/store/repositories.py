@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from control.models import Repository
+from control.store import objects
 from deployer.core.source import GitCredentials, RepositoryAccess
 
 
@@ -23,6 +24,8 @@ def access(row: Repository) -> RepositoryAccess:
 def polled(uid: str, head: str, failure: str, wake: Callable[[str, str], None], now: float) -> int:
     """Record a poll. A new head wakes the applications that follow it. Returns the failures in a row."""
     row = Repository.objects.get(pk=uid)
+    if (failure, head or row.head) != (row.message, row.head):
+        objects.touch("Repository", "", row.name)
     row.failures = row.failures + 1 if failure else 0
     row.message, row.polled_at = failure, now
     if head and head != row.head:

@@ -55,8 +55,9 @@ def assignment(uid: str) -> Assignment | None:
         return None
     request, pin = row.request, row.pin
     if not row.automatic and not request and not pin:
-        if row.repository.head and row.repository.head != row.commit:
-            Application.objects.filter(pk=uid).update(sync_status="OutOfSync")
+        there = Application.objects.filter(pk=uid).exclude(sync_status="OutOfSync")
+        if row.repository.head not in ("", row.commit) and there.update(sync_status="OutOfSync"):
+            _tell(row.name)
         return None
     return Assignment(
         uid=row.uid, name=row.name, namespace=row.namespace, path=row.path, prune=row.prune,
@@ -75,6 +76,7 @@ def up_to_date(assignment: Assignment, commit: str, tree: str) -> bool:
         return False
     if commit != assignment.applied_commit:
         Application.objects.filter(pk=assignment.uid).update(commit=commit, sync_status="Synced")
+        _tell(assignment.name)
     return True
 
 
@@ -98,6 +100,7 @@ def unreachable(assignment: Assignment, message: str, now: float) -> None:
         objects.record_event("Application", "", row.name, "Warning", "SyncFailed", message, at=now)
     _answered(assignment)
     Application.objects.filter(pk=row.pk).update(message=message, sync_status="Unknown")
+    _tell(row.name)
 
 
 def stored(uid: str, manifests: Iterable[Manifest]) -> list[StoredObject]:
@@ -166,6 +169,12 @@ def _answered(assignment: Assignment) -> None:
     row = Application.objects.get(pk=assignment.uid)
     if row.request.get("id", "") == assignment.request_id:
         Application.objects.filter(pk=row.pk).update(request={})
+    _tell(row.name)
+
+
+def _tell(application: str) -> None:
+    """Pages that show it look again."""
+    objects.touch("Application", "", application)
 
 
 def failed(sync: Sync, message: str, errors: list[dict[str, Any]], now: float) -> None:
@@ -181,6 +190,7 @@ def failed(sync: Sync, message: str, errors: list[dict[str, Any]], now: float) -
         objects.record_event("Application", "", application.name, "Warning", "SyncFailed", message, at=now)
     status = "OutOfSync" if sync.commit != application.commit else application.sync_status
     Application.objects.filter(pk=application.pk).update(sync_status=status, message=message)
+    _tell(application.name)
 
 
 def apply(sync: Sync, plan: SyncPlan, tree: str, wake: Wake, now: float) -> None:
@@ -210,6 +220,7 @@ def apply(sync: Sync, plan: SyncPlan, tree: str, wake: Wake, now: float) -> None
     Application.objects.filter(pk=application.pk).update(
         commit=commit, tree=tree, applied_at=now, sync_status="Synced", message=sync.message
     )
+    _tell(application.name)
     if not plan.empty:
         objects.record_event(
             "Application", "", application.name, "Normal", "Synced", f"commit {commit[:7]}: {sync.message}", at=now

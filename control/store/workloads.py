@@ -325,6 +325,7 @@ def _note_healthy(application: str, now: float) -> None:
     last = Sync.objects.filter(application=application, phase=Sync.SUCCEEDED).order_by("-id").first()
     if last is not None and not last.healthy_at and all(is_done(row) for row in rows):
         Sync.objects.filter(pk=last.pk, healthy_at=0).update(healthy_at=now)
+        objects.touch("Application", "", last.application.name)
 
 
 def _pin_back(row: Deployment, rollback: values.Rollback, sets: Iterable[ReplicaSet], now: float) -> None:

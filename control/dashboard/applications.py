@@ -1,0 +1,124 @@
+"""Applications: the list, one of them, and what can be done to it: sync, roll back, resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_http_methods, require_safe
+
+from control.dashboard.access import actor, may, namespaces, refusal
+from control.dashboard.live import Page, answer
+from control.selectors import applications as listed
+from control.selectors.application_page import application_page
+from control.selectors.undo import application_resume_question
+
+ask_or_do = require_http_methods(["GET", "HEAD", "POST"])
+KINDS = ("Application", "Repository", "Deployment", "Pod", "Service", "Ingress", "Node")
+
+
+@require_safe
+def applications(request: HttpRequest) -> HttpResponse:
+    asked = {name: request.GET.get(name, "")[:253] for name in ("words", *listed.FACETS)}
+    number = request.GET.get("page", "1")
+    found = listed.listing(
+        listed.Filters(**asked),
+        int(number) if number.isdecimal() and len(number) < 7 else 1,
+        namespaces(request),
+        time.time(),
+    )
+    kept = {name: value for name, value in asked.items() if value}
+    tiles = request.GET.get("as") == "tiles"
+    if tiles:
+        kept["as"] = "tiles"
+    context = {"listing": found, "asked": kept, "words": asked["words"], "tiles": tiles, "facets": _links(found, kept)}
+    page = Page(f"{found.found} applications", "applications", KINDS, fixed="applications/search.html")
+    return answer(request, page, "applications/list.html", context)
+
+
+def _links(found: listed.Listing, kept: dict[str, str]) -> list[tuple[str, list[tuple[listed.Facet, str]]]]:
+    """For each filter its values, with the address that chooses it, or takes it away again."""
+    links = []
+    for name, facets in found.facets.items():
+        rest = {key: value for key, value in kept.items() if key != name}
+        there = [(one, urlencode(rest if one.chosen else {**rest, name: one.value})) for one in facets]
+        links.append((name, there))
+    return links
+
+
+@require_safe
+def application(request: HttpRequest, name: str) -> HttpResponse:
+    before = request.GET.get("before", "")
+    found = application_page(name, time.time(), int(before) if before.isdecimal() and len(before) < 19 else 0)
+    if found is None:
+        return refusal(request, f"Application {name} does not exist (any more).", 404)
+    line = found.line
+    title = f"{name}: {line.health.word}, {line.sync.word}"
+    context = {"found": found, "line": line, "may_act": may(request, "operator", line.namespace)}
+    return answer(request, Page(title, "applications", KINDS), "applications/application.html", context)
+
+
+@ask_or_do
+def sync(request: HttpRequest, name: str) -> HttpResponse:
+    """What Git is at, compared with what is on record; then applied, pruning everything only when that is said."""
+    from control.services import repositories
+
+    def apply(sha: str) -> str:  # noqa: ARG001 - always what Git is at then
+        repositories.sync(name, actor(request), prune_all=request.POST.get("prune_all") == "yes")
+        return f"{name}: a sync was asked for."
+
+    return _previewed(request, name, "", "sync", apply)
+
+
+@ask_or_do
+def rollback(request: HttpRequest, name: str, commit: str) -> HttpResponse:
+    from control.services import repositories
+
+    def apply(sha: str) -> str:
+        repositories.rollback(name, sha, actor(request), seen=request.POST.get("state"))
+        return f"{name} goes back to {sha[:7]}. What Git is at is skipped until something newer comes."
+
+    return _previewed(request, name, commit, "rollback", apply)
+
+
+@ask_or_do
+def resume(request: HttpRequest, name: str) -> HttpResponse:
+    question = application_resume_question(name)
+    if question is None:
+        return refusal(request, f"Application {name} is not pinned (any more).", 404)
+    if request.method != "POST":
+        return render(request, "resume.html", {"question": question, "back": reverse("application", args=[name])})
+    from control.services import repositories
+    from control.services.refusal import Refused
+
+    try:
+        repositories.resume(name, actor(request))
+    except Refused as refused:
+        return refusal(request, refused.sentence, 409)
+    messages.success(request, f"{name}: the pin has ended, what Git is at is applied.")
+    return redirect("application", name=name)
+
+
+def _previewed(request: HttpRequest, name: str, sha: str, what: str, apply: Callable[[str], str]) -> HttpResponse:
+    """Shows what would change; the form names the commit that was shown, so that nobody applies another unseen."""
+    from control.services.previews import preview
+    from control.services.refusal import Refused
+
+    context: dict[str, Any] = {"name": name, "what": what}
+    try:
+        shown = preview(name, sha)
+        if request.method != "POST":
+            return render(request, "applications/preview.html", {**context, "preview": shown})
+        if (request.POST.get("commit"), request.POST.get("state")) != (shown.commit.sha, shown.state):
+            said = "It has changed since you opened this page. This is how it is now; nothing was done."
+            return render(request, "applications/preview.html", {**context, "preview": shown, "refused": said}, status=409)
+        messages.success(request, apply(shown.commit.sha))
+    except Refused as refused:
+        return refusal(request, refused.sentence, 409)
+    return redirect("application", name=name)

@@ -1,0 +1,165 @@
+"""One application: what it holds, how each part is, and what stands between Git and what runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from control.models import Application, Deployment, KubernetesObject, Pod, Repository, Sync
+from control.selectors.applications import ApplicationLine, application_lines
+from control.selectors.attempts import AttemptLine, attempt_line
+from control.selectors.health import health_of_deployment, health_of_pod, network_health
+from control.selectors.kinds import KINDS
+from control.selectors.pod_lines import PodLine, pod_lines
+from control.selectors.words import Moment, State, commit, sentence, state_of
+from deployer.core.health import Health
+
+ATTEMPTS = 20
+PODS = 30
+"""Of one workload; the rest is counted, and its own page lists them."""
+_APPLIED = ("Namespace", "ConfigMap", "Secret", "Deployment", "Pod", "Service", "Ingress", "NetworkPolicy",
+            "PodDisruptionBudget")  # fmt: skip
+_PRESENT = State("Present", "good")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One object that the application's commit asks for. `pods`: of a workload, the worst first."""
+
+    kind: str
+    namespace: str
+    name: str
+    state: State
+    message: str
+    file: str
+    pods: tuple[PodLine, ...] = ()
+    more: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind.lower()}-{self.namespace}-{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryWords:
+    """`seen`: when Git was last asked; `trouble`: why it could not be."""
+
+    name: str
+    url: str
+    ref: str
+    head: str
+    seen: Moment
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationPage:
+    """`behind`: the commit that Git is at, when that is not the one that is applied."""
+
+    line: ApplicationLine
+    repository: RepositoryWords
+    behind: str
+    behind_sha: str
+    prune: bool
+    asked: str
+    resources: tuple[Resource, ...]
+    attempts: tuple[AttemptLine, ...]
+    older: int
+    applied: frozenset[str]
+
+
+def application_page(name: str, now: float, before: int = 0) -> ApplicationPage | None:
+    """None when there is none. `before`: attempts older than this number are listed; 0 for the newest."""
+    row = Application.objects.select_related("repository").filter(name=name, deleted_at=None).first()
+    if row is None:
+        return None
+    (line,) = application_lines(now, names=[name])
+    attempts, older = _attempts(row, now, before)
+    behind = row.repository.head if row.repository.head not in ("", row.commit) else ""
+    applied = Sync.objects.filter(application=row, phase=Sync.SUCCEEDED).exclude(commit="").order_by()
+    return ApplicationPage(
+        line=line,
+        repository=_repository(row.repository, now),
+        behind=commit(behind),
+        behind_sha=behind,
+        prune=row.prune,
+        asked=sentence(" by ".join(filter(None, (str(row.request.get("trigger", "")), str(row.request.get("by", "")))))),
+        resources=tuple(_resources(row, now)),
+        attempts=tuple(attempts),
+        older=older,
+        applied=frozenset(applied.values_list("commit", flat=True).distinct()) - {row.commit},
+    )
+
+
+def _attempts(row: Application, now: float, before: int) -> tuple[list[AttemptLine], int]:
+    """The lines, and the number from which the next page goes on (0: there is none)."""
+    asked = Sync.objects.filter(application=row).select_related("application")
+    if before:
+        asked = asked.filter(pk__lt=before)
+    found = list(asked[: ATTEMPTS + 1])
+    older = found[ATTEMPTS - 1].pk if len(found) > ATTEMPTS else 0
+    return [attempt_line(one, now) for one in found[:ATTEMPTS]], older
+
+
+def _repository(row: Repository, now: float) -> RepositoryWords:
+    return RepositoryWords(
+        name=row.name,
+        url=shown_url(row.url),
+        ref=row.ref,
+        head=commit(row.head),
+        seen=Moment(row.polled_at, now),
+        trouble=sentence(row.message) if row.failures else "",
+    )
+
+
+def shown_url(url: str) -> str:
+    """Without what may stand before the host: people put tokens there."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else url
+
+
+def _resources(row: Application, now: float) -> Iterable[Resource]:
+    health, pods = _health(row), _pods(row, now)
+    for kind in (kind for name in _APPLIED for kind in KINDS if kind.name == name):
+        asked = kind.model._default_manager.filter(application=row).order_by("namespace", "name")
+        for one in asked.filter(replica_set=None) if kind.name == "Pod" else asked:
+            yield _resource(one, health.get(one.key), pods.get(one.uid, []))
+
+
+def _resource(row: KubernetesObject, health: Health | None, pods: list[PodLine]) -> Resource:
+    state = state_of(health) if health else _PRESENT
+    return Resource(
+        kind=row.kind,
+        namespace=row.namespace,
+        name=row.name,
+        state=state if row.deleted_at is None else State("Terminating", "idle"),
+        message=sentence(health.message) if health and state.tone != "good" else "",
+        file=row.source_file,
+        pods=tuple(pods[:PODS]),
+        more=max(len(pods) - PODS, 0),
+    )
+
+
+def _health(row: Application) -> dict[Any, Health]:
+    found: dict[Any, Health] = {}
+    for deployment in Deployment.objects.filter(application=row):
+        found[deployment.key] = health_of_deployment(deployment)
+    for pod in Pod.objects.filter(application=row, replica_set=None).select_related("node"):
+        found[pod.key] = health_of_pod(pod)
+    found.update((one.key, health) for one, health in network_health() if one.application_id == row.uid)
+    return found
+
+
+def _pods(row: Application, now: float) -> dict[str, list[PodLine]]:
+    """Deployment uid -> its pods."""
+    owned = Pod.objects.filter(replica_set__deployment__application=row).select_related("node", "replica_set")
+    found: dict[str, list[Pod]] = defaultdict(list)
+    for pod in owned.defer("spec", "annotations", "placement"):
+        assert pod.replica_set is not None
+        found[pod.replica_set.deployment_id].append(pod)
+    return {uid: pod_lines(pods, now) for uid, pods in found.items()}
+
+

@@ -1,0 +1,184 @@
+"""Applications: sync and health with the cause, filtered and counted for the list.
+
+Health is the worst of what an application holds, so that counting it for a filter means judging all of them: as many
+queries however many there are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+from django.db.models import OuterRef, Subquery
+
+from control.models import Application, Sync
+from control.selectors.health import Judged, application_health
+from control.selectors.words import WORST_FIRST, Moment, State, commit, sentence, state_of, subject
+from deployer.core.health import Health
+
+_SYNC: dict[str, State] = {
+    "Synced": State("Synced", "good"),
+    "OutOfSync": State("OutOfSync", "warn"),
+    "Unknown": State("Unknown", "idle"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationLine:
+    """`trouble`: why Git says something else than what is applied, "" when nothing is wrong. `pin`: the banner."""
+
+    name: str
+    repository: str
+    path: str
+    namespace: str
+    automatic: bool
+    sync: State
+    health: State
+    cause: str
+    commit: str
+    subject: str
+    applied: Moment
+    trouble: str
+    pin: str
+
+    @property
+    def searched(self) -> str:
+        return f"{self.name} {self.repository} {self.path} {self.namespace} {self.commit} {self.subject}".lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One value of a filter, and how many applications it would leave, the other filters held."""
+
+    value: str
+    word: str
+    count: int
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """As asked for by the address; "" stands for all."""
+
+    words: str = ""
+    sync: str = ""
+    health: str = ""
+    namespace: str = ""
+    repository: str = ""
+
+    def admits(self, line: ApplicationLine, besides: str = "") -> bool:
+        """`besides`: the filter that is left out of account."""
+        if self.words and not all(word in line.searched for word in self.words.lower().split()):
+            return False
+        return all(
+            besides == name or not getattr(self, name) or getattr(self, name) == value(line)
+            for name, value in FACETS.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    lines: tuple[ApplicationLine, ...]
+    found: int
+    total: int
+    number: int
+    pages: int
+    facets: dict[str, tuple[Facet, ...]] = field(default_factory=dict)
+
+
+PAGE = 50
+FACETS: dict[str, Callable[[ApplicationLine], str]] = {
+    "sync": lambda line: line.sync.word,
+    "health": lambda line: line.health.word,
+    "namespace": lambda line: line.namespace,
+    "repository": lambda line: line.repository,
+}
+
+
+def listing(filters: Filters, number: int, visible: Collection[str] | None, now: float) -> Listing:
+    """One page of those that `filters` admit. `visible`: the namespaces that the reader may see, None for all."""
+    lines = [line for line in application_lines(now) if visible is None or line.namespace in visible]
+    found = [line for line in lines if filters.admits(line)]
+    pages = max(-(-len(found) // PAGE), 1)
+    number = min(max(number, 1), pages)
+    return Listing(
+        lines=tuple(found[(number - 1) * PAGE : number * PAGE]),
+        found=len(found),
+        total=len(lines),
+        number=number,
+        pages=pages,
+        facets={name: tuple(_facet(name, lines, filters)) for name in FACETS},
+    )
+
+
+def _facet(name: str, lines: Iterable[ApplicationLine], filters: Filters) -> Iterable[Facet]:
+    chosen, value = getattr(filters, name), FACETS[name]
+    counts = Counter(value(line) for line in lines if filters.admits(line, besides=name))
+    if chosen and chosen not in counts:
+        counts[chosen] = 0
+    return (Facet(one, one, count, one == chosen) for one, count in sorted(counts.items()))
+
+
+def application_lines(
+    now: float, network: Judged | None = None, *, names: Collection[str] | None = None
+) -> list[ApplicationLine]:
+    """The worst first. `network`: health of what connects, where it is at hand; `names`: of these only."""
+    attempts = Sync.objects.filter(application=OuterRef("pk")).order_by("-id").values("pk")
+    applied = attempts.filter(commit=OuterRef("commit"), phase=Sync.SUCCEEDED)
+    asked = Application.objects.filter(deleted_at=None).select_related("repository")
+    if names is not None:
+        asked = asked.filter(name__in=names)
+    rows = list(asked.annotate(last=Subquery(attempts[:1]), current=Subquery(applied[:1])))
+    wanted = {pk for row in rows for pk in (row.last, row.current) if pk}
+    syncs = Sync.objects.defer("changes", "errors").in_bulk(wanted)
+    health = application_health(rows, network)
+    lines = [_application(row, syncs.get(row.last), syncs.get(row.current), health[row.uid], now) for row in rows]
+    return sorted(lines, key=_worst_first)
+
+
+def _worst_first(line: ApplicationLine) -> tuple[int, int, int, str]:
+    return (not line.trouble, WORST_FIRST.index(line.health.tone), WORST_FIRST.index(line.sync.tone), line.name)
+
+
+def _application(
+    row: Application, last: Sync | None, current: Sync | None, health: Health, now: float
+) -> ApplicationLine:
+    running = last is not None and last.phase == Sync.RUNNING
+    sync = State("Syncing", "busy") if running else _SYNC.get(row.sync_status, _SYNC["Unknown"])
+    return ApplicationLine(
+        name=row.name,
+        repository=row.repository.name,
+        path=row.path,
+        namespace=row.namespace,
+        automatic=row.automatic,
+        sync=sync,
+        health=state_of(health),
+        cause=sentence(health.message),
+        commit=commit(row.commit),
+        subject=subject(current.commit_message) if current else "",
+        applied=Moment(row.applied_at, now),
+        trouble=_trouble(row, last),
+        pin=_pin(row),
+    )
+
+
+def _trouble(row: Application, last: Sync | None) -> str:
+    """What Git says is not what is applied, because ..."""
+    repository = row.repository
+    if repository.failures:
+        tries = "once" if repository.failures == 1 else f"{repository.failures} times in a row"
+        return sentence(f"Git could not be read, {tries}: {repository.message}")
+    if last is not None and last.phase == Sync.FAILED:
+        return sentence(row.message or last.message)
+    return "" if row.sync_status == "Synced" else sentence(row.message)
+
+
+def _pin(row: Application) -> str:
+    if not row.pin:
+        return ""
+    skipped = commit(str(row.pin.get("skipped_commit", "")))
+    return sentence(
+        f"pinned to {commit(str(row.pin.get('commit', '')))}, Git is at {skipped}: {row.pin.get('reason', '')}. "
+        "Resume, or push the revert"
+    )

@@ -1,0 +1,26 @@
+"""Where an object's page is, and the few other things that several templates ask."""
+
+from __future__ import annotations
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+_NAMESPACED = {"Deployment": "workload", "Pod": "pod", "Service": "service"}
+_ALONE = {"Node": "node", "Application": "application"}
+
+
+@register.simple_tag
+def object_link(kind: str, namespace: str, name: str) -> SafeString:
+    """The name as people write it, `shop/web`, with a link where that kind has a page."""
+    shown = format_html('<span class="namespace">{}/</span>{}', namespace, name) if namespace else format_html("{}", name)
+    address = ""
+    if namespace and kind in _NAMESPACED:
+        address = reverse(_NAMESPACED[kind], args=[namespace, name])
+    elif not namespace and name and kind in _ALONE:
+        address = reverse(_ALONE[kind], args=[name])
+    if not address:
+        return format_html('<span class="name">{}</span>', shown)
+    return format_html('<a class="name" href="{}">{}</a>', address, shown)
