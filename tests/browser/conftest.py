@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -36,8 +40,29 @@ def browser() -> Iterator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+@dataclass(frozen=True)
+class Site:
+    url: str
+
+
+@pytest.fixture(scope="session")
+def site(django_db_setup: None) -> Iterator[Site]:  # noqa: ARG001 - the tables are made first
+    """The pages as `run web` serves them: event streams need an ASGI server, which Django's own test server is not."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        "control.asgi:application", lifespan="off", log_config=None, http="h11", ws="wsproto",
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="site", daemon=True)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
 @pytest.fixture
-def window(browser: Browser, live_server: Any) -> Iterator[Open]:
+def window(browser: Browser, site: Site) -> Iterator[Open]:
     """`window(width=390, theme="dark", scripts=False, signed_in=False)`: an empty page that can go to "/".
 
     What the browser complains of (the Content-Security-Policy, a script's error) fails the test. `lax` is for axe,
@@ -50,12 +75,12 @@ def window(browser: Browser, live_server: Any) -> Iterator[Open]:
         *, width: int = 1280, theme: Any = "light", scripts: bool = True, signed_in: bool = True, lax: bool = False
     ) -> Page:
         context = browser.new_context(
-            base_url=live_server.url, viewport={"width": width, "height": 900}, color_scheme=theme,
+            base_url=site.url, viewport={"width": width, "height": 900}, color_scheme=theme,
             java_script_enabled=scripts, bypass_csp=lax,
         )  # fmt: skip
         contexts.append(context)
         if signed_in:
-            context.add_cookies([{"name": "pierhead_session", "value": session(), "url": live_server.url}])
+            context.add_cookies([{"name": "pierhead_session", "value": session(), "url": site.url}])
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
