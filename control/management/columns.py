@@ -183,10 +183,9 @@ def _pod(row: Pod, templates: dict[str, dict[str, Any]], now: float) -> tuple[Ce
 
 
 def _deployment(row: Deployment, now: float) -> tuple[Cells, Cells]:
-    status, replicas = row.status, row.spec.get("replicas")
-    desired = 1 if replicas is None else replicas
+    status = row.status
     containers = ((row.spec.get("template") or {}).get("spec") or {}).get("containers") or ()
-    ready = f"{status.get('readyReplicas', 0)}/{desired}"
+    ready = f"{status.get('readyReplicas', 0)}/{row.replicas}"
     cells: Cells = [row.name, ready, status.get("updatedReplicas", 0), status.get("availableReplicas", 0)]
     return [*cells, age(now - row.created_at)], [
         ",".join(one["name"] for one in containers),

@@ -10,7 +10,7 @@ from typing import Any
 
 from control.models.objects import PodDisruptionBudget
 from control.models.pods import Pod
-from control.models.workloads import Deployment
+from control.models.workloads import Deployment, scaled
 from deployer.core.objects.workload import PodDisruptionBudgetSpec
 from deployer.core.scheduling.selectors import label_selector
 from deployer.core.workloads.budgets import needed
@@ -45,8 +45,8 @@ def budgets(rows: Iterable[PodDisruptionBudget]) -> list[Budget]:
 
 def _scales(namespaces: Iterable[str]) -> dict[str, int]:
     """Deployment -> the replicas that it asks for."""
-    rows = Deployment.objects.filter(namespace__in=namespaces, deleted_at=None).values_list("uid", "spec__replicas")
-    return {uid: 1 if replicas is None else int(replicas) for uid, replicas in rows}
+    rows = Deployment.objects.filter(namespace__in=namespaces, deleted_at=None)
+    return {uid: scaled(asked, scale) for uid, asked, scale in rows.values_list("uid", "spec__replicas", "scale")}
 
 
 def _budget(row: PodDisruptionBudget, pods: Iterable[Columns], scales: Mapping[str, int]) -> Budget:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import models
 
 from control.models.base import KubernetesObject
@@ -13,11 +16,14 @@ class Deployment(KubernetesObject):
 
     {revision, template_hash, skipped_hash, skipped_commit, by, reason, log_tail, at, automatic}. The pin holds while
     the template that Git asks for (with the content of its config) still has `skipped_hash`; another one resumes.
+
+    `scale` likewise: {replicas, instead_of, by, at}, set by a person; it holds while Git still asks for `instead_of`.
     """
 
     kind = "Deployment"
     api_version = "apps/v1"
     pin = models.JSONField(default=dict)
+    scale = models.JSONField(default=dict)
     paused = models.BooleanField(default=False)  # `rollout pause`; spec.paused counts as well
     restarted_at = models.FloatField(default=0)
     # template_hash of what Git asks for, with the content of its config; made anew whenever either is written
@@ -27,6 +33,26 @@ class Deployment(KubernetesObject):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="deployment_name"),)
+
+    @property
+    def replicas(self) -> int:
+        """How many there should be."""
+        return scaled(self.spec.get("replicas"), self.scale)
+
+    @property
+    def is_scaled(self) -> bool:
+        """A person said how many, and Git has not said anything else since."""
+        return bool(self.scale) and self.scale["instead_of"] == _asked(self.spec.get("replicas"))
+
+
+def scaled(asked: object, scale: Mapping[str, Any]) -> int:
+    """`asked`: spec.replicas, of which Kubernetes' default is 1. `scale`: as in Deployment."""
+    wanted = _asked(asked)
+    return int(scale["replicas"]) if scale and scale["instead_of"] == wanted else wanted
+
+
+def _asked(replicas: object) -> int:
+    return 1 if replicas is None else int(str(replicas))
 
 
 class ReplicaSet(KubernetesObject):

@@ -48,12 +48,11 @@ def network_health() -> Judged:
 
 
 def health_of_deployment(row: Deployment) -> Health:
-    replicas = row.spec.get("replicas")
     held = row.pin.get("automatic") and row.pin.get("skipped_hash") == row.live_hash
     return deployment_health(
         paused=row.paused or bool(row.spec.get("paused")),
         generation=row.generation,
-        desired=1 if replicas is None else int(replicas),
+        desired=row.replicas,
         progress=Progress(**row.progress),
         message=next((one["message"] for one in row.status.get("conditions", ()) if one["type"] == "Progressing"), ""),
         rolled_back=str(row.pin.get("reason") or "it was rolled back automatically") if held else "",

@@ -15,6 +15,7 @@ from django.db.models import Min
 from control.models import Event, Pod, Repository, Sync, Work
 from control.selectors.applications import ApplicationLine, application_lines
 from control.selectors.attempts import AttemptLine, attempt_line
+from control.selectors.event_lines import EventLine, event_line
 from control.selectors.health import Judged, network_health
 from control.selectors.overview_nodes import NodeLine, node_lines
 from control.selectors.overview_workloads import WorkloadLine, workload_lines
@@ -46,17 +47,6 @@ class ConnectionLine:
     name: str
     state: State
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class EventLine:
-    number: int
-    state: State
-    reason: str
-    object: str
-    message: str
-    count: int
-    last: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +95,7 @@ def overview(now: float) -> Overview:
         pending=tuple(pending),
         connections=tuple(connections[:SHOWN]),
         syncs=tuple(attempt_line(row, now) for row in Sync.objects.select_related("application")[:SYNCS]),
-        events=tuple(_events(now)),
+        events=tuple(event_line(row, now) for row in Event.objects.all()[:EVENTS]),
         alarms=tuple(_alarms(nodes, now)),
         more_workloads=max(len(workloads) - SHOWN, 0),
         more_applications=max(len(applications) - SHOWN, 0),
@@ -171,20 +161,6 @@ def _why_pending(waiting: str, message: str, node: str | None) -> str:
         return sentence(message) or "the scheduler has not looked at it yet"
     said = sentence(": ".join(part for part in (waiting, message) if part))
     return f"on {node}: {said}" if said else f"it is being started on {node}"
-
-
-def _events(now: float) -> Iterable[EventLine]:
-    for row in Event.objects.all()[:EVENTS]:
-        place = f"{row.namespace}/{row.name}" if row.namespace else row.name
-        yield EventLine(
-            number=row.pk,
-            state=State("Warning", "warn") if row.type == "Warning" else State("Normal", "idle"),
-            reason=sentence(row.reason),
-            object=f"{row.kind} {place}",
-            message=sentence(row.message),
-            count=row.count,
-            last=Moment(row.last_at, now),
-        )
 
 
 def _alarms(nodes: Sequence[NodeLine], now: float) -> Iterable[str]:

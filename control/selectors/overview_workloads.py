@@ -76,6 +76,13 @@ class Trouble:
     log_tail: str = ""
 
 
+def workload_line(row: Deployment, now: float) -> WorkloadLine:
+    """One of them, for its own page."""
+    of = Q(pk=row.pk)
+    sets, counts, troubles = _sets(of), _counts(of), _troubles(of)
+    return _deployment(row, sets[row.uid], counts[row.uid], troubles.get(row.uid, {}), now)
+
+
 def workload_lines(now: float) -> list[WorkloadLine]:
     """Five queries however many there are, the worst first."""
     rows = list(Deployment.objects.defer("annotations", "labels"))
@@ -85,18 +92,23 @@ def workload_lines(now: float) -> list[WorkloadLine]:
     return sorted(lines, key=lambda line: (WORST_FIRST.index(line.state.tone), line.namespace, line.name, line.kind))
 
 
-def _sets() -> dict[str, list[ReplicaSet]]:
+def _sets(of: Q | None = None) -> dict[str, list[ReplicaSet]]:
     found: dict[str, list[ReplicaSet]] = defaultdict(list)
-    for one in ReplicaSet.objects.defer("spec", "config", "labels", "annotations", "status"):
+    for one in ReplicaSet.objects.filter(**_owner("deployment", of)).defer("spec", "config", "labels", "annotations", "status"):
         found[one.deployment_id].append(one)
     return found
 
 
-def _counts() -> dict[str, dict[str, PodCount]]:
+def _owner(path: str, of: Q | None) -> dict[str, Any]:
+    """A condition on the Deployment that `path` leads to; none for all."""
+    return {f"{path}__in": Deployment.objects.filter(of)} if of is not None else {}
+
+
+def _counts(of: Q | None = None) -> dict[str, dict[str, PodCount]]:
     """Deployment uid -> template hash -> pods that are not leaving."""
     found: dict[str, dict[str, PodCount]] = defaultdict(dict)
     counted = (
-        Pod.objects.filter(replica_set__isnull=False, deleted_at=None)
+        Pod.objects.filter(replica_set__isnull=False, deleted_at=None, **_owner("replica_set__deployment", of))
         .values("replica_set__deployment_id", "template_hash")
         .annotate(present=Count("uid"), up=Count("uid", filter=Q(ready=True)))
     )
@@ -105,10 +117,11 @@ def _counts() -> dict[str, dict[str, PodCount]]:
     return found
 
 
-def _troubles() -> dict[str, dict[str, Trouble]]:
+def _troubles(of: Q | None = None) -> dict[str, dict[str, Trouble]]:
     """Deployment uid -> template hash -> the worst pod's trouble: one that has last words comes first."""
     columns = ("replica_set__deployment_id", "template_hash", "name", "waiting", "message", "log_tail")
     pods = Pod.objects.filter(replica_set__isnull=False, ready=False, deleted_at=None).exclude(waiting="", message="")
+    pods = pods.filter(**_owner("replica_set__deployment", of))
     rows = sorted(pods.order_by("-restarts", "name").values_list(*columns)[:TROUBLED], key=_worst_pod_first)
     found: dict[str, dict[str, Trouble]] = defaultdict(dict)
     for owner, template, name, waiting, message, log_tail in rows:
@@ -131,7 +144,7 @@ def _deployment(
     wanted = in_force(row)
     current = next((one for one in sets if one.template_hash == wanted), None)
     state = state_of(health := health_of_deployment(row)) if row.deleted_at is None else _TERMINATING
-    desired = 0 if row.deleted_at else 1 if row.spec.get("replicas") is None else int(row.spec["replicas"])
+    desired = 0 if row.deleted_at else row.replicas
     trouble = Trouble() if state.tone == "good" else troubles.get(wanted, Trouble())
     held = wanted != row.live_hash
     tail = str(row.pin.get("log_tail", "")) if held and row.pin.get("automatic") else trouble.log_tail

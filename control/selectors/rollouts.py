@@ -128,7 +128,7 @@ def _sentence(row: Deployment, new: ReplicaSet | None, counts: dict[str, Counts]
         if row.paused or row.spec.get("paused"):
             return f'Waiting for deployment "{row.name}", which is paused: `rollout resume` goes on...'
         return "Waiting for deployment spec update to be observed..."
-    desired = 1 if row.spec.get("replicas") is None else int(row.spec["replicas"])
+    desired = row.replicas
     mine = counts[new.uid]
     everything = sum(one.present for one in counts.values())
     waiting = f'Waiting for deployment "{row.name}" rollout to finish: '

@@ -7,6 +7,8 @@ import time
 from django.db import transaction
 
 from control.models import Application, Deployment, Namespace, ReplicaSet
+from control.models.workloads import scaled
+from control.selectors.rollouts import in_force
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
 from control.services.repositories import check_name
@@ -16,6 +18,7 @@ from control.store.workloads import pin, replica_set_value
 from deployer.composition import composition
 from deployer.core.workloads.history import UndoRefused, undo_target
 
+MOST_REPLICAS = 10_000
 ALLOWANCES = ("capabilities", "host-network", "host-path", "privileged")
 
 
@@ -28,12 +31,19 @@ def get_deployment(namespace: str, name: str) -> Deployment:
     return row
 
 
-def undo(namespace: str, name: str, actor: Actor, to_revision: int | None = None) -> ReplicaSet:
-    """Back to an earlier revision, template, config and digests alike; held by a pin until Git changes the template."""
+def undo(
+    namespace: str, name: str, actor: Actor, to_revision: int | None = None, *, seen: str | None = None
+) -> ReplicaSet:
+    """Back to an earlier revision, template, config and digests alike; held by a pin until Git changes the template.
+
+    `seen`: the template that was in force when it was decided; refused when it is another one by now.
+    """
     with transaction.atomic():
         row = get_deployment(namespace, name)
         sets = {one.uid: one for one in row.replica_sets.all()}
         current = row.pin.get("template_hash") or row.live_hash
+        if seen not in (None, in_force(row)):
+            raise Refused(f"deployment {namespace}/{name}: somebody was faster, it is not what it was when you looked")
         try:
             chosen = undo_target([replica_set_value(one) for one in sets.values()], current, to_revision)
         except UndoRefused as refusal:
@@ -99,6 +109,24 @@ def restart(namespace: str, name: str, actor: Actor) -> Deployment:
             "Restarted",
             f"restarted by {actor.name}",
         )
+    return row
+
+
+def scale(namespace: str, name: str, replicas: int, actor: Actor) -> Deployment:
+    """So many from now on, until Git asks for another number than it does now."""
+    if not 0 <= replicas <= MOST_REPLICAS:
+        raise Refused(f"{replicas} replicas are not between 0 and {MOST_REPLICAS}")
+    with transaction.atomic():
+        row = get_deployment(namespace, name)
+        if row.replicas == replicas:
+            raise Refused(f"deployment {namespace}/{name} has {replicas} replicas already")
+        before, asked = row.replicas, scaled(row.spec.get("replicas"), {})
+        row.scale = {} if replicas == asked else {
+            "replicas": replicas, "instead_of": asked, "by": actor.name, "at": time.time(),
+        }  # fmt: skip
+        row.generation += 1
+        message = f"scaled from {before} to {replicas} by {actor.name}"
+        _changed(row, ["scale", "generation"], actor, "scale", "Scaled", message)
     return row
 
 

@@ -109,7 +109,7 @@ def deployment_value(row: Deployment, sets: Iterable[ReplicaSet]) -> values.Depl
         namespace=row.namespace,
         name=row.name,
         generation=row.generation,
-        replicas=_number(spec.get("replicas"), 1) if row.deleted_at is None else 0,
+        replicas=row.replicas if row.deleted_at is None else 0,
         strategy=strategy.get("type") or "RollingUpdate",
         max_surge=_number(rolling.get("maxSurge"), "25%"),
         max_unavailable=_number(rolling.get("maxUnavailable"), "25%"),
@@ -315,7 +315,7 @@ def is_done(row: Deployment) -> bool:
     """Every pod is of the template that Git asks for, available, and has proved itself. A pinned one is not done."""
     if row.pin:
         return False
-    progress, desired = row.progress, _number(row.spec.get("replicas"), 1)
+    progress, desired = row.progress, row.replicas
     return bool(progress.get("reason") == COMPLETE and progress["updated"] == progress["available"] == desired)
 
 

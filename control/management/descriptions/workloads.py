@@ -59,8 +59,7 @@ def describe_replica_set(row: ReplicaSet, now: float) -> str:
 
 def _replicas(row: Deployment) -> str:
     """kubectl's line."""
-    replicas, status = row.spec.get("replicas"), row.status
-    desired = 1 if replicas is None else int(replicas)
+    status, desired = row.status, row.replicas
     total, available = status.get("replicas", 0), status.get("availableReplicas", 0)
     return (
         f"{desired} desired | {status.get('updatedReplicas', 0)} updated | {total} total | {available} available | "

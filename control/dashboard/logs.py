@@ -1,0 +1,230 @@
+"""Logs of a pod, or of all pods of a workload: the page at once, the lines as their hosts give them.
+
+A host that hangs holds its own thread and no page: the lines come by a stream of their own (`lines`), or as a file
+(`download`), which is also what a browser without scripts gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from control.dashboard.access import refusal
+from control.models import Pod
+from control.selectors.ansi import pieces
+from control.selectors.words import plain
+
+TAIL, TAIL_MOST = 500, 10_000
+PODS = 20
+"""Of a workload that are read at a time; those that are not ready first."""
+WAITING_LINES = 1000
+"""Read ahead of a slow browser, of all pods together; then their hosts wait."""
+READERS = 200
+"""Threads of this process that read logs."""
+TOGETHER_SECONDS = 0.1
+_readers = threading.BoundedSemaphore(READERS)
+_END = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the reader asked for. `words`: lines that hold them."""
+
+    container: str
+    tail: int
+    since_seconds: float | None
+    previous: bool
+    words: str
+    timestamps: bool
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Question:
+        given = request.GET
+        tail, since = given.get("tail", ""), given.get("since", "")
+        return cls(
+            container=given.get("container", "")[:253],
+            tail=min(int(tail), TAIL_MOST) if tail.isdecimal() and len(tail) < 9 else TAIL,
+            since_seconds=float(since) * 60 if since.isdecimal() and 0 < len(since) < 7 else None,
+            previous=given.get("previous") == "yes",
+            words=given.get("words", "")[:200],
+            timestamps=given.get("timestamps") == "yes",
+        )
+
+
+@require_safe
+def pod_logs(request: HttpRequest, namespace: str, name: str) -> HttpResponseBase:
+    row = Pod.objects.select_related("node", "replica_set").filter(namespace=namespace, name=name).first()
+    if row is None:
+        return refusal(request, f"Pod {namespace}/{name} does not exist (any more).", 404)
+    spec = (row.replica_set.spec.get("template") or {}).get("spec") or {} if row.replica_set else row.spec
+    names = [one["name"] for field in ("containers", "initContainers") for one in spec.get(field) or ()]
+    return _answer(request, [row], {"title": name, "kind": "pod", "namespace": namespace, "containers": names})
+
+
+@require_safe
+def workload_logs(request: HttpRequest, namespace: str, name: str) -> HttpResponseBase:
+    found = Pod.objects.filter(namespace=namespace, replica_set__deployment__name=name, deleted_at=None)
+    rows = list(found.select_related("node").order_by("ready", "-created_at", "name")[:PODS])
+    context = {"title": name, "kind": "workload", "namespace": namespace, "pods": len(rows), "more": found.count() - PODS}
+    return _answer(request, rows, context)
+
+
+def _answer(request: HttpRequest, rows: Sequence[Pod], context: dict[str, Any]) -> HttpResponseBase:
+    asked = Question.of(request)
+    match request.GET.get("as", ""):
+        case "stream":
+            return _stream(rows, asked)
+        case "file":
+            return _file(rows, asked, f"{context['namespace']}-{context['title']}.log")
+    query = request.GET.copy()
+    query.pop("as", None)
+    return render(request, "workloads/logs.html", {**context, "asked": asked, "query": query.urlencode()})
+
+
+def _stream(rows: Sequence[Pod], asked: Question) -> HttpResponseBase:
+    response = StreamingHttpResponse(_events(rows, asked), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    response["Content-Encoding"] = "identity"
+    return response
+
+
+async def _events(rows: Sequence[Pod], asked: Question) -> AsyncIterator[bytes]:
+    """Each event is a list of [pod, [[class, text], ...]]; "end" when nothing more will come."""
+    yield b": Pierhead\n\n"
+    queue: asyncio.Queue[Any] = asyncio.Queue(WAITING_LINES)
+    loop = asyncio.get_running_loop()
+    readers = [_Reader(row, asked, queue, loop) for row in rows]
+    running = sum(reader.start() for reader in readers)
+    if running < len(readers):
+        said = f"[{len(readers) - running} logs are not read: this process reads {READERS} already; close another page]"
+        yield b"data: %s\n\n" % json.dumps([["", [["", said]]]]).encode()
+    try:
+        while running:
+            found = await _together(queue)
+            running -= sum(one is _END for one in found)
+            lines = [one for one in found if one is not _END]
+            if lines:
+                yield b"data: %s\n\n" % json.dumps(lines, separators=(",", ":")).encode()
+            else:
+                yield b": still here\n\n"
+        yield b"event: end\ndata: {}\n\n"
+    finally:
+        await sync_to_async(lambda: [reader.close() for reader in readers])()
+
+
+async def _together(queue: asyncio.Queue[Any]) -> list[Any]:
+    """What comes within a moment of each other goes out at once."""
+    try:
+        found = [await asyncio.wait_for(queue.get(), 15)]
+    except TimeoutError:
+        return []
+    await asyncio.sleep(TOGETHER_SECONDS)
+    while not queue.empty() and len(found) < WAITING_LINES:
+        found.append(queue.get_nowait())
+    return found
+
+
+class _Reader:
+    """A thread that reads one pod's log into the queue, until it ends or is closed."""
+
+    def __init__(self, row: Pod, asked: Question, queue: asyncio.Queue[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._row, self._asked, self._queue, self._loop = row, asked, queue, loop
+        self._reading: Any = None
+        self._closed = False
+
+    def start(self) -> bool:
+        if not _readers.acquire(blocking=False):
+            return False
+        threading.Thread(target=self._run, name=f"log {self._row.name}", daemon=True).start()
+        return True
+
+    def close(self) -> None:
+        self._closed = True
+        if self._reading is not None:
+            self._reading.close()
+
+    def _run(self) -> None:
+        try:
+            for line in _lines(self._row, replace(self._asked), follow=True, opened=self._opened):
+                if self._closed:
+                    return
+                self._put([self._row.name, pieces(line)])
+        finally:
+            _readers.release()
+            self._put(_END)
+
+    def _opened(self, reading: Any) -> None:
+        self._reading = reading
+        if self._closed:
+            reading.close()
+
+    def _put(self, one: Any) -> None:
+        """Waits while the browser is slow; gives up when it has gone."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            waiting = asyncio.run_coroutine_threadsafe(self._queue.put(one), self._loop)
+            while not self._closed:
+                with contextlib.suppress(TimeoutError):
+                    waiting.result(1)
+                    return
+            waiting.cancel()
+
+
+def _lines(row: Pod, asked: Question, *, follow: bool, opened: Any = None) -> Iterator[str]:
+    """What was asked for of one pod; a refusal or a host's failure is a line that says so."""
+    from control.services import logs
+    from control.services.refusal import Refused
+    from deployer.ports import EngineError
+
+    try:
+        if asked.previous:
+            yield from _holding(asked.words, logs.previous(row, asked.container).splitlines())
+            return
+        wanted = logs.Asked(asked.container, asked.tail or None, asked.since_seconds, follow, asked.timestamps)
+        with contextlib.closing(logs.Reading(row, wanted)) as reading:
+            if opened is not None:
+                opened(reading)
+            yield from _holding(asked.words, reading.lines())
+    except Refused as refused:
+        yield f"[{refused.sentence}]"
+    except EngineError as error:
+        yield f"[{error.sentence}]"
+
+
+def _holding(words: str, lines: Any) -> Iterator[str]:
+    return (line for line in lines if not words or words in line)
+
+
+def _file(rows: Sequence[Pod], asked: Question, name: str) -> HttpResponseBase:
+    """Everything that was asked for, as text; of several pods one after the other, each line with its pod."""
+    whole = replace(asked, tail=0) if asked.tail == TAIL else asked
+
+    def text() -> Iterator[bytes]:
+        for row in rows:
+            prefix = f"{row.name} " if len(rows) > 1 else ""
+            for line in _lines(row, whole, follow=False):
+                yield f"{prefix}{plain(line)}\n".encode()
+
+    response = StreamingHttpResponse(_apart(text()), content_type="text/plain; charset=utf-8")
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    response["Content-Disposition"] = f'attachment; filename="{stamp}-{name}"'
+    return response
+
+
+async def _apart(pieces_: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """In threads of its own, so that the loop that serves all pages waits for no host."""
+    take = sync_to_async(lambda: next(pieces_, None), thread_sensitive=False)
+    while (piece := await take()) is not None:
+        yield piece
