@@ -38,6 +38,7 @@ def applications(request: HttpRequest) -> HttpResponse:
     if tiles:
         kept["as"] = "tiles"
     context = {"listing": found, "asked": kept, "words": asked["words"], "tiles": tiles, "facets": _links(found, kept)}
+    context["may_add"] = may(request, "operator")
     page = Page(f"{found.found} applications", "applications", KINDS, fixed="applications/search.html")
     return answer(request, page, "applications/list.html", context)
 
@@ -116,8 +117,8 @@ def _previewed(request: HttpRequest, name: str, sha: str, what: str, apply: Call
         if request.method != "POST":
             return render(request, "applications/preview.html", {**context, "preview": shown})
         if (request.POST.get("commit"), request.POST.get("state")) != (shown.commit.sha, shown.state):
-            said = "It has changed since you opened this page. This is how it is now; nothing was done."
-            return render(request, "applications/preview.html", {**context, "preview": shown, "refused": said}, status=409)
+            context["refused"] = "It has changed since you opened this page. This is how it is now; nothing was done."
+            return render(request, "applications/preview.html", {**context, "preview": shown}, status=409)
         messages.success(request, apply(shown.commit.sha))
     except Refused as refused:
         return refusal(request, refused.sentence, 409)

@@ -77,7 +77,8 @@ def pod_logs(request: HttpRequest, namespace: str, name: str) -> HttpResponseBas
 def workload_logs(request: HttpRequest, namespace: str, name: str) -> HttpResponseBase:
     found = Pod.objects.filter(namespace=namespace, replica_set__deployment__name=name, deleted_at=None)
     rows = list(found.select_related("node").order_by("ready", "-created_at", "name")[:PODS])
-    context = {"title": name, "kind": "workload", "namespace": namespace, "pods": len(rows), "more": found.count() - PODS}
+    counts = {"pods": len(rows), "more": found.count() - PODS}
+    context = {"title": name, "kind": "workload", "namespace": namespace, **counts}
     return _answer(request, rows, context)
 
 
@@ -122,7 +123,12 @@ async def _events(rows: Sequence[Pod], asked: Question) -> AsyncIterator[bytes]:
                 yield b": still here\n\n"
         yield b"event: end\ndata: {}\n\n"
     finally:
-        await sync_to_async(lambda: [reader.close() for reader in readers])()
+        await sync_to_async(_close)(readers)
+
+
+def _close(readers: Sequence[_Reader]) -> None:
+    for reader in readers:
+        reader.close()
 
 
 async def _together(queue: asyncio.Queue[Any]) -> list[Any]:

@@ -8,15 +8,15 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 PLACES = (
-    ("overview", "Overview", "overview"),
-    ("applications", "Applications", "applications"),
-    ("nodes", "Nodes", "nodes"),
-    ("network", "Network", "network"),
-    ("events", "Events", "events"),
+    ("overview", "Overview", "overview", "o"),
+    ("applications", "Applications", "applications", "a"),
+    ("nodes", "Nodes", "nodes", "n"),
+    ("network", "Network", "network", "s"),
+    ("events", "Events", "events", "e"),
 )
-"""Section, word, name of the route."""
+"""Section, word, name of the route, the letter that goes there after `g`."""
 
 
 def places(_request: HttpRequest) -> dict[str, Any]:
-    """Context processor: `places` is [(section, word, address)]."""
-    return {"places": [(section, word, reverse(route)) for section, word, route in PLACES]}
+    """Context processor: `places` is [(section, word, address, letter)]."""
+    return {"places": [(section, word, reverse(route), letter) for section, word, route, letter in PLACES]}

@@ -7,6 +7,8 @@ from django.urls import path
 
 from control.dashboard import applications, logs, overview, workloads
 from control.dashboard.access import action, page
+from control.dashboard.connect import connect
+from control.dashboard.found import find
 from control.dashboard.sign_in import SignInView
 from control.dashboard.stream import stream
 
@@ -14,8 +16,10 @@ urlpatterns = [
     path("sign-in", SignInView.as_view(), name="sign-in"),
     page("sign-out", LogoutView.as_view(next_page="sign-in"), "sign-out"),
     page("stream", stream, "stream"),
+    page("find", find, "find"),
     page("", overview.overview, "overview"),
     page("applications", applications.applications, "applications"),
+    action("applications/add", connect, "application-add"),
     page("applications/<str:name>", applications.application, "application"),
     action("applications/<str:name>/sync", applications.sync, "application-sync"),
     action("applications/<str:name>/rollback/<str:commit>", applications.rollback, "application-rollback"),

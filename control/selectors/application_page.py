@@ -85,12 +85,17 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
         behind=commit(behind),
         behind_sha=behind,
         prune=row.prune,
-        asked=sentence(" by ".join(filter(None, (str(row.request.get("trigger", "")), str(row.request.get("by", "")))))),
+        asked=_asked(row),
         resources=tuple(_resources(row, now)),
         attempts=tuple(attempts),
         older=older,
         applied=frozenset(applied.values_list("commit", flat=True).distinct()) - {row.commit},
     )
+
+
+def _asked(row: Application) -> str:
+    """What somebody asked for that nobody has answered yet: "rollback by ann"."""
+    return sentence(" by ".join(str(row.request[key]) for key in ("trigger", "by") if row.request.get(key)))
 
 
 def _attempts(row: Application, now: float, before: int) -> tuple[list[AttemptLine], int]:
@@ -161,5 +166,3 @@ def _pods(row: Application, now: float) -> dict[str, list[PodLine]]:
         assert pod.replica_set is not None
         found[pod.replica_set.deployment_id].append(pod)
     return {uid: pod_lines(pods, now) for uid, pods in found.items()}
-
-

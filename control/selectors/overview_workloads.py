@@ -94,7 +94,8 @@ def workload_lines(now: float) -> list[WorkloadLine]:
 
 def _sets(of: Q | None = None) -> dict[str, list[ReplicaSet]]:
     found: dict[str, list[ReplicaSet]] = defaultdict(list)
-    for one in ReplicaSet.objects.filter(**_owner("deployment", of)).defer("spec", "config", "labels", "annotations", "status"):
+    rows = ReplicaSet.objects.filter(**_owner("deployment", of))
+    for one in rows.defer("spec", "config", "labels", "annotations", "status"):
         found[one.deployment_id].append(one)
     return found
 

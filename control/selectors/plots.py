@@ -53,8 +53,8 @@ def plot(key: str, title: str, values: Values, words: Words, floor: float = 0.0)
         Line(word, tuple(_parts(line, top)), words(line[max(line)]) if line and max(line) >= _minutes() - 2 else "")
         for word, line in values.items()
     )
-    told = "; ".join(f"{one.word} {one.last or 'nothing now'}" for one in lines)
-    return Plot(key, title, words(top), lines, f"{title} over the last hour, at most {words(top)}. Now: {told or 'none'}")
+    told = "; ".join(f"{one.word} {one.last or 'nothing now'}" for one in lines) or "none"
+    return Plot(key, title, words(top), lines, f"{title} over the last hour, at most {words(top)}. Now: {told}")
 
 
 def traffic_plots(namespace: str, services: Sequence[str], now: float) -> Iterable[Plot]:

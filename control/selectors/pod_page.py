@@ -132,7 +132,8 @@ def _container(one: Mapping[str, Any], role: str, status: Mapping[str, Any], row
 
 
 def _state(status: Mapping[str, Any], row: Pod) -> tuple[State, str, float]:
-    kind, detail = next(iter((status.get("state") or {}).items()), ("waiting", {}))
+    given: dict[str, dict[str, Any]] = status.get("state") or {"waiting": {}}
+    kind, detail = next(iter(given.items()))
     if kind == "running":
         word = State("Running", "good") if status.get("ready") else State("Not ready", "busy")
         return word, "", seconds_of(detail.get("startedAt", ""))
@@ -175,7 +176,8 @@ def _environment(one: Mapping[str, Any]) -> Iterable[Variable]:
     for source in one.get("envFrom") or ():
         for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
             if given := source.get(field):
-                yield Variable(f"{source.get('prefix') or ''}*", "", sentence(f"every key of {kind} {given.get('name')}"))
+                name = sentence(f"{source.get('prefix') or ''}*")
+                yield Variable(name, "", sentence(f"every key of {kind} {given.get('name')}"))
     for variable in one.get("env") or ():
         yield _variable(variable)
 

@@ -13,7 +13,7 @@ from control.selectors.plots import Plot, traffic_plots
 from control.selectors.pod_lines import PodLine, pod_lines
 from control.selectors.pods import seconds_of
 from control.selectors.rollouts import in_force, rollout_state
-from control.selectors.undo import Choice, undo_question
+from control.selectors.undo import Choice, UndoQuestion, undo_question
 from control.selectors.words import Moment, sentence
 
 PODS = 50
@@ -73,7 +73,7 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
         replicas=row.replicas,
         scaled=_scaled(row),
         application=row.application.name if row.application else "",
-        revisions=tuple([*([question.current] if question.current else []), *question.choices]) if question else (),
+        revisions=_revisions(question),
         current=current,
         berths=tuple(_berths(lines, current)),
         pods=tuple(lines[:PODS]),
@@ -82,6 +82,13 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
         plots=tuple(traffic_plots(namespace, _services(row), now)),
         conditions=tuple(_conditions(row, now)),
     )
+
+
+def _revisions(question: UndoQuestion | None) -> tuple[Choice, ...]:
+    """The one in force first."""
+    if question is None:
+        return ()
+    return (question.current, *question.choices) if question.current else question.choices
 
 
 def _paused(row: Deployment) -> str:

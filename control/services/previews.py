@@ -42,7 +42,10 @@ class ObjectPreview:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`state`: what it was compared with. `refusal`: why nothing would be applied. `images`: (workload, before, after) where they differ."""
+    """`state`: what it was compared with. `refusal`: why nothing would be applied.
+
+    `images`: (workload, before, after) where they differ.
+    """
 
     application: str
     state: str

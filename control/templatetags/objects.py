@@ -15,12 +15,18 @@ _ALONE = {"Node": "node", "Application": "application"}
 @register.simple_tag
 def object_link(kind: str, namespace: str, name: str) -> SafeString:
     """The name as people write it, `shop/web`, with a link where that kind has a page."""
-    shown = format_html('<span class="namespace">{}/</span>{}', namespace, name) if namespace else format_html("{}", name)
-    address = ""
-    if namespace and kind in _NAMESPACED:
-        address = reverse(_NAMESPACED[kind], args=[namespace, name])
-    elif not namespace and name and kind in _ALONE:
-        address = reverse(_ALONE[kind], args=[name])
-    if not address:
+    shown = format_html('<span class="namespace">{}/</span>', namespace) if namespace else format_html("")
+    shown += format_html("{}", name)
+    place = address(kind, namespace, name)
+    if not place:
         return format_html('<span class="name">{}</span>', shown)
-    return format_html('<a class="name" href="{}">{}</a>', address, shown)
+    return format_html('<a class="name" href="{}">{}</a>', place, shown)
+
+
+def address(kind: str, namespace: str, name: str) -> str:
+    """Of the object's page; "" where there is none."""
+    if namespace and kind in _NAMESPACED:
+        return reverse(_NAMESPACED[kind], args=[namespace, name])
+    if not namespace and name and kind in _ALONE:
+        return reverse(_ALONE[kind], args=[name])
+    return ""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.environment import require
 
+HOME = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -47,18 +49,16 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(django_db_setup: None) -> Iterator[Site]:  # noqa: ARG001 - the tables are made first
-    """The pages as `run web` serves them: event streams need an ASGI server, which Django's own test server is not."""
+    """The pages in a process of their own: event streams need an ASGI server, which Django's test server is not."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        "control.asgi:application", lifespan="off", log_config=None, http="h11", ws="wsproto",
-        timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="site", daemon=True)
-    thread.start()
-    yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    server.should_exit = True
-    thread.join(timeout=10)
+    descriptor, port = listener.fileno(), listener.getsockname()[1]
+    database = str(connection.settings_dict["NAME"])
+    command = [sys.executable, "-m", "tests.browser.serve", database, str(descriptor)]
+    process = subprocess.Popen(command, pass_fds=[descriptor], cwd=HOME)
+    listener.close()
+    yield Site(f"http://127.0.0.1:{port}")
+    process.terminate()
+    process.wait(timeout=10)
 
 
 @pytest.fixture

@@ -19,6 +19,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 SHOTS = os.environ.get("SCREENSHOTS", "")  # a folder: every page that axe looks at is kept there as a picture
 PASSWORD = "a long harbour wall"
+PAGES = (
+    "/applications", "/applications?as=tiles", "/applications/shop", "/workloads/shop/api", "/workloads/shop/front",
+    "/workloads/shop/front/scale", "/workloads/shop/front/restart", "/pods/shop/front-new-1", "/pods/shop/search-0",
+    "/pods/shop/front-new-0/logs",
+)  # fmt: skip
 
 
 def faults(page: Page) -> list[str]:
@@ -41,6 +46,7 @@ def shoot(page: Page, name: str) -> None:
         ("/", 390, "light"),
         ("/", 390, "dark"),
         ("/workloads/shop/api/undo", 1280, "light"),
+        *[(path, *how) for path in PAGES for how in ((1280, "light"), (390, "dark"))],
         ("/workloads/shop/api/undo", 390, "dark"),
         ("/workloads/shop/api/resume", 390, "light"),
         ("/workloads/shop/api/resume", 1280, "dark"),

@@ -9,11 +9,10 @@ counts answers of pods; what the router answers by itself is in its own rows of 
 from __future__ import annotations
 
 from deployer.core.network.maps import REVISIONS, map_path
+from deployer.core.network.measurements import BOUNDS_MILLISECONDS
 from deployer.core.network.sections import Section
 
 TABLE = "table.latency"
-BOUNDS_MILLISECONDS = tuple(2**power for power in range(15))
-"""Upper bounds of the buckets, inclusive; the sixteenth has none."""
 _MICROSECONDS = 1000
 
 

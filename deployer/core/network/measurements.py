@@ -23,9 +23,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deployer.core.network import latency
-
-BOUNDS_MS: tuple[float, ...] = (*map(float, latency.BOUNDS_MILLISECONDS), math.inf)
+BOUNDS_MILLISECONDS = tuple(2**power for power in range(15))
+"""Upper bounds of the buckets in which the routers count (`latency.py`), inclusive; the sixteenth has none."""
+BOUNDS_MS: tuple[float, ...] = (*map(float, BOUNDS_MILLISECONDS), math.inf)
 """Upper bounds of the 16 buckets: 1, 2, 4 ... 16384 ms, and all the rest."""
 BUCKETS = len(BOUNDS_MS)
 NO_BUCKETS = (0,) * BUCKETS

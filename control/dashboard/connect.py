@@ -1,0 +1,73 @@
+"""Connecting a repository and the application that follows it: one form, tested on the spot, the reason beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from control.dashboard.access import actor
+from control.models import Repository
+
+FIELDS = ("repository", "url", "ref", "username", "name", "path", "namespace")
+"""What is shown again when the form was refused. A token or a key never is."""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def connect(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        given = {"ref": "main", "path": ".", "automatic": "yes", "prune": "yes", **request.GET.dict()}
+        return _form(request, given)
+    from control.services.refusal import Refused
+
+    given = {field: request.POST.get(field, "").strip()[:1024] for field in FIELDS}
+    given |= {box: request.POST.get(box, "") for box in ("automatic", "prune")}
+    try:
+        given["repository"] = given["repository"] or _repository(request, given)
+        row = _application(request, given)
+    except Refused as refused:
+        return _form(request, given, refused.sentence)
+    messages.success(request, f"{row.name} follows {given['repository']}: a first look at Git was asked for.")
+    return redirect("application", name=row.name)
+
+
+def _form(request: HttpRequest, given: dict[str, str], refused: str = "") -> HttpResponse:
+    known = list(Repository.objects.values_list("name", flat=True))
+    context = {"given": given, "known": known, "refused": refused}
+    return render(request, "connect.html", context, status=409 if refused else 200)
+
+
+def _repository(request: HttpRequest, given: dict[str, str]) -> str:
+    """Registers it, having asked its server; its name. Named as the application when there is no other one so called."""
+    from control.services import repositories
+    from deployer.core.source import GitCredentials
+
+    credentials = GitCredentials(
+        username=given["username"],
+        token=request.POST.get("token", "").strip(),
+        ssh_key=_text(request.POST, "ssh_key"),
+        known_hosts=_text(request.POST, "known_hosts"),
+    )
+    row = repositories.add_repository(
+        given["name"], given["url"], actor(request), ref=given["ref"] or "main", credentials=credentials
+    )
+    return row.name
+
+
+def _application(request: HttpRequest, given: dict[str, str]) -> Any:
+    from control.services import repositories
+
+    return repositories.add_application(
+        given["name"], given["repository"], given["path"] or ".", actor(request),
+        namespace=given["namespace"] or given["name"], automatic=given["automatic"] == "yes",
+        prune=given["prune"] == "yes",
+    )  # fmt: skip
+
+
+def _text(form: QueryDict, field: str) -> str:
+    """A pasted file: with the line ends that programs expect."""
+    pasted = str(form.get(field, "")).replace("\r\n", "\n").strip()
+    return pasted + "\n" if pasted else ""

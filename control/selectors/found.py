@@ -1,0 +1,24 @@
+"""Objects by a part of their name, for the palette: applications, workloads, nodes, services, pods, in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from control.models import Application, Deployment, Node, Pod, Service
+
+EACH = 8
+
+
+def found(words: str, visible: Collection[str] | None) -> Iterator[tuple[str, str, str]]:
+    """(kind, namespace, name). Five queries. `visible`: the namespaces that the reader may see, None for all."""
+    namespace, slash, name = words.strip().lower().rpartition("/")
+    for model, key in ((Application, "namespace"), (Deployment, "namespace"), (Node, ""), (Service, "namespace"),
+                       (Pod, "namespace")):  # fmt: skip
+        rows: Any = model._default_manager.filter(name__contains=name).order_by("name")
+        if key and visible is not None:
+            rows = rows.filter(**{f"{key}__in": visible})
+        if slash and key and model is not Application:
+            rows = rows.filter(namespace=namespace)
+        for row in rows.only("name", *([key] if key else []))[:EACH]:
+            yield model.kind, row.namespace if key and model is not Application else "", row.name
