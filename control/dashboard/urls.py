@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from control.dashboard import applications, logs, overview, workloads
+from control.dashboard import applications, cluster_urls, logs, overview, workloads
 from control.dashboard.access import action, page
 from control.dashboard.connect import connect
 from control.dashboard.found import find
@@ -34,4 +34,5 @@ urlpatterns = [
     action("workloads/<str:namespace>/<str:name>/scale", workloads.scale, "scale"),
     page("pods/<str:namespace>/<str:name>", workloads.pod, "pod"),
     page("pods/<str:namespace>/<str:name>/logs", logs.pod_logs, "pod-logs"),
+    *cluster_urls.urlpatterns,
 ]

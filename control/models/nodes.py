@@ -20,6 +20,7 @@ class Node(models.Model):
     not, and of a dead one `held` says why. `declared_dead_by`: who declared it dead, "" for nobody. `witnesses`: what
     its peers' routers said when the state last changed, {name of the peer: whether it sees the node}. `replaced`: bare
     pods that were made again elsewhere while it was dead, {uid: namespace/name}; what is left of them here is removed.
+    `drain_pods`: how many pods there were when its drain began.
     """
 
     kind = "Node"
@@ -38,6 +39,7 @@ class Node(models.Model):
     taints = models.JSONField(default=list)
     cordoned = models.BooleanField(default=False)
     draining = models.BooleanField(default=False)
+    drain_pods = models.IntegerField(default=0)
     ready = models.BooleanField(default=False)
     reason = models.CharField(max_length=64, blank=True)
     message = models.TextField(blank=True)

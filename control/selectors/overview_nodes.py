@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db.models import BigIntegerField, Count, Sum
@@ -53,12 +54,21 @@ class NodeLine:
 
 def node_lines(now: float) -> list[NodeLine]:
     """Two queries, three when a node is drained; the worst first."""
-    loads = _loads()
     found = Node.objects.select_related("router").defer("credentials", "images", "annotations", "router__identity")
     rows = list(found)
     words = drains(rows)
-    lines = [_line(row, loads.get(row.uid, (0, 0, 0)), words.get(row.uid, ""), now) for row in rows]
-    return sorted(lines, key=lambda line: (WORST_FIRST.index(line.state.tone), line.name))
+    lines = [line for _, line in lined(rows, now, words)]
+    return sorted(lines, key=worst_first)
+
+
+def lined(rows: Iterable[Node], now: float, drained: Mapping[str, str] | None = None) -> list[tuple[Node, NodeLine]]:
+    """`rows`, with their routers, each with its line; one query. `drained`: node uid -> what its drain waits for."""
+    loads, words = _loads(), drained or {}
+    return [(row, _line(row, loads.get(row.uid, (0, 0, 0)), words.get(row.uid, ""), now)) for row in rows]
+
+
+def worst_first(line: NodeLine) -> tuple[int, str]:
+    return (WORST_FIRST.index(line.state.tone), line.name)
 
 
 def _loads() -> dict[str, tuple[int, int, int]]:
@@ -80,7 +90,7 @@ def _line(row: Node, load: tuple[int, int, int], drain: str, now: float) -> Node
     cpu_room, memory_room = allocatable(row)
     return NodeLine(
         name=row.name,
-        engine=engine(row).replace("docker://", "Docker "),
+        engine=sentence(engine(row).replace("docker://", "Docker ")),
         simulated=row.is_simulated,
         state=_state(row),
         message="" if row.ready else sentence(held(row)),

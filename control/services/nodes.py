@@ -145,10 +145,11 @@ def drain(name: str, actor: Actor, *, ask_budgets: bool = True) -> int:
             f"is gone, `manage.py node declare-dead {name}` has its pods replaced elsewhere"
         )
     row = cordon(name, actor)
-    row.draining = True
     work, now = composition().work, time.time()
     with transaction.atomic():
-        row.save(update_fields=["draining"])
+        row.drain_pods = max(row.drain_pods if row.draining else 0, Pod.objects.filter(node=row).count())
+        row.draining = True
+        row.save(update_fields=["draining", "drain_pods"])
         record(actor, "node drain", f"Node {name}", "" if ask_budgets else "budgets were not asked")
         there = Pod.objects.filter(node=row, deleted_at=None, orphaned=False)
         count = there.count()

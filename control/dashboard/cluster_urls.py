@@ -1,0 +1,19 @@
+"""The addresses of nodes, network, events and audit."""
+
+from __future__ import annotations
+
+from control.dashboard import node_actions, node_form, nodes
+from control.dashboard.access import action, page
+
+admin = action
+
+urlpatterns = [
+    page("nodes", nodes.nodes, "nodes"),
+    admin("nodes/add", node_form.add, "node-add"),
+    page("nodes/<str:name>", nodes.node, "node"),
+    action("nodes/<str:name>/cordon", node_actions.cordon, "node-cordon"),
+    action("nodes/<str:name>/uncordon", node_actions.uncordon, "node-uncordon"),
+    action("nodes/<str:name>/drain", node_actions.drain, "node-drain"),
+    action("nodes/<str:name>/declare-dead", node_actions.declare_dead, "node-declare-dead"),
+    admin("nodes/<str:name>/remove", node_actions.remove, "node-remove"),
+]

@@ -1,0 +1,161 @@
+"""Nodes as their own page lists them: what we hear of each, what its peers say, what it holds, and what it is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from control.models import Node, Pod
+from control.selectors.draining import why_there
+from control.selectors.expiry import Expiry, expiry
+from control.selectors.kubernetes_nodes import CORDON_TAINT, held, router_of
+from control.selectors.narrowing import Narrowed, narrow
+from control.selectors.overview_nodes import NodeLine, lined, worst_first
+from control.selectors.words import State, sentence
+
+Visible = Collection[str] | None
+"""The namespaces that the reader may see; None for all."""
+DRAINED_SHOWN, PROBLEMS = 5, 20
+_OBJECT = re.compile(r"\b[A-Z][A-Za-z]+ (?P<namespace>[a-z0-9-]+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A pod that is still on a node that is drained. `why` "" while nobody has looked at it yet."""
+
+    namespace: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How far a drain is. `pods`: some of those that are left; `more` are not listed."""
+
+    left: int
+    total: int
+    pods: tuple[Leaving, ...]
+    more: int
+
+    @property
+    def percent(self) -> int:
+        return 100 * (self.total - self.left) // self.total if self.total else 100
+
+    @property
+    def words(self) -> str:
+        return f"{self.total - self.left} of {self.total} pods moved"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterCard:
+    """`message`: why it is not ready; `problems`: what it could not be told, of which `more` are not listed."""
+
+    state: State
+    message: str
+    problems: tuple[str, ...]
+    more: int
+    certificate: Expiry | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCard:
+    """`heard`: what our own heartbeat says; `sees`, `sees_not`: the peers that were asked, with their answers."""
+
+    line: NodeLine
+    address: str
+    labels: tuple[str, ...]
+    taints: tuple[str, ...]
+    heard: str
+    sees: tuple[str, ...]
+    sees_not: tuple[str, ...]
+    drain: Drain | None
+    router: RouterCard
+
+    @property
+    def searched(self) -> str:
+        return " ".join((self.line.name, self.address, self.line.engine, *self.labels, *self.taints))
+
+
+FACETS: Mapping[str, Callable[[NodeCard], str]] = {
+    "state": lambda card: card.line.state.word,
+    "router": lambda card: card.router.state.word,
+}
+
+
+def node_list(asked: Mapping[str, str], number: int, visible: Visible, now: float) -> Narrowed[NodeCard]:
+    """The worst first. Two queries, three while a node is drained."""
+    rows = list(Node.objects.select_related("router").defer("credentials", "images", "router__identity"))
+    cards = node_cards(rows, visible, now)
+    return narrow(cards, asked, FACETS, lambda card: card.searched, number)
+
+
+def node_cards(rows: Iterable[Node], visible: Visible, now: float, shown: int = DRAINED_SHOWN) -> list[NodeCard]:
+    """`rows` with their routers. `shown`: so many pods are named of a node that is drained."""
+    found = list(rows)
+    left = _left(row for row in found if row.draining)
+    cards = [_card(row, line, left.get(row.uid), visible, shown, now) for row, line in lined(found, now)]
+    return sorted(cards, key=lambda card: worst_first(card.line))
+
+
+def taint_words(taint: Mapping[str, str]) -> str:
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return sentence(f"{taint['key']}{value}:{taint['effect']}")
+
+
+def _card(
+    row: Node, line: NodeLine, left: list[Pod] | None, visible: Visible, shown: int, now: float
+) -> NodeCard:
+    said = sorted(row.witnesses.items())
+    return NodeCard(
+        line=line,
+        address=sentence(row.address),
+        labels=tuple(sentence(f"{key}={value}") for key, value in sorted(row.labels.items())),
+        taints=tuple(taint_words(one) for one in [*row.taints, *([CORDON_TAINT] if row.cordoned else [])]),
+        heard="it answers" if row.ready else sentence(held(row)),
+        sees=tuple(sentence(peer) for peer, sees in said if sees),
+        sees_not=tuple(sentence(peer) for peer, sees in said if not sees),
+        drain=None if left is None else _drain(row, left, visible, shown),
+        router=_router(row, visible, now),
+    )
+
+
+def _left(rows: Iterable[Node]) -> dict[str, list[Pod]]:
+    """Node uid -> the pods that are there still, of those that are drained; no query when none is."""
+    found: dict[str, list[Pod]] = {row.uid: [] for row in rows}
+    if found:
+        pods = Pod.objects.filter(node__in=found).defer("spec", "status", "annotations", "log_tail")
+        for pod in pods.order_by("namespace", "name"):
+            found[str(pod.node_id)].append(pod)
+    return found
+
+
+def _drain(row: Node, left: list[Pod], visible: Visible, shown: int) -> Drain:
+    mine = [pod for pod in left if visible is None or pod.namespace in visible]
+    named = tuple(Leaving(pod.namespace, pod.name, sentence(why_there(pod))) for pod in mine[:shown])
+    return Drain(len(left), max(row.drain_pods, len(left)), named, len(left) - len(named))
+
+
+def _router(row: Node, visible: Visible, now: float) -> RouterCard:
+    router = router_of(row)
+    if router is None or not (router.ready or router.reason):
+        return RouterCard(State("Not made yet", "idle"), "", (), 0, None)
+    said = [sentence(str(one)) for one in router.problems if _may_read(str(one), visible)]
+    return RouterCard(
+        state=_router_state(row.ready, router.ready),
+        message="" if router.ready else sentence(": ".join(filter(None, (router.reason, router.message)))),
+        problems=tuple(said[:PROBLEMS]),
+        more=len(router.problems) - len(said[:PROBLEMS]),
+        certificate=expiry(router.expires_at, now, renewed=True),
+    )
+
+
+def _router_state(seen: bool, ready: bool) -> State:
+    if not seen:
+        return State("Unknown", "idle")
+    return State("Ready", "good") if ready else State("Not ready", "bad")
+
+
+def _may_read(problem: str, visible: Visible) -> bool:
+    """A sentence that names an object of a namespace which the reader may not see is counted only."""
+    return visible is None or all(one["namespace"] in visible for one in _OBJECT.finditer(problem))
