@@ -41,7 +41,7 @@ def _form(request: HttpRequest, given: dict[str, str], refused: str = "") -> Htt
 
 
 def _repository(request: HttpRequest, given: dict[str, str]) -> str:
-    """Registers it, having asked its server; its name. Named as the application when there is no other one so called."""
+    """Registers it, having asked its server, under the name of the application. Returns that."""
     from control.services import repositories
     from deployer.core.source import GitCredentials
 
