@@ -84,12 +84,17 @@ def workload_line(row: Deployment, now: float) -> WorkloadLine:
 
 
 def workload_lines(now: float) -> list[WorkloadLine]:
-    """Five queries however many there are, the worst first."""
+    """Five queries however many there are: rollouts under way first, then the worst."""
     rows = list(Deployment.objects.defer("annotations", "labels"))
     sets, counts, troubles = _sets(), _counts(), _troubles()
     lines = [_deployment(row, sets[row.uid], counts[row.uid], troubles.get(row.uid, {}), now) for row in rows]
     lines += [_pod(row, now) for row in Pod.objects.filter(replica_set=None).select_related("node")]
-    return sorted(lines, key=lambda line: (WORST_FIRST.index(line.state.tone), line.namespace, line.name, line.kind))
+    return sorted(lines, key=_first)
+
+
+def _first(line: WorkloadLine) -> tuple[bool, int, str, str, str]:
+    rolls = line.bar is not None and line.state.tone == "busy"
+    return (not rolls, WORST_FIRST.index(line.state.tone), line.namespace, line.name, line.kind)
 
 
 def _sets(of: Q | None = None) -> dict[str, list[ReplicaSet]]:
