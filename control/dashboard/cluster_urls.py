@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control.dashboard import node_actions, node_form, nodes
+from control.dashboard import network, node_actions, node_form, nodes
 from control.dashboard.access import action, page
 
 admin = action
@@ -16,4 +16,6 @@ urlpatterns = [
     action("nodes/<str:name>/drain", node_actions.drain, "node-drain"),
     action("nodes/<str:name>/declare-dead", node_actions.declare_dead, "node-declare-dead"),
     admin("nodes/<str:name>/remove", node_actions.remove, "node-remove"),
+    page("network", network.network, "network"),
+    page("network/<str:namespace>/<str:name>", network.service, "service"),
 ]

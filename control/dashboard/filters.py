@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.http import urlencode
 
 from control.selectors.narrowing import Facet
+from control.selectors.words import sentence
 
 LONGEST = 253
 Links = list[tuple[str, list[tuple[Facet, str]]]]
@@ -15,7 +16,7 @@ Links = list[tuple[str, list[tuple[Facet, str]]]]
 
 def asked(request: HttpRequest, *names: str) -> dict[str, str]:
     """Name -> what was asked for, "" for all."""
-    return {name: request.GET.get(name, "")[:LONGEST].strip() for name in names}
+    return {name: sentence(request.GET.get(name, "")[:LONGEST]) for name in names}
 
 
 def query(kept: Mapping[str, str], **changes: str) -> str:

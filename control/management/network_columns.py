@@ -14,6 +14,7 @@ from control.selectors.kubernetes_network import balancing_nodes, openings_for
 from control.selectors.kubernetes_nodes import address_of
 from control.selectors.openings import Openings, openings
 from control.selectors.policies import pods_of_policies
+from control.selectors.service_problems import selector_text
 from deployer.core.objects.network import NetworkPolicySpec
 from deployer.core.objects.placement import LabelSelector, SelectorRequirement
 
@@ -69,10 +70,6 @@ def ports_text(ports: Iterable[Mapping[str, Any]], given: Mapping[int, int] | No
         f"{one['port']}{f':{number}' if (number := _number(one, given)) else ''}/{one.get('protocol', 'TCP')}"
         for one in ports
     )
-
-
-def selector_text(selector: Mapping[str, Any]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
 
 
 def label_words(selector: LabelSelector) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from control.models import Ingress, Secret, Service
 from control.selectors.backing import Backing, backings
-from control.selectors.routers import problems_of
+from control.selectors.routers import Routers, routers
 
 Key = tuple[str, str]
 """(namespace, name)"""
@@ -57,11 +57,14 @@ class IngressRoutes:
         return self.services - {one.service for one in self.routes if not one.ready}
 
 
-def routes_of_ingresses(rows: Sequence[Ingress], known: Iterable[Backing] | None = None) -> list[IngressRoutes]:
-    """In the order of `rows`; at most six queries. `known`: what backs all services, where that is at hand."""
+def routes_of_ingresses(
+    rows: Sequence[Ingress], known: Iterable[Backing] | None = None, told: Routers | None = None
+) -> list[IngressRoutes]:
+    """In the order of `rows`; at most six queries. `known`: what backs all services, `told`: what the routers say,
+    where that is at hand."""
     found = _backings(rows) if known is None else known
     services = {(one.row.namespace, one.row.name): one for one in found}
-    secrets, said = _secrets(rows), problems_of(Ingress.kind) if rows else {}
+    secrets, said = _secrets(rows), (told or routers()).problems_of(Ingress.kind) if rows else {}
     return [_routes(row, services, secrets, said.get((row.namespace, row.name), ())) for row in rows]
 
 

@@ -59,6 +59,15 @@ def pod_words(row: Pod, spec: Mapping[str, Any] | None = None) -> PodWords:
     )
 
 
+def why_waiting(row: Pod) -> str:
+    """One sentence for a pod that is not ready, "" for one that is."""
+    if row.ready or row.phase in ("Succeeded", "Failed"):
+        return ""
+    if row.node is None:
+        return row.message or "the scheduler has not looked at it yet"
+    return ": ".join(part for part in (row.waiting, row.message) if part)
+
+
 def needs_spec(row: Pod) -> bool:
     """Nothing was seen of it yet, or it has init containers, of which the spec knows which are sidecars."""
     return not row.status.get("containerStatuses") or bool(row.status.get("initContainerStatuses"))

@@ -64,6 +64,19 @@ def reach(source: str, target: str, namespace: str) -> Question:
     return Question(_shown(start), shown, number, decide(start, goal, number, cluster))
 
 
+def namespaces_of(source: str, target: str, namespace: str) -> frozenset[str]:
+    """Those that the two texts name, or mean where they name none. Raises nothing: what is no place names none."""
+    found = {namespace}
+    for text in (source, _split_port(target)[0]):
+        parts = text.split("/")
+        if len(parts) == 3:
+            found.add(parts[0])
+        labels = parts[0].lower().rstrip(".").removesuffix(".cluster.local").removesuffix(".svc").split(".")
+        if len(parts) == 1 and len(labels) > 1 and not _address(text):
+            found.add(labels[1])
+    return frozenset(found)
+
+
 def _cluster() -> Cluster:
     """All of it, by five or six queries: what stands between two pods may be anywhere."""
     pods = list(Pod.objects.select_related("node").defer("annotations", "log_tail", "replacement", "attempts", "pulls"))

@@ -179,7 +179,7 @@ def secret(name: str = "token", values: dict[str, str] | None = None, **fields: 
 
 def service(name: str = "web", **fields: Any) -> Service:
     spec = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}], **fields.pop("spec", {})}
-    return made(Service(namespace="shop", name=name, spec=spec, created_at=NOW - HOUR, **fields))
+    return made(Service(**{"namespace": "shop", "name": name, "spec": spec, "created_at": NOW - HOUR, **fields}))
 
 
 def ingress(name: str = "web", host: str = "shop.example.com", **fields: Any) -> Ingress:

@@ -5,42 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from control.management.descriptions import parts
-from control.management.descriptions.pods import why_waiting
-from control.management.network_columns import external, given_ports, label_words, ports_text, selector_text
+from control.management.network_columns import external, given_ports, label_words, ports_text
 from control.management.output import table
-from control.models import Ingress, NetworkPolicy, Pod, Service
+from control.models import Ingress, NetworkPolicy, Service
 from control.selectors.endpoints import (
-    PodEndpoint,
     PortEndpoints,
     ServiceEndpoints,
     endpoints_of_services,
-    nearest_pods,
 )
 from control.selectors.health import health_of_routes, health_of_service
 from control.selectors.ingresses import IngressRoutes, routes_of_ingresses
 from control.selectors.kubernetes_network import openings_for
 from control.selectors.kubernetes_nodes import address_of
 from control.selectors.measurements import TrafficPoint, recent_traffic
-from control.selectors.openings import Openings, openings
+from control.selectors.openings import openings
 from control.selectors.policies import pods_of_policies
-from control.selectors.routers import problems_about, routers_in_trouble
+from control.selectors.routers import problems_about, routers, routers_in_trouble
+from control.selectors.service_problems import CARRIED, WHY, selector_text, service_problems, why_not
 from deployer.core.health import Health
 from deployer.core.network.measurements import Percentile
 from deployer.core.network.policy_words import peer_words, ports_words
 from deployer.core.objects.network import NetworkPolicyIngressRule, NetworkPolicySpec
 
 TRAFFIC_SECONDS = 300
-CARRIED = {
-    "http": "HTTP/1.1 and websockets",
-    "h2": "HTTP/2 without TLS, gRPC",
-    "tcp": "TCP, as it is",
-}
-WHY = {
-    "appProtocol": "by its appProtocol",
-    "port name": "by its name",
-    "number": "by its number",
-    "default": "nothing says otherwise",
-}
 
 
 def describe_service(row: Service, now: float) -> str:
@@ -60,7 +47,7 @@ def describe_service(row: Service, now: float) -> str:
     for port in one.ports:
         text += parts.section(_port_title(port), _endpoints(port))
     text += parts.section(f"Traffic, last {TRAFFIC_SECONDS // 60} minutes", _traffic(row, now))
-    text += _problems(list(_service_problems(one, opened)))
+    text += _problems(list(service_problems(one, opened, routers())))
     return text + parts.events("Service", row.namespace, row.name, now)
 
 
@@ -117,19 +104,12 @@ def _port_title(port: PortEndpoints) -> str:
 def _endpoints(port: PortEndpoints) -> str:
     header = ("Pod", "Address", "Node", "Ready", "Why Not")
     lines = [
-        (one.pod.name, one, one.pod.node.name if one.pod.node else "", "yes" if one.ready else "no", _why_not(one))
+        (one.pod.name, one, one.pod.node.name if one.pod.node else "", "yes", "-")
+        if one.ready
+        else (one.pod.name, one, one.pod.node.name if one.pod.node else "", "no", why_not(one))
         for one in port.endpoints
     ]
     return parts.inset(table(header, lines)) if lines else ""
-
-
-def _why_not(one: PodEndpoint) -> str:
-    """What the router says, and what the pod waits for."""
-    if one.ready:
-        return "-"
-    if one.pod.node is not None and not one.pod.node.ready:
-        return f"node {one.pod.node.name} does not answer"
-    return ": ".join(part for part in (one.reason, why_waiting(one.pod)) if part)
 
 
 def _traffic(row: Service, now: float) -> str:
@@ -146,28 +126,6 @@ def _point(one: TrafficPoint) -> tuple[object, ...]:
 
 def _latency(found: Percentile | None) -> str:
     return str(found) if found is not None else "-"
-
-
-def _service_problems(one: ServiceEndpoints, opened: Openings | None) -> Iterator[str]:
-    service = one.service
-    if one.has_selector and not one.pods:
-        yield from _no_pod(one)
-    if not one.address and service.spec.type != "ExternalName":
-        yield "it has no virtual address yet: no pod of its namespace has run, or no router was configured since"
-    own = opened.problems.get(service.uid, ()) if opened else ()
-    yield from own
-    said = problems_about("Service", service.namespace, service.name)
-    yield from (sentence for sentence in said if not sentence.startswith(own))
-    yield from routers_in_trouble()
-
-
-def _no_pod(one: ServiceEndpoints) -> Iterator[str]:
-    """Which label is missing, with the pods that lack least."""
-    wanted = selector_text(one.service.spec.selector)
-    pods = list(Pod.objects.filter(namespace=one.service.namespace, deleted_at=None).order_by("name"))
-    there = "there are no pods in its namespace" if not pods else f"none of the {len(pods)} pods there has these labels"
-    yield f"its selector {wanted} finds no pod: {there}"
-    yield from nearest_pods(one, pods)
 
 
 def _tls(secret: str, hosts: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from control.management.output import fields
 from control.models import Pod
 from control.selectors.health import health_of_pod
 from control.selectors.kubernetes_workloads import pod_spec, quality_class, templates_of
-from control.selectors.pods import pod_words, seconds_of, shown_conditions
+from control.selectors.pods import pod_words, seconds_of, shown_conditions, why_waiting
 
 Statuses = Mapping[str, Mapping[str, Any]]
 
@@ -48,15 +48,6 @@ def _facts(row: Pod, spec: Mapping[str, Any], now: float) -> list[tuple[str, obj
         ("QoS Class", quality_class(spec)),
         ("Node-Selectors", parts.pairs(spec.get("nodeSelector") or {})),
     ]
-
-
-def why_waiting(row: Pod) -> str:
-    """One sentence for a pod that is not ready, "" for one that is."""
-    if row.ready or row.phase in ("Succeeded", "Failed"):
-        return ""
-    if row.node is None:
-        return row.message or "the scheduler has not looked at it yet"
-    return ": ".join(part for part in (row.waiting, row.message) if part)
 
 
 def _no_owner(row: Pod) -> str:
