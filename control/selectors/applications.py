@@ -7,13 +7,14 @@ queries however many there are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from django.db.models import OuterRef, Subquery
 
 from control.models import Application, Sync
-from control.selectors.health import Judged, application_health
+from control.selectors.health import application_health, health_of_nothing
 from control.selectors.words import WORST_FIRST, Moment, State, commit, sentence, state_of, subject
 from deployer.core.health import Health
 
@@ -87,6 +88,15 @@ class Listing:
     facets: dict[str, tuple[Facet, ...]] = field(default_factory=dict)
 
 
+class Attempted(NamedTuple):
+    """What is told of an attempt."""
+
+    phase: str
+    message: str
+    commit_message: str
+
+
+_ATTEMPTED = Attempted._fields
 PAGE = 50
 FACETS: dict[str, Callable[[ApplicationLine], str]] = {
     "sync": lambda line: line.sync.word,
@@ -121,19 +131,22 @@ def _facet(name: str, lines: Iterable[ApplicationLine], filters: Filters) -> Ite
 
 
 def application_lines(
-    now: float, network: Judged | None = None, *, names: Collection[str] | None = None
+    now: float, *, health: Mapping[str, Health] | None = None, names: Collection[str] | None = None
 ) -> list[ApplicationLine]:
-    """The worst first. `network`: health of what connects, where it is at hand; `names`: of these only."""
+    """The worst first. `health`: by uid, where it is at hand; `names`: of these only."""
     attempts = Sync.objects.filter(application=OuterRef("pk")).order_by("-id").values("pk")
     applied = attempts.filter(commit=OuterRef("commit"), phase=Sync.SUCCEEDED)
     asked = Application.objects.filter(deleted_at=None).select_related("repository")
     if names is not None:
         asked = asked.filter(name__in=names)
     rows = list(asked.annotate(last=Subquery(attempts[:1]), current=Subquery(applied[:1])))
-    wanted = {pk for row in rows for pk in (row.last, row.current) if pk}
-    syncs = Sync.objects.defer("changes", "errors").in_bulk(wanted)
-    health = application_health(rows, network)
-    lines = [_application(row, syncs.get(row.last), syncs.get(row.current), health[row.uid], now) for row in rows]
+    wanted = [pk for row in rows for pk in (row.last, row.current) if pk]
+    syncs = {one[0]: Attempted(*one[1:]) for one in Sync.objects.filter(pk__in=wanted).values_list("pk", *_ATTEMPTED)}
+    found = application_health(rows if names is not None else None) if health is None else health
+    lines = []
+    for row in rows:
+        its = found.get(row.uid) or health_of_nothing(row)
+        lines.append(_application(row, syncs.get(row.last), syncs.get(row.current), its, now))
     return sorted(lines, key=_worst_first)
 
 
@@ -142,7 +155,7 @@ def _worst_first(line: ApplicationLine) -> tuple[int, int, int, str]:
 
 
 def _application(
-    row: Application, last: Sync | None, current: Sync | None, health: Health, now: float
+    row: Application, last: Attempted | None, current: Attempted | None, health: Health, now: float
 ) -> ApplicationLine:
     running = last is not None and last.phase == Sync.RUNNING
     sync = State("Syncing", "busy") if running else _SYNC.get(row.sync_status, _SYNC["Unknown"])
@@ -163,7 +176,7 @@ def _application(
     )
 
 
-def _trouble(row: Application, last: Sync | None) -> str:
+def _trouble(row: Application, last: Attempted | None) -> str:
     """What Git says is not what is applied, because ..."""
     repository = row.repository
     if repository.failures:

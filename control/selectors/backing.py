@@ -8,12 +8,17 @@ decide; a test holds that the two count alike.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Count, Min, Q
+from django.db.models.functions import Coalesce
+
 from control.models import Pod, ReplicaSet, Service
 
+MANY = 200
+"""Namespaces; of more than these all pods are read."""
 EXTERNAL_PORTS = ({"port": 80}, {"port": 443})
 """Those of an ExternalName that lists none."""
 
@@ -42,15 +47,21 @@ class Backing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pod:
+class _Pods:
+    """Pods of one revision that are alike to every Service: the same labels, the same ports. `uid`: of any of them.
+
+    `addressed`: those that are ready or have an address. A bare pod stands for itself.
+    """
+
     uid: str
     labels: Mapping[str, str]
-    ready: bool
-    has_address: bool
+    count: int
+    ready: int
+    addressed: int
 
 
 def backings(rows: Sequence[Service]) -> list[Backing]:
-    """In the order of `rows`. One query; up to two more when a targetPort is a name."""
+    """In the order of `rows`. One query; up to three more when a targetPort is a name."""
     pods = _pods({row.namespace for row in rows if row.spec.get("selector")})
     named = [row.namespace for row in rows if any(_is_name(port) for port in row.spec.get("ports") or ())]
     ports = named_ports(pod.uid for namespace in set(named) for pod in pods.get(namespace, ()))
@@ -69,34 +80,45 @@ def named_ports(pods: Iterable[str]) -> dict[str, dict[str, int]]:
     return {uid: templates.get(owner, {}) if owner else bare.get(uid, {}) for uid, owner in owners.items()}
 
 
-def _pods(namespaces: Iterable[str]) -> Mapping[str, list[_Pod]]:
-    """Those that stay; one that is being deleted is no endpoint."""
-    wanted = list(namespaces)
-    found: dict[str, list[_Pod]] = defaultdict(list)
-    columns = ("uid", "namespace", "labels", "ready", "ip")
-    rows = Pod.objects.filter(namespace__in=wanted, deleted_at=None).values_list(*columns) if wanted else ()
-    for uid, namespace, labels, ready, ip in rows:
-        found[namespace].append(_Pod(uid, labels, ready, bool(ip)))
+def _pods(namespaces: Collection[str]) -> Mapping[str, list[_Pods]]:
+    """Those that stay; one that is being deleted is no endpoint. Counted by the database: there may be thousands."""
+    found: dict[str, list[_Pods]] = defaultdict(list)
+    staying = Pod.objects.filter(deleted_at=None)
+    if len(namespaces) < MANY:
+        staying = staying.filter(namespace__in=namespaces)
+    up, early = Q(ready=True), Q(ready=True) | ~Q(ip="")
+    alike = Coalesce("replica_set_id", "uid")  # those of one revision; a bare pod is like no other
+    groups = (
+        staying.values("namespace", "labels", alike=alike)
+        .annotate(first=Min("uid"), all=Count("uid"), up=Count("uid", filter=up), early=Count("uid", filter=early))
+        .order_by()
+    )
+    columns = ("namespace", "labels", "first", "all", "up", "early")
+    for namespace, labels, uid, count, ready, addressed in groups.values_list(*columns) if namespaces else ():
+        found[namespace].append(_Pods(uid, labels, count, ready, addressed))
     return found
 
 
-def _backing(row: Service, pods: Iterable[_Pod], named: Mapping[str, Mapping[str, int]]) -> Backing:
+def _backing(row: Service, pods: Iterable[_Pods], named: Mapping[str, Mapping[str, int]]) -> Backing:
     wanted, ports = (row.spec.get("selector") or {}).items(), row.spec.get("ports") or ()
     if not wanted or row.spec.get("type") == "ExternalName":
         return Backing(row)
-    mine = [pod for pod in pods if wanted <= pod.labels.items()]
+    mine = [group for group in pods if wanted <= group.labels.items()]
     early = bool(row.spec.get("publishNotReadyAddresses"))
-    up = [pod for pod in mine if pod.ready or (early and pod.has_address)]
-    behind = {int(port["port"]): {pod.uid for pod in up if _has(port, pod, named)} for port in ports}
-    ready = len(set().union(*behind.values())) if ports else len(up)
+    up = {group.uid: group.addressed if early else group.ready for group in mine}
+    behind = {int(port["port"]): [group.uid for group in mine if _has(port, group, named)] for port in ports}
+    served = set().union(*behind.values()) if ports else set(up)
     lacking = [
-        port["targetPort"] for port in ports if mine and not any(_has(port, pod, named) for pod in mine)
+        port["targetPort"] for port in ports if mine and not any(_has(port, group, named) for group in mine)
     ]
-    return Backing(row, len(mine), ready, {port: len(those) for port, those in behind.items()}, "".join(lacking[:1]))
+    return Backing(
+        row, sum(group.count for group in mine), sum(up[uid] for uid in served),
+        {port: sum(up[uid] for uid in those) for port, those in behind.items()}, "".join(lacking[:1]),
+    )  # fmt: skip
 
 
-def _has(port: Mapping[str, Any], pod: _Pod, named: Mapping[str, Mapping[str, int]]) -> bool:
-    return not _is_name(port) or port["targetPort"] in named.get(pod.uid, {})
+def _has(port: Mapping[str, Any], pods: _Pods, named: Mapping[str, Mapping[str, int]]) -> bool:
+    return not _is_name(port) or port["targetPort"] in named.get(pods.uid, {})
 
 
 def _is_name(port: Mapping[str, Any]) -> bool:

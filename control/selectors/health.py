@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from django.db.models import Q
 
 from control.models import Application, Deployment, Ingress, Pod, Service
 from control.selectors.backing import Backing, backings
+from control.selectors.deployment_facts import Facts, facts
 from control.selectors.ingresses import IngressRoutes, routes_of_ingresses
 from deployer.core.health import (
     Health,
@@ -19,23 +22,43 @@ from deployer.core.health import (
 )
 from deployer.core.workloads.values import Progress
 
+MANY = 200
+"""Of so many applications all rows are read: databases bound the length of a list of ids."""
 Parts = dict[str, list[tuple[str, Health]]]
 Judged = list[tuple[Service | Ingress, Health]]
 
 
-def application_health(rows: Sequence[Application], network: Judged | None = None) -> dict[str, Health]:
+def application_health(
+    rows: Sequence[Application] | None, network: Judged | None = None, everything: Iterable[Facts] | None = None,
+    bare: Iterable[Pod] | None = None,
+) -> dict[str, Health]:  # fmt: skip
     """Application uid -> the worst of its objects' health, with the cause. As many queries however many they are.
 
-    `network`: that of what connects (`network_health`), where it is at hand.
+    `rows`: of these, None for all. The rest is given where it is at hand: the health of what connects
+    (`network_health`), all Deployments, all bare pods. One that holds nothing is left out (`health_of_nothing`).
     """
+    wanted = Q(application__in=rows) if rows is not None and len(rows) < MANY else Q(application__isnull=False)
     parts: Parts = defaultdict(list)
-    for deployment in Deployment.objects.filter(application__in=rows, deleted_at=None):
-        parts[str(deployment.application_id)].append((_title(deployment), health_of_deployment(deployment)))
-    for pod in Pod.objects.filter(application__in=rows, deleted_at=None, replica_set=None).select_related("node"):
-        parts[str(pod.application_id)].append((_title(pod), health_of_pod(pod)))
-    for one, health in network_health() if network is None else network:
-        parts[str(one.application_id)].append((_title(one), health))
-    return {row.uid: _of_application(row, parts.get(row.uid, [])) for row in rows}
+    for one in facts(wanted & Q(deleted_at=None)) if everything is None else everything:
+        if not one.leaving:
+            parts[one.application].append((f"Deployment {one.namespace}/{one.name}", one.health))
+    for pod in bare_pods(wanted) if bare is None else bare:
+        if pod.deleted_at is None:
+            parts[str(pod.application_id)].append((_title(pod), health_of_pod(pod)))
+    for row, health in network_health() if network is None else network:
+        parts[str(row.application_id)].append((_title(row), health))
+    found = {uid: rollup(those) for uid, those in parts.items()}
+    return found | {row.uid: health_of_nothing(row) for row in rows or () if row.uid not in found}
+
+
+def health_of_nothing(row: Application) -> Health:
+    """Of an application that has no object whose health anybody could judge."""
+    return rollup([]) if row.commit else Health("Missing", "nothing of it was applied yet")
+
+
+def bare_pods(of: Q | None = None) -> Iterable[Pod]:
+    rows = Pod.objects.filter(replica_set=None).select_related("node").defer("annotations", "labels", "probes")
+    return rows.filter(of) if of is not None else rows
 
 
 def network_health() -> Judged:
@@ -82,12 +105,6 @@ def health_of_backing(one: Backing) -> Health:
 
 def health_of_routes(one: IngressRoutes) -> Health:
     return ingress_health(len(one.ready_services), len(one.services), one.problems)
-
-
-def _of_application(row: Application, parts: list[tuple[str, Health]]) -> Health:
-    if not row.commit and not parts:
-        return Health("Missing", "nothing of it was applied yet")
-    return rollup(parts)
 
 
 def _title(row: Any) -> str:

@@ -15,13 +15,14 @@ from django.db.models import Min
 from control.models import Event, Pod, Repository, Sync, Work
 from control.selectors.applications import ApplicationLine, application_lines
 from control.selectors.attempts import AttemptLine, attempt_line
+from control.selectors.deployment_facts import Facts, facts
 from control.selectors.event_lines import EventLine, event_line
-from control.selectors.health import Judged, network_health
+from control.selectors.health import Judged, application_health, bare_pods, network_health
 from control.selectors.overview_nodes import NodeLine, node_lines
-from control.selectors.overview_workloads import WorkloadLine, workload_lines
+from control.selectors.overview_workloads import WorkloadLine, state_of_facts, state_of_pod, workload_lines
 from control.selectors.words import WORST_FIRST, Moment, State, sentence, state_of
 
-SHOWN = 200
+SHOWN = 30
 SYNCS, EVENTS, ERRORS, PENDING = 10, 20, 5, 500
 OVERDUE_SECONDS = 30.0
 SILENT_SECONDS = 45.0  # a heartbeat is written every 10 s
@@ -62,6 +63,7 @@ class Overview:
     events: tuple[EventLine, ...]
     alarms: tuple[str, ...]
     more_workloads: int
+    more_nodes: int
     more_applications: int
     counts: tuple[tuple[State, int], ...]
     troubles: tuple[str, ...]
@@ -85,19 +87,21 @@ class Overview:
 
 def overview(now: float) -> Overview:
     """`now`: seconds since the epoch."""
-    workloads, nodes, network = workload_lines(now), node_lines(now), network_health()
-    applications, pending, counts = application_lines(now, network), _pending(now), _counts(workloads)
-    connections = _connections(network)
+    everything, bare = list(facts()), list(bare_pods())
+    nodes, network = node_lines(now), network_health()
+    applications = application_lines(now, health=application_health(None, network, everything, bare))
+    connections, counts = _connections(network), _counts(everything, bare)
     return Overview(
-        workloads=tuple(workloads[:SHOWN]),
+        workloads=tuple(workload_lines(everything, bare, SHOWN, now)),
         applications=tuple(applications[:SHOWN]),
-        nodes=tuple(nodes),
-        pending=tuple(pending),
+        nodes=tuple(nodes[:SHOWN]),
+        more_nodes=max(len(nodes) - SHOWN, 0),
+        pending=tuple(_pending(now)),
         connections=tuple(connections[:SHOWN]),
         syncs=tuple(attempt_line(row, now) for row in Sync.objects.select_related("application")[:SYNCS]),
         events=tuple(event_line(row, now) for row in Event.objects.all()[:EVENTS]),
         alarms=tuple(_alarms(nodes, now)),
-        more_workloads=max(len(workloads) - SHOWN, 0),
+        more_workloads=max(len(everything) + len(bare) - SHOWN, 0),
         more_applications=max(len(applications) - SHOWN, 0),
         counts=counts,
         troubles=tuple(_troubles(counts, applications, nodes, connections)),
@@ -105,8 +109,8 @@ def overview(now: float) -> Overview:
     )
 
 
-def _counts(workloads: Iterable[WorkloadLine]) -> tuple[tuple[State, int], ...]:
-    counted = Counter(line.state for line in workloads)
+def _counts(everything: Iterable[Facts], bare: Iterable[Pod]) -> tuple[tuple[State, int], ...]:
+    counted = Counter([*map(state_of_facts, everything), *map(state_of_pod, bare)])
     return tuple(sorted(counted.items(), key=lambda one: (WORST_FIRST.index(one[0].tone), one[0].word)))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Q
 
 from control.models import Deployment, Pod, ReplicaSet
+from control.selectors.deployment_facts import Facts
 from control.selectors.health import health_of_deployment, health_of_pod
 from control.selectors.rollouts import in_force
 from control.selectors.undo import undo_revision
@@ -83,18 +84,30 @@ def workload_line(row: Deployment, now: float) -> WorkloadLine:
     return _deployment(row, sets[row.uid], counts[row.uid], troubles.get(row.uid, {}), now)
 
 
-def workload_lines(now: float) -> list[WorkloadLine]:
-    """Five queries however many there are: rollouts under way first, then the worst."""
-    rows = list(Deployment.objects.defer("annotations", "labels"))
-    sets, counts, troubles = _sets(), _counts(), _troubles()
+def workload_lines(everything: Iterable[Facts], bare: Iterable[Pod], shown: int, now: float) -> list[WorkloadLine]:
+    """At most `shown` of them: rollouts under way first, then the worst. Four queries."""
+    first = sorted(everything, key=lambda one: (*_turn(state_of_facts(one)), one.namespace, one.name))[:shown]
+    of = Q(pk__in=[one.uid for one in first])
+    sets, counts, troubles = _sets(of), _counts(of), _troubles(of)
+    rows = Deployment.objects.filter(of).defer("annotations", "labels")
     lines = [_deployment(row, sets[row.uid], counts[row.uid], troubles.get(row.uid, {}), now) for row in rows]
-    lines += [_pod(row, now) for row in Pod.objects.filter(replica_set=None).select_related("node")]
-    return sorted(lines, key=_first)
+    lines += [_pod(row, now) for row in bare]
+    return sorted(lines, key=lambda line: (*_turn(line.state), line.namespace, line.name, line.kind))[:shown]
 
 
-def _first(line: WorkloadLine) -> tuple[bool, int, str, str, str]:
-    rolls = line.bar is not None and line.state.tone == "busy"
-    return (not rolls, WORST_FIRST.index(line.state.tone), line.namespace, line.name, line.kind)
+def state_of_facts(one: Facts) -> State:
+    return _TERMINATING if one.leaving else state_of(one.health)
+
+
+def state_of_pod(row: Pod) -> State:
+    """Of a bare one."""
+    if row.orphaned:
+        return State("Orphaned", "warn")
+    return _TERMINATING if row.deleted_at else state_of(health_of_pod(row))
+
+
+def _turn(state: State) -> tuple[bool, int]:
+    return (state.tone != "busy", WORST_FIRST.index(state.tone))
 
 
 def _sets(of: Q | None = None) -> dict[str, list[ReplicaSet]]:
@@ -212,10 +225,10 @@ def _percent(part: int, whole: int) -> int:
 
 
 def _pod(row: Pod, now: float) -> WorkloadLine:
-    state = _TERMINATING if row.deleted_at else state_of(health := health_of_pod(row))
-    said = "" if row.deleted_at or state.tone == "good" else health.message
+    state = state_of_pod(row)
+    said = "" if row.deleted_at or state.tone == "good" else health_of_pod(row).message
     if row.orphaned:
-        state, said = State("Orphaned", "warn"), f"found on {row.node}; nothing that Git says owns it"
+        said = f"found on {row.node}; nothing that Git says owns it"
     return WorkloadLine(
         kind=row.kind,
         namespace=row.namespace,

@@ -1,0 +1,106 @@
+"""Every page's server time, queries and size at scale, from rows as the loops would have left them.
+
+    .venv/bin/python -m tests.benchmarks.pages [--nodes 100] [--applications 500] [--pods 5000] [--rounds 30]
+
+Prints milliseconds (median and 95th percentile of whole requests through Django's handler, sessions and templates
+included), queries, and kilobytes as sent (compressed). Then the event stream: from a write to the message, and the
+memory that 200 open pages add to one web process (`--streams`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.database import empty_database
+
+Row = tuple[str, float, float, int, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=100)
+    parser.add_argument("--applications", type=int, default=500)
+    parser.add_argument("--pods", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--streams", type=int, default=200)
+    options = parser.parse_args()
+    with empty_database() as folder:
+        fill(options)
+        report([measure(path, options.rounds) for path in paths()])
+        if options.streams:
+            from tests.benchmarks.streams import streams
+
+            streams(folder, options.streams)
+
+
+def fill(options: argparse.Namespace) -> None:
+    from tests.benchmarks.rows import cluster
+
+    cluster(nodes=options.nodes, applications=options.applications, pods=options.pods)
+
+
+def paths() -> list[str]:
+    from control.models import Pod
+
+    pod = Pod.objects.order_by("name").values_list("namespace", "name").first()
+    assert pod is not None
+    return [
+        "/", "/applications", "/applications?health=Degraded", "/applications?as=tiles", "/applications/app-007",
+        "/workloads/team-007/web", f"/pods/{pod[0]}/{pod[1]}", "/nodes", "/nodes/node-007", "/network",
+        "/network/team-007/web", "/find?words=web",
+    ]  # fmt: skip
+
+
+def measure(path: str, rounds: int) -> Row:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    client = signed_in()
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(path, headers={"accept-encoding": "gzip"})
+    assert answer.status_code == 200, (path, answer.status_code)
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        client.get(path, headers={"accept-encoding": "gzip"})
+        times.append(1000 * (time.perf_counter() - began))
+    quantiles = statistics.quantiles(times, n=20, method="inclusive")
+    return path, statistics.median(times), quantiles[-1], len(queries), len(answer.content) / 1000
+
+
+def signed_in() -> Any:
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    users = get_user_model().objects
+    client = Client(headers={"host": "localhost"})
+    client.force_login(users.filter(username="ada").first() or users.create_superuser("ada"))
+    return client
+
+
+def report(rows: list[Row]) -> None:
+    print(f"{'page':34}{'median ms':>10}{'p95 ms':>10}{'queries':>9}{'kB':>8}")
+    for path, median, worst, queries, size in rows:
+        print(f"{path:34}{median:10.0f}{worst:10.0f}{queries:9}{size:8.1f}")
+    transferred(rows[0])
+
+
+def transferred(first: Row) -> None:
+    """What a browser fetches for the first page, as it is sent."""
+    import gzip
+
+    import django_htmx
+
+    root = Path(__file__).parents[2]
+    htmx = Path(django_htmx.__file__).parent / "static" / "django_htmx" / "htmx-2.min.js"
+    assets = [htmx, *(root / "static" / name for name in ("pierhead.css", "pierhead.js", "keys.js", "pierhead.svg"))]
+    sizes = [len(gzip.compress(path.read_bytes(), 6)) / 1000 for path in assets]
+    print(f"first page with its assets, compressed: {first[4] + sum(sizes):.1f} kB")
+
+
+if __name__ == "__main__":
+    main()
