@@ -35,8 +35,4 @@ urlpatterns = [
     page("pods/<str:namespace>/<str:name>", workloads.pod, "pod"),
     page("pods/<str:namespace>/<str:name>/logs", logs.pod_logs, "pod-logs"),
     *cluster_urls.urlpatterns,
-    # STUB
-    page("network", overview.overview, "network"),
-    page("network/<str:namespace>/<str:name>", overview.overview, "service"),
-    page("events", overview.overview, "events"),
 ]
