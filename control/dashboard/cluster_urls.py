@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control.dashboard import network, node_actions, node_form, nodes
+from control.dashboard import network, node_actions, node_form, nodes, records
 from control.dashboard.access import action, page
 
 admin = action
@@ -18,4 +18,8 @@ urlpatterns = [
     admin("nodes/<str:name>/remove", node_actions.remove, "node-remove"),
     page("network", network.network, "network"),
     page("network/<str:namespace>/<str:name>", network.service, "service"),
+    page("events", records.events, "events"),
+    page("events.csv", records.events_csv, "events-csv"),
+    page("audit", records.audit, "audit"),
+    page("audit.csv", records.audit_csv, "audit-csv"),
 ]

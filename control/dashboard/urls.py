@@ -35,6 +35,4 @@ urlpatterns = [
     page("pods/<str:namespace>/<str:name>", workloads.pod, "pod"),
     page("pods/<str:namespace>/<str:name>/logs", logs.pod_logs, "pod-logs"),
     *cluster_urls.urlpatterns,
-    # STUB
-    page("events", overview.overview, "events"),
 ]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from control.selectors.words import sentence
+
 T = TypeVar("T")
 PAGE = 50
 Values = Mapping[str, Callable[[T], str]]
@@ -56,7 +58,7 @@ def page_of(lines: Sequence[T], number: int, size: int = PAGE) -> tuple[Sequence
 def facets_of(counts: Mapping[str, int], chosen: str) -> tuple[Facet, ...]:
     """By value; the one that is chosen is there, with 0 too, so that it can be taken away."""
     whole = {**({chosen: 0} if chosen else {}), **counts}
-    return tuple(Facet(one, one, count, one == chosen) for one, count in sorted(whole.items()) if one)
+    return tuple(Facet(one, sentence(one), count, one == chosen) for one, count in sorted(whole.items()) if one)
 
 
 def _has(text: str, words: str) -> bool:
