@@ -51,7 +51,7 @@ def paths() -> list[str]:
     return [
         "/", "/applications", "/applications?health=Degraded", "/applications?as=tiles", "/applications/app-007",
         "/workloads/team-007/web", f"/pods/{pod[0]}/{pod[1]}", "/nodes", "/nodes/node-007", "/network",
-        "/network/team-007/web", "/find?words=web",
+        "/network/team-007/web", "/events", "/audit", "/find?words=web",
     ]  # fmt: skip
 
 

@@ -1,0 +1,288 @@
+"""Pages of applications: the list and its filters, one of them, previews of a sync and of a rollback, connecting."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from control.models import Application, AuditEntry, Repository, Sync
+from deployer.composition import composition
+from tests.control import factories, pages_data
+from tests.scenarios.world import FakeSource, World, web
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "<script>alert('x')</script>\x1b[31m\u202e"
+
+
+@pytest.fixture(autouse=True)
+def _today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factories, "NOW", time.time())
+
+
+@pytest.fixture
+def ann(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("ann"))
+    return client
+
+
+def words(client: Client, path: str, status: int = 200, **form: str) -> str:
+    """What a reader sees, in one line."""
+    answer = client.post(path, form) if form else client.get(path)
+    html = answer.content.decode()
+    assert answer.status_code == status, html
+    return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"(?s).*<main", "<main", html)).split())
+
+
+def field(client: Client, path: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', client.get(path).content.decode())
+    assert found, name
+    return found[1]
+
+
+# The list
+
+
+def three() -> None:
+    factories.application("shop", namespace="shop")
+    factories.application("mail", namespace="mail", sync_status="OutOfSync")
+    other = factories.repository("other", url="https://git.example.com/other.git")
+    factories.application("billing", namespace="shop", repository=other, commit="")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"shop", "mail", "billing"}),
+        ("?sync=OutOfSync", {"mail"}),
+        ("?namespace=shop", {"shop", "billing"}),
+        ("?namespace=shop&repository=other", {"billing"}),
+        ("?health=Missing", {"billing"}),
+        ("?words=OTHER+billing", {"billing"}),
+        ("?words=nothing", set()),
+        ("?sync=%3Cscript%3E", set()),
+        ("?page=99", {"shop", "mail", "billing"}),
+        ("?page=-1", {"shop", "mail", "billing"}),
+        ("?as=tiles&sync=OutOfSync", {"mail"}),
+    ],
+)
+def test_the_server_filters(ann: Client, query: str, found: set[str]) -> None:
+    three()
+    html = ann.get(f"/applications{query}").content.decode()
+    assert set(re.findall(r'id="application-([a-z]+)"', html)) == found
+    assert "<script>" not in html.replace("<script src", "")
+
+
+def test_each_filter_counts_what_it_would_leave(ann: Client) -> None:
+    three()
+    text = words(ann, "/applications?namespace=shop")
+    assert "2 applications of 3" in text
+    assert "Repository other 1 shop 1" in text
+    assert "Namespace mail 1 shop 2" in text
+    assert 'href="?namespace=shop&amp;repository=other"' in ann.get("/applications?namespace=shop").content.decode()
+
+
+def test_the_list_is_paged(ann: Client) -> None:
+    source = factories.repository()
+    Application.objects.bulk_create(
+        Application(name=f"app-{number:03}", repository=source, commit="a" * 40) for number in range(60)
+    )
+    assert "Page 1 of 2" in words(ann, "/applications")
+    second = ann.get("/applications?page=2").content.decode()
+    assert len(re.findall(r'id="application-', second)) == 10
+
+
+# One of them
+
+
+def test_an_application_says_how_it_is_and_what_it_holds(ann: Client) -> None:
+    pages_data.story()
+    text = words(ann, "/applications/shop")
+    assert "shop: Degraded, Synced" in text
+    assert f"caused by Deployment shop/api: {pages_data.ROLLBACK}" in text
+    assert "front-new-1" in text
+    assert f"search-0 Pending 0 : {pages_data.NO_ROOM}" in text.replace("0:", "0 :")
+    assert "deploy/&lt;i&gt;.yaml:3" in words(ann, "/applications/billing")
+
+
+def test_what_is_not_there_is_404(ann: Client) -> None:
+    for path in ("/applications/none", "/applications/none/resume"):
+        assert ann.get(path).status_code == 404
+    assert ann.get("/applications/none/sync").status_code == 409
+
+
+def test_history_goes_on_by_number(ann: Client) -> None:
+    row = factories.application()
+    for number in range(25):
+        factories.attempt(row, actor=f"person-{number:02}")
+    first = ann.get("/applications/shop").content.decode()
+    older = re.search(r"\?before=(\d+)", first)
+    assert older
+    assert "person-24" in first
+    assert "person-04" not in first
+    assert "person-04" in ann.get(f"/applications/shop?before={older[1]}").content.decode()
+
+
+def test_words_from_git_are_shown_and_not_obeyed(ann: Client) -> None:
+    row = factories.application(message=HOSTILE, sync_status="OutOfSync")
+    factories.attempt(row, Sync.FAILED, commit_message=HOSTILE, commit_author=HOSTILE, message=HOSTILE, actor=HOSTILE)
+    html = ann.get("/applications/shop").content.decode()
+    assert "&lt;script&gt;" in html
+    assert "alert('x')</script>" not in html
+    assert not set("\x1b\u202e") & set(html)
+
+
+# Rolling back and syncing
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path)
+    monkeypatch.setattr(composition(), "source", made.source)
+    made.add_node("a")
+    made.push(web(replicas=1, image="shop/web:1"), web("old", replicas=1))
+    made.pass_time(20)
+    made.push(web(replicas=2, image="shop/web:2"))
+    made.pass_time(20)
+    return made
+
+
+def rollback_page(world: World) -> tuple[str, dict[str, str]]:
+    first = world.source.commits[0][0]
+    return f"/applications/shop/rollback/{first}", {"commit": first}
+
+
+def test_a_rollback_says_first_what_it_does(ann: Client, world: World) -> None:
+    path, _ = rollback_page(world)
+    text = words(ann, path)
+    assert "shop/web shop/web:2 → shop/web:1" in text
+    assert "spec.replicas: 2 -&gt; 1" in text
+    assert "Create Deployment shop/ old" in text
+    assert not Application.objects.get().pin
+
+
+def test_one_more_click_rolls_back(ann: Client, world: World) -> None:
+    path, form = rollback_page(world)
+    answer = ann.post(path, {**form, "state": field(ann, path, "state")}, follow=True)
+    assert answer.redirect_chain == [("/applications/shop", 302)]
+    assert "goes back to" in answer.content.decode()
+    world.pass_time(20)
+    assert world.deployment().spec["replicas"] == 1
+    assert "pinned to" in words(ann, "/applications/shop")
+    assert AuditEntry.objects.get(action="application rollback").actor == "ann"
+    assert ann.post("/applications/shop/resume", {"x": "y"}).status_code == 302
+    assert not Application.objects.get().pin
+
+
+def test_the_second_of_two_who_roll_back_is_told(ann: Client, world: World) -> None:
+    path, form = rollback_page(world)
+    form["state"] = field(ann, path, "state")
+    assert ann.post(path, form).status_code == 302
+    second = ann.post(path, form)
+    assert second.status_code == 409
+    assert "It has changed since you opened this page" in second.content.decode()
+    assert AuditEntry.objects.filter(action="application rollback").count() == 1
+
+
+def test_a_sync_shows_what_is_pending_and_applies_it(ann: Client, world: World) -> None:
+    Application.objects.update(automatic=False)
+    world.push(web(replicas=3, image="shop/web:3"))
+    world.pass_time(60)
+    assert "Git is at" in words(ann, "/applications/shop")
+    text = words(ann, "/applications/shop/sync")
+    assert "shop/web:2 → shop/web:3" in text
+    form = {name: field(ann, "/applications/shop/sync", name) for name in ("commit", "state")}
+    assert ann.post("/applications/shop/sync", form).status_code == 302
+    world.pass_time(20)
+    assert world.deployment().spec["replicas"] == 3
+
+
+def test_a_commit_that_would_be_refused_says_so_and_has_no_button(ann: Client, world: World) -> None:
+    world.push(web().replace("replicas", "replica"))
+    world.pass_time(40)
+    html = ann.get("/applications/shop/sync").content.decode()
+    assert "would be refused" in html
+    assert "spec.replica" in html
+    assert "Sync now" not in html
+
+
+def test_git_that_is_away_is_a_sentence(ann: Client, world: World) -> None:
+    Repository.objects.update(head="")
+    world.source.failure = "git.example.com: cannot be reached"
+    assert "git.example.com: cannot be reached" in words(ann, "/applications/shop/sync", 409)
+
+
+def test_a_secret_is_masked_in_a_preview(ann: Client, world: World) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{password: {}}}\n"
+    world.push(web(replicas=2, image="shop/web:2"), secret.format("hunter2"))
+    world.pass_time(20)
+    Application.objects.update(automatic=False)
+    world.push(web(replicas=2, image="shop/web:2"), secret.format("hunter3"))
+    world.pass_time(40)
+    html = ann.get("/applications/shop/sync").content.decode()
+    assert "***" in html
+    assert "hunter" not in html
+    assert "aHVudGVy" not in html
+
+
+# Connecting
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
+    made = FakeSource()
+    made.push({}, "x", 0)
+    monkeypatch.setattr(composition(), "source", made)
+    return made
+
+
+def test_a_repository_and_an_application_come_with_one_form(ann: Client, source: FakeSource) -> None:
+    form = {"name": "shop", "url": "https://git.example.com/shop.git", "ref": "main", "path": "deploy",
+            "namespace": "", "automatic": "yes", "token": "hush"}  # fmt: skip
+    assert ann.post("/applications/add", form).status_code == 302
+    row = Application.objects.select_related("repository").get()
+    assert (row.name, row.namespace, row.path, row.automatic, row.prune) == ("shop", "shop", "deploy", True, False)
+    assert row.repository.credentials.load() == {"token": "hush"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"url": "file:///srv/x"}, "is on this machine"),
+        ({"url": "https://169.254.169.254/x"}, "is a link-local address"),
+        ({"name": "../x"}, "is not valid"),
+        ({"url": ""}, "the repository URL is empty"),
+        ({"ref": "--upload-pack=x"}, "a ref cannot start with"),
+        ({"url": "--upload-pack=touch x"}, "a repository URL cannot start with"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_the_form(
+    ann: Client, source: FakeSource, change: dict[str, str], said: str
+) -> None:
+    form = {"name": "shop", "url": "https://git.example.com/shop.git", "ref": "main", "token": "hush", **change}
+    answer = ann.post("/applications/add", form)
+    html = answer.content.decode()
+    assert (answer.status_code, said in html) == (409, True), html
+    assert "hush" not in html
+    assert not Application.objects.exists()
+    assert not Repository.objects.exists()
+
+
+def test_an_application_that_is_refused_keeps_its_repository(ann: Client, source: FakeSource) -> None:
+    form = {"name": "shop", "url": "https://git.example.com/shop.git", "path": "../x"}
+    html = ann.post("/applications/add", form).content.decode()
+    assert "<option selected>shop</option>" in html
+    assert ann.post("/applications/add", {"name": "shop", "repository": "shop", "path": "x"}).status_code == 302
+
+
+def test_anything_is_found_by_its_name(ann: Client) -> None:
+    pages_data.story()
+    found: list[Any] = ann.get("/find?words=shop/ap").json()["found"]
+    assert ["Deployment", "shop/api", "/workloads/shop/api"] in found
+    assert all(name.startswith("shop/") for kind, name, _ in found if kind in ("Pod", "Deployment"))
+    assert ann.get("/find?words=" + "x" * 5000).json() == {"found": []}
