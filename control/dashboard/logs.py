@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import connection
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -34,6 +35,7 @@ WAITING_LINES = 1000
 READERS = 200
 """Threads of this process that read logs."""
 TOGETHER_SECONDS = 0.1
+SILENCE_SECONDS = 15.0
 _readers = threading.BoundedSemaphore(READERS)
 _END = object()
 
@@ -105,20 +107,19 @@ def _stream(rows: Sequence[Pod], asked: Question) -> HttpResponseBase:
 async def _events(rows: Sequence[Pod], asked: Question) -> AsyncIterator[bytes]:
     """Each event is a list of [pod, [[class, text], ...]]; "end" when nothing more will come."""
     yield b": Pierhead\n\n"
-    queue: asyncio.Queue[Any] = asyncio.Queue(WAITING_LINES)
-    loop = asyncio.get_running_loop()
-    readers = [_Reader(row, asked, queue, loop) for row in rows]
+    lines = _Lines(asyncio.get_running_loop())
+    readers = [_Reader(row, asked, lines) for row in rows]
     running = sum(reader.start() for reader in readers)
     if running < len(readers):
         said = f"[{len(readers) - running} logs are not read: this process reads {READERS} already; close another page]"
         yield b"data: %s\n\n" % json.dumps([["", [["", said]]]]).encode()
     try:
         while running:
-            found = await _together(queue)
+            found = await lines.together()
             running -= sum(one is _END for one in found)
-            lines = [one for one in found if one is not _END]
-            if lines:
-                yield b"data: %s\n\n" % json.dumps(lines, separators=(",", ":")).encode()
+            told = [one for one in found if one is not _END]
+            if told:
+                yield b"data: %s\n\n" % json.dumps(told, separators=(",", ":")).encode()
             else:
                 yield b": still here\n\n"
         yield b"event: end\ndata: {}\n\n"
@@ -131,25 +132,42 @@ def _close(readers: Sequence[_Reader]) -> None:
         reader.close()
 
 
-async def _together(queue: asyncio.Queue[Any]) -> list[Any]:
-    """What comes within a moment of each other goes out at once."""
-    try:
-        found = [await asyncio.wait_for(queue.get(), 15)]
-    except TimeoutError:
-        return []
-    await asyncio.sleep(TOGETHER_SECONDS)
-    while not queue.empty() and len(found) < WAITING_LINES:
-        found.append(queue.get_nowait())
-    return found
+class _Lines:
+    """From threads that read to the loop that sends; at most WAITING_LINES are on their way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._room = threading.Semaphore(WAITING_LINES)
+
+    def put(self, one: Any, ended: threading.Event) -> None:
+        """In a reader's thread: waits while the browser is slow, until it has gone."""
+        while not ended.is_set():
+            if self._room.acquire(timeout=1):
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    self._loop.call_soon_threadsafe(self._queue.put_nowait, one)
+                return
+
+    async def together(self) -> list[Any]:
+        """What comes within a moment of each other goes out at once; nothing after a long silence."""
+        try:
+            found = [await asyncio.wait_for(self._queue.get(), SILENCE_SECONDS)]
+        except TimeoutError:
+            return []
+        await asyncio.sleep(TOGETHER_SECONDS)
+        while not self._queue.empty() and len(found) < WAITING_LINES:
+            found.append(self._queue.get_nowait())
+        self._room.release(len(found))
+        return found
 
 
 class _Reader:
-    """A thread that reads one pod's log into the queue, until it ends or is closed."""
+    """A thread that reads one pod's log, until it ends or is closed."""
 
-    def __init__(self, row: Pod, asked: Question, queue: asyncio.Queue[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._row, self._asked, self._queue, self._loop = row, asked, queue, loop
+    def __init__(self, row: Pod, asked: Question, lines: _Lines) -> None:
+        self._row, self._asked, self._lines = row, asked, lines
         self._reading: Any = None
-        self._closed = False
+        self._ended = threading.Event()
 
     def start(self) -> bool:
         if not _readers.acquire(blocking=False):
@@ -158,34 +176,30 @@ class _Reader:
         return True
 
     def close(self) -> None:
-        self._closed = True
+        self._ended.set()
         if self._reading is not None:
             self._reading.close()
 
     def _run(self) -> None:
         try:
-            for line in _lines(self._row, replace(self._asked), follow=True, opened=self._opened):
-                if self._closed:
+            for line in _lines(self._row, self._asked, follow=True, opened=self._opened):
+                if self._ended.is_set():
                     return
-                self._put([self._row.name, pieces(line)])
+                self._lines.put([self._row.name, pieces(line)], self._ended)
         finally:
             _readers.release()
-            self._put(_END)
+            connection.close()
+            self._lines.put(_END, self._ended)
 
     def _opened(self, reading: Any) -> None:
         self._reading = reading
-        if self._closed:
+        if self._ended.is_set():
             reading.close()
 
-    def _put(self, one: Any) -> None:
-        """Waits while the browser is slow; gives up when it has gone."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            waiting = asyncio.run_coroutine_threadsafe(self._queue.put(one), self._loop)
-            while not self._closed:
-                with contextlib.suppress(TimeoutError):
-                    waiting.result(1)
-                    return
-            waiting.cancel()
+
+def _close(readers: Sequence[_Reader]) -> None:
+    for reader in readers:
+        reader.close()
 
 
 def _lines(row: Pod, asked: Question, *, follow: bool, opened: Any = None) -> Iterator[str]:
