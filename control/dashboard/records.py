@@ -11,6 +11,7 @@ from control.dashboard import filters
 from control.dashboard.access import namespaces
 from control.dashboard.live import Page, answer
 from control.dashboard.spreadsheets import download
+from control.models import AuditEntry, Event
 from control.selectors import audit_log as audits
 from control.selectors import event_log as happened
 from control.selectors.newest_first import SINCE, batches, read_key
@@ -78,10 +79,10 @@ def _reader(request: HttpRequest) -> audits.Reader:
     return audits.Reader(str(request.user), namespaces(request))
 
 
-def _event_row(row: happened.Event) -> list[object]:
+def _event_row(row: Event) -> list[object]:
     times = [Moment(at, 0).iso for at in (row.last_at, row.first_at)]
     return [*times, row.count, *(getattr(row, name) for name in EVENT_COLUMNS[3:])]
 
 
-def _audit_row(row: audits.AuditEntry) -> list[object]:
+def _audit_row(row: AuditEntry) -> list[object]:
     return [Moment(row.at, 0).iso, *(getattr(row, name) for name in AUDIT_COLUMNS[1:])]

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count
 
 from control.management import network_columns
-from control.management.network_columns import Cells, Lines, selector_text
+from control.management.network_columns import Cells, Lines
 from control.management.output import NOTHING, age, size
 from control.models import (
     Application,
@@ -28,6 +28,7 @@ from control.selectors.kubernetes_records import sync_name
 from control.selectors.kubernetes_workloads import templates_of
 from control.selectors.metadata import application_names
 from control.selectors.pods import counts_by_set, needs_spec, pod_words
+from control.selectors.service_problems import selector_text
 from deployer.core.objects.quantity import format_cpu
 
 SHORT_COMMIT = 7

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from control.models import Node, Pod, PodDisruptionBudget
 from control.models.budgets import budgets
-from control.selectors.draining import LEAVING, why_there
+from control.selectors.draining import why_there
 from control.selectors.node_cards import Visible
 from control.selectors.node_questions import Box, Going, NodeQuestion, seen_of, with_pods
 from control.selectors.words import State, sentence
@@ -17,6 +17,7 @@ ASK_NOBODY = Box(
     "no_budgets", "Do not ask PodDisruptionBudgets, and stop before replacing",
     "Faster, and requests are lost where a workload has no other pod.",
 )  # fmt: skip
+HELD, STAYS = State("held back for now", "warn"), State("stays", "idle")
 _OVER = ("Succeeded", "Failed")
 
 
@@ -47,16 +48,17 @@ def _going(row: Node) -> Iterable[Going]:
 
 
 def _one(pod: Pod, purse: Purse) -> Going:
-    if pod.deleted_at is not None or pod.orphaned:
-        word = "is being stopped" if pod.deleted_at is not None else "stays"
-        why = why_there(pod)
-        return Going(pod.namespace, pod.name, State(word, "idle"), "" if why == LEAVING else sentence(why))
+    if pod.deleted_at is not None:
+        return Going(pod.namespace, pod.name, State("is being stopped", "idle"))
+    if pod.orphaned:
+        return Going(pod.namespace, pod.name, STAYS, sentence(why_there(pod)))
     if pod.phase in ASKED and (held := purse.spend(pod.uid, healthy=pod.ready)):
-        return Going(pod.namespace, pod.name, State("held back for now", "warn"), sentence(held))
+        return Going(pod.namespace, pod.name, HELD, sentence(held))
     if pod.replica_set_id:
         return Going(pod.namespace, pod.name, State("goes when its replacement serves", "good"))
-    word = "is removed, it has done its work" if pod.phase in _OVER else "is stopped, then made again elsewhere"
-    return Going(pod.namespace, pod.name, State(word, "busy"))
+    if pod.phase in _OVER:
+        return Going(pod.namespace, pod.name, State("is removed, it has done its work", "idle"))
+    return Going(pod.namespace, pod.name, State("is stopped, then made again elsewhere", "warn"))
 
 
 def _facts(going: list[Going]) -> Iterable[str]:
@@ -64,8 +66,8 @@ def _facts(going: list[Going]) -> Iterable[str]:
         "No new pods are placed on it, and those that are there move to other nodes. It goes on until it is empty or "
         "uncordoned."
     )
-    held = sum(one.state.tone == "warn" for one in going)
-    staying = sum(one.state.word == "stays" for one in going)
+    held = sum(one.state == HELD for one in going)
+    staying = sum(one.state == STAYS for one in going)
     if held:
         yield f"PodDisruptionBudgets hold {held} of {len(going)} pods back now; each goes once its budget lets it."
     if staying:

@@ -74,5 +74,5 @@ def _line(one: IngressRoutes) -> IngressLine:
 
 
 def _clean(one: Route) -> Route:
-    words = (sentence(word) for word in (one.host, one.path, one.service, one.port))
-    return Route(*words, ready=one.ready, problem=sentence(one.problem))
+    words = {name: sentence(getattr(one, name)) for name in ("host", "path", "service", "port", "problem")}
+    return replace(one, **words)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from control.models import Node, Pod
 from control.selectors.draining import why_there
 from control.selectors.expiry import Expiry, expiry
-from control.selectors.kubernetes_nodes import CORDON_TAINT, held, router_of
+from control.selectors.kubernetes_nodes import held, router_of
 from control.selectors.narrowing import Narrowed, narrow
 from control.selectors.overview_nodes import NodeLine, lined, worst_first
 from control.selectors.words import State, sentence
@@ -111,7 +111,7 @@ def _card(
         line=line,
         address=sentence(row.address),
         labels=tuple(sentence(f"{key}={value}") for key, value in sorted(row.labels.items())),
-        taints=tuple(taint_words(one) for one in [*row.taints, *([CORDON_TAINT] if row.cordoned else [])]),
+        taints=tuple(taint_words(one) for one in row.taints),
         heard="it answers" if row.ready else sentence(held(row)),
         sees=tuple(sentence(peer) for peer, sees in said if sees),
         sees_not=tuple(sentence(peer) for peer, sees in said if not sees),

@@ -80,7 +80,7 @@ def dead_question(name: str, visible: Visible) -> NodeQuestion | None:
     if row is None:
         return None
     pods = list(_pods(row).filter(deleted_at=None))
-    going = [Going(pod.namespace, pod.name, State("replaced elsewhere", "busy")) for pod in pods]
+    going = [Going(pod.namespace, pod.name, State("replaced elsewhere", "idle")) for pod in pods]
     facts = (
         f"{len(pods)} {_pods_are(len(pods))} replaced elsewhere, also those that wait for this host.",
         "It holds until the host answers again; what runs there still is stopped then.",

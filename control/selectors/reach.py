@@ -20,6 +20,10 @@ SOURCES = ("pod", "deployment")
 TARGETS = ("service", "pod")
 NOWHERE = RoutedNode(uid="", name="")
 PORTS = range(1, 65536)
+_READ = (
+    "uid", "namespace", "name", "node", "ip", "status", "labels", "ready", "deleted_at", "placement", "network",
+    "owner", "revision",
+)  # fmt: skip
 
 
 class BadPlace(ValueError):
@@ -79,7 +83,7 @@ def namespaces_of(source: str, target: str, namespace: str) -> frozenset[str]:
 
 def _cluster() -> Cluster:
     """All of it, by five or six queries: what stands between two pods may be anywhere."""
-    pods = list(Pod.objects.select_related("node").defer("annotations", "log_tail", "replacement", "attempts", "pulls"))
+    pods = list(Pod.objects.only(*_READ))
     return routed.cluster(
         NOWHERE,
         nodes=tuple(routed.routed_nodes(Node.objects.order_by("name"))),

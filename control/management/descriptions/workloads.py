@@ -7,13 +7,13 @@ from typing import Any
 
 from control.management.columns import short
 from control.management.descriptions import parts
-from control.management.network_columns import selector_text
 from control.management.output import age, fields, table
 from control.models import Deployment, Pod, ReplicaSet
 from control.selectors import rollouts
 from control.selectors.health import health_of_deployment
 from control.selectors.kubernetes_workloads import strategy
 from control.selectors.pods import counts_by_set, phases
+from control.selectors.service_problems import selector_text
 
 
 def describe_deployment(row: Deployment, now: float) -> str:
