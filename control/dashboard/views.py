@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from control.dashboard.access import client_address, may_act, refusal
+from control.dashboard.access import actor, may_act, refusal
 from control.selectors import undo as questions
 from control.selectors.overview import overview as read_overview
 
@@ -58,11 +58,10 @@ def resume_workload(request: HttpRequest, namespace: str, name: str) -> HttpResp
     if request.method != "POST":
         return render(request, "resume.html", {"question": question})
     from control.services import workloads
-    from control.services.audit import Actor
     from control.services.refusal import Refused
 
     try:
-        workloads.unpin(namespace, name, Actor(str(request.user), client_address(request)))
+        workloads.unpin(namespace, name, actor(request))
     except Refused as refused:
         return refusal(request, refused.sentence, 409)
     return _done(request, f"{namespace}/{name}: the pin has ended, {question.skipped} is rolled out.")
@@ -76,11 +75,10 @@ def resume_application(request: HttpRequest, name: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "resume.html", {"question": question})
     from control.services import repositories
-    from control.services.audit import Actor
     from control.services.refusal import Refused
 
     try:
-        repositories.resume(name, Actor(str(request.user), client_address(request)))
+        repositories.resume(name, actor(request))
     except Refused as refused:
         return refusal(request, refused.sentence, 409)
     return _done(request, f"{name}: the pin has ended, what Git is at is applied.")
@@ -88,15 +86,13 @@ def resume_application(request: HttpRequest, name: str) -> HttpResponse:
 
 def _undo(request: HttpRequest, question: questions.UndoQuestion) -> HttpResponse:
     from control.services import workloads
-    from control.services.audit import Actor
     from control.services.refusal import Refused
 
     wanted = request.POST.get("revision", "")
     if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
         return render(request, "undo.html", {"question": question, "refused": "Choose a revision."}, status=400)
-    actor = Actor(str(request.user), client_address(request))
     try:
-        target = workloads.undo(question.namespace, question.name, actor, int(wanted))
+        target = workloads.undo(question.namespace, question.name, actor(request), int(wanted))
     except Refused as refused:
         return render(request, "undo.html", {"question": question, "refused": refused.sentence}, status=409)
     return _done(request, f"{question.namespace}/{question.name} goes back to revision {target.revision}.")

@@ -37,7 +37,7 @@ FORMAT = 1
 MANIFEST, KEYS = "manifest.json", "keys.json"
 KEPT = 3
 """Copies of before a migration."""
-LEFT_OUT = frozenset({"work", "change"})
+LEFT_OUT = frozenset({"work", "change", "cacheentry"})
 
 
 @dataclass(frozen=True)

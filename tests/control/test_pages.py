@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from control.dashboard import attempts
 from control.models import AuditEntry, Deployment, Repository, Sync, Work
-from tests.control import factories, pages_data
+from tests.control import factories, pages_data, people_data
 
 pytestmark = pytest.mark.django_db
 OPEN = {"healthz", "sign-in"}
@@ -98,7 +98,7 @@ def test_posts_need_a_token(admin: Client) -> None:
 
 def test_who_is_no_administrator_looks_and_does_not_act(client: Client) -> None:
     pages_data.rolled_back(None)
-    client.force_login(User.objects.create_user("vic"))
+    client.force_login(people_data.person("vic", {"": "viewer"}))
     html = page(client)
     assert "shop/" in html
     assert "/undo" not in html
