@@ -23,7 +23,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -39,6 +39,8 @@ from control.models import ADMIN, OPERATOR, VIEWER
 from control.selectors.rights import EVERYWHERE, Rights, namespace_of_application, rights_of
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
     from control.services.audit import Actor
 
 View = Callable[..., HttpResponseBase]
@@ -103,6 +105,16 @@ def rights(request: HttpRequest) -> Rights:
     return found
 
 
+def powers(request: HttpRequest) -> dict[str, bool]:
+    """Context processor: what the bar of every page offers. A request that failed early has no person yet."""
+    return {"may_administer": hasattr(request, "user") and may(request, ADMIN)}
+
+
+def person(request: HttpRequest) -> User:
+    """Whoever asks, on a page that no stranger gets."""
+    return cast("User", request.user)
+
+
 def actor(request: HttpRequest) -> Actor:
     """Whoever asks, for the audit trail."""
     from control.services.audit import Actor
@@ -143,8 +155,10 @@ def _route(route: str, view: View, name: str, need: Need, scope: Scope | None = 
 def _guarded(view: View, need: Need, scope: Scope | None) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-        stranger = _by_token(request, need) if bearer.is_borne(request) else _by_session(request)
-        return stranger or _refused(request, need, _where(request, need, scope, arguments)) or view(request, **arguments)
+        refused = _by_token(request, need) if bearer.is_borne(request) else _by_session(request)
+        if refused is None:
+            refused = _refused(request, need, _where(request, need, scope, arguments))
+        return view(request, **arguments) if refused is None else refused
 
     return guarded
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
@@ -24,8 +24,8 @@ class CsrfMiddleware(CsrfViewMiddleware):
     """Django's, except for requests that bear a token, on routes that take one."""
 
     def process_view(
-        self, request: HttpRequest, callback: Callable[..., Any] | None, callback_args: Any, callback_kwargs: Any
-    ) -> HttpResponseBase | None:
+        self, request: HttpRequest, callback: Callable[..., HttpResponseBase], callback_args: Any, callback_kwargs: Any
+    ) -> HttpResponseForbidden | None:
         need = getattr(callback, "need", None)
         if need is not None and need.tokens and is_borne(request):
             return None

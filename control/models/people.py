@@ -1,4 +1,4 @@
-"""What people may do (roles), what acts for them (tokens), and the shared cache that limits how fast anybody guesses."""
+"""What people may do (roles), what acts for them (tokens), and the shared cache that limits of guessing rest on."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What somebody may do where. Deciding is pure; `rights_of` and `rights_of_token` read what it decides on.
 
-    roles          {"": "viewer", "shop": "operator"}: looks everywhere, acts in shop
-    a token        its own role and namespace, cut down to what its owner may do now
-    a superuser    {"": "admin"}, always
+roles          {"": "viewer", "shop": "operator"}: looks everywhere, acts in shop
+a token        its own role and namespace, cut down to what its owner may do now
+a superuser    {"": "admin"}, always
 """
 
 from __future__ import annotations
