@@ -290,6 +290,23 @@ def test_what_is_seen_is_where_one_may_look(has: Rights) -> None:
     assert bool(has) == has.may("viewer") or bool(seen)
 
 
+@pytest.mark.parametrize(
+    ("roles", "seen", "acts"),
+    [
+        pytest.param({"shop": "viewer", "other": "operator"}, {"shop", "other"}, "no yes no", id="in two"),
+        pytest.param({"": "viewer", "shop": "operator"}, None, "yes no no", id="looks everywhere"),
+        pytest.param({"": "operator"}, None, "yes yes yes", id="acts everywhere"),
+        pytest.param({}, set(), "no no no", id="nothing"),
+    ],
+)
+def test_what_views_ask(shop: None, roles: dict[str, str], seen: set[str] | None, acts: str) -> None:
+    request = RequestFactory().get("/")
+    request.user = person("olga", roles)
+    assert access.namespaces(request) == seen
+    found = [access.may(request, "operator", "shop"), access.may(request, "operator", "other"), access.may_act(request)]
+    assert found == [one == "yes" for one in acts.split()]
+
+
 def test_a_scope_that_finds_nothing_is_a_page_that_is_not_there(shop: None) -> None:
     route = access.page("x/<str:name>", lambda request, name: None, "x", scope=lambda request, name: None)
     request = RequestFactory().get("/x/y")
