@@ -13,6 +13,14 @@
     PIERHEAD_ADMIN_PASSWORD           the first user's password; default: generated, and shown once
     PIERHEAD_ADMIN_PASSWORD_FILE      a file that contains it
 
+    PIERHEAD_OIDC_ISSUER              an OpenID Connect provider whose people may sign in, such as
+                                      https://id.example.com/realms/main; its redirect address is
+                                      https://HOST/sign-in/openid/callback; default: none
+    PIERHEAD_OIDC_CLIENT_ID           how that provider knows us
+    PIERHEAD_OIDC_CLIENT_SECRET       and the secret that it gave us
+    PIERHEAD_OIDC_CLIENT_SECRET_FILE  a file that contains it
+    PIERHEAD_OIDC_NAME                what the button on the sign-in page says; default: OpenID Connect
+
     PIERHEAD_TOKEN                    what `repository add` takes as the token for an https URL; default: none
 
     PIERHEAD_ALLOWED_HOSTS            further names under which pages are served, separated by commas; default: none
@@ -41,13 +49,14 @@ import socket
 
 from django.core.exceptions import ImproperlyConfigured
 
-from control import data, servers
+from control import data, openid, servers
 
 try:
     PIERHEAD = data.load(os.environ)
     REDIS_URL = servers.redis_url(os.environ, PIERHEAD.data_dir)  # for the redis client
     DATABASES = {"default": servers.database(os.environ, PIERHEAD.data_dir)}
     TLS_PROXY = data.flag(os.environ, "PIERHEAD_TLS_PROXY")
+    OPENID = openid.provider(os.environ)
 except data.DataError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -68,6 +77,11 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.usersessions",
     "django_htmx",
     "control",
 ]
@@ -78,8 +92,9 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
+    "control.dashboard.bearer.CsrfMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -98,6 +113,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "control.dashboard.places.places",
+                "control.dashboard.access.powers",
             ],
         },
     },
@@ -115,6 +131,29 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
 # --- who may do what, and from where ---
+# In the database: it is the one place that all web processes, on all machines, share without Redis, and its `add` is
+# atomic, which limits of guessing and one-time codes rest on.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "control_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+ACCOUNT_ADAPTER = "control.dashboard.accounts.Accounts"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_PRESERVE_USERNAME_CASING = True
+ACCOUNT_RATE_LIMITS = {"login_failed": "5/5m/key"}  # codes of the second factor; passwords: dashboard/attempts.py
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_UNIQUE_EMAIL = False
+MFA_ADAPTER = "control.dashboard.accounts.SecondFactors"
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Pierhead"
+MFA_TOTP_TOLERANCE = 1  # the clock of a phone may be half a minute wrong
+SOCIALACCOUNT_ADAPTER = "control.dashboard.accounts.OpenIdAccounts"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # the CSP lets no form lead to another site; a link may
+SOCIALACCOUNT_PROVIDERS = openid.allauth_settings(OPENID)
 LOGIN_URL = "/sign-in"
 LOGIN_REDIRECT_URL = "/"
 AUTH_PASSWORD_VALIDATORS = [

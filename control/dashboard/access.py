@@ -1,56 +1,127 @@
-"""Who may see a page, and who may press its buttons.
+"""Who may see a page, and who may press its buttons: the only way to a page.
 
-Deny by default: a route of the dashboard is made by `page` or `action` and by nothing else, except the sign-in form.
-Until roles are finer, people who are administrators may act, and everybody else who has signed in may look.
+Deny by default: a route of the dashboard is made by one of these and by nothing else, except for those that strangers
+need in order to sign in. A test walks every route and fails for one that was made otherwise.
+
+    own(route, view, name)      whoever has signed in, about themselves; role or not
+    page(route, view, name)     viewer: in the route's `namespace`; without one, of anything at all, and the view
+                                shows what `namespaces(request)` holds
+    action(route, view, name)   operator: in the route's `namespace`; without one, in all
+    admin(route, view, name)    administrator of all
+
+`scope` finds the namespace of a route that has none: `scope(request, **arguments)` is the namespace, or None when there
+is no such object. What exists in a namespace where somebody has no role is not there for them: they get the page of an
+address that leads nowhere, as for an object that does not exist. Who may look and not act is told so.
+
+An API token (`Authorization: Bearer ph_...`) opens pages and actions, without session and without CSRF token; with
+`tokens=True` also what is for administrators. Never what is `own`: a token makes no tokens and changes no password.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render, resolve_url
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 
+from control.dashboard import bearer
+from control.models import ADMIN, OPERATOR, VIEWER
+from control.selectors.rights import EVERYWHERE, Rights, namespace_of_application, rights_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from control.services.audit import Actor
+
 View = Callable[..., HttpResponseBase]
+Scope = Callable[..., str | None]
+ANYWHERE = "*"
+_KEPT = "_pierhead_rights"
 
 
-def page(route: str, view: View, name: str) -> URLPattern:
-    """A route for everybody who has signed in. Nothing of it is kept by browsers or proxies."""
-    return path(route, never_cache(_signed_in(view)), name=name)
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a route asks for: a role ("" for its own pages), where, and whether a token will do.
+
+    `place` is "namespace" or "scope" when the address says where, "" for all namespaces, "*" for any one.
+    """
+
+    role: str
+    place: str
+    tokens: bool
 
 
-def action(route: str, view: View, name: str) -> URLPattern:
-    """A route for those who may change something."""
-    return page(route, _may_act(view), name)
+def own(route: str, view: View, name: str) -> URLPattern:
+    return _route(route, view, name, Need("", ANYWHERE, tokens=False))
+
+
+def page(route: str, view: View, name: str, *, scope: Scope | None = None) -> URLPattern:
+    return _route(route, view, name, Need(VIEWER, _place(route, scope) or ANYWHERE, tokens=True), scope)
+
+
+def action(route: str, view: View, name: str, *, scope: Scope | None = None) -> URLPattern:
+    return _route(route, view, name, Need(OPERATOR, _place(route, scope), tokens=True), scope)
+
+
+def admin(route: str, view: View, name: str, *, tokens: bool = False) -> URLPattern:
+    return _route(route, view, name, Need(ADMIN, EVERYWHERE, tokens))
+
+
+def of_application(_request: HttpRequest, name: str, **_more: Any) -> str | None:
+    """The `scope` of routes whose `name` is an application's."""
+    return namespace_of_application(name)
+
+
+def may(request: HttpRequest, role: str, namespace: str = EVERYWHERE) -> bool:
+    """Whether whoever asks has at least `role` in `namespace`; without one: in all of them."""
+    return rights(request).may(role, namespace)
 
 
 def may_act(request: HttpRequest) -> bool:
-    return bool(request.user.is_superuser)
+    return may(request, OPERATOR)
 
 
-def may(request: HttpRequest, role: str, namespace: str = "") -> bool:  # noqa: ARG001
-    return may_act(request)
+def namespaces(request: HttpRequest) -> frozenset[str] | None:
+    """The namespaces that whoever asks may look into; None: all. What belongs to no namespace (nodes) takes None."""
+    return rights(request).namespaces
 
 
-def namespaces(request: HttpRequest) -> frozenset[str] | None:  # noqa: ARG001
-    """Those that the reader may see; None for all."""
-    return None
+def rights(request: HttpRequest) -> Rights:
+    """Read once for a request."""
+    found = getattr(request, _KEPT, None)
+    if not isinstance(found, Rights):
+        found = rights_of(request.user)
+        setattr(request, _KEPT, found)
+    return found
 
 
-def actor(request: HttpRequest) -> Any:
-    """The `Actor` that the audit trail names. Services are loaded where somebody presses a button, not before."""
+def powers(request: HttpRequest) -> dict[str, bool]:
+    """Context processor: what the bar of every page offers. A request that failed early has no person yet."""
+    return {"may_administer": hasattr(request, "user") and may(request, ADMIN)}
+
+
+def person(request: HttpRequest) -> User:
+    """Whoever asks, on a page that no stranger gets."""
+    return cast("User", request.user)
+
+
+def actor(request: HttpRequest) -> Actor:
+    """Whoever asks, for the audit trail."""
     from control.services.audit import Actor
 
-    return Actor(str(request.user), client_address(request))
+    token = bearer.token_of(request)
+    name = str(request.user) if token is None else f"{request.user} (token {token.name})"
+    return Actor(name, client_address(request))
 
 
 def client_address(request: HttpRequest) -> str:
@@ -70,23 +141,72 @@ def refusal(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
     return render(request, "refusal.html", {"sentence": sentence}, status=status)
 
 
-def _signed_in(view: View) -> View:
+def _place(route: str, scope: Scope | None) -> str:
+    return "scope" if scope else "namespace" if ":namespace>" in route else EVERYWHERE
+
+
+def _route(route: str, view: View, name: str, need: Need, scope: Scope | None = None) -> URLPattern:
+    """Nothing of it is kept by browsers or proxies."""
+    guarded = never_cache(_guarded(view, need, scope))
+    guarded.need = need  # type: ignore[attr-defined]
+    return path(route, guarded, name=name)
+
+
+def _guarded(view: View, need: Need, scope: Scope | None) -> View:
     @wraps(view)
-    def guarded(request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            return view(request, *arguments, **options)
-        if request.headers.get("HX-Request"):  # the page itself goes to the form, not a part of it
-            return HttpResponseClientRedirect(resolve_url(settings.LOGIN_URL))
-        return redirect_to_login(request.get_full_path())
+    def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        refused = _by_token(request, need) if bearer.is_borne(request) else _by_session(request)
+        if refused is None:
+            refused = _refused(request, need, _where(request, need, scope, arguments))
+        return view(request, **arguments) if refused is None else refused
 
     return guarded
 
 
-def _may_act(view: View) -> View:
-    @wraps(view)
-    def guarded(request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponseBase:
-        if may_act(request):
-            return view(request, *arguments, **options)
-        return refusal(request, f"{request.user} may look and not act: that takes an administrator.", 403)
+def _by_session(request: HttpRequest) -> HttpResponseBase | None:
+    """What is answered instead to whoever has not signed in."""
+    if request.user.is_authenticated:
+        return None
+    if request.headers.get("HX-Request"):  # the page itself goes to the form, not a part of it
+        return HttpResponseClientRedirect(resolve_url(settings.LOGIN_URL))
+    return redirect_to_login(request.get_full_path())
 
-    return guarded
+
+def _by_token(request: HttpRequest, need: Need) -> HttpResponseBase | None:
+    """A request that bears a token counts as its owner's and has the token's rights, whatever session comes along."""
+    found = bearer.authenticate(request) if need.tokens else None
+    if found is None:
+        why = "This token is not valid (any more)." if need.tokens else "This page is not for tokens: sign in."
+        return bearer.refusal(why)
+    setattr(request, _KEPT, found)
+    return None
+
+
+def _where(request: HttpRequest, need: Need, scope: Scope | None, arguments: dict[str, Any]) -> str:
+    """The namespace that decides. Raises Http404 when the object that would have one does not exist."""
+    if need.place == "namespace":
+        return str(arguments["namespace"])
+    if scope is None:
+        return need.place
+    found = scope(request, **arguments)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _refused(request: HttpRequest, need: Need, where: str) -> HttpResponse | None:
+    """None when it may go on. Raises Http404 for what somebody is not to know of."""
+    has = rights(request)
+    if not need.role:
+        return None
+    if not has:
+        return refusal(request, f"{request.user} has no role yet. {_GIVEN}", 403)
+    if where == ANYWHERE or has.may(need.role, where):
+        return None
+    if need.place in ("namespace", "scope") and not has.may(VIEWER, where):
+        raise Http404
+    place = f"in namespace {where}" if where else "for all namespaces"
+    return refusal(request, f"{request.user} may look and not act: that takes the role {need.role} {place}.", 403)
+
+
+_GIVEN = "An administrator gives one on the page People, or with `manage.py user role give`; then load this page again."

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from control.dashboard import network, node_actions, node_form, nodes, records
-from control.dashboard.access import action, page
-
-admin = action
+from control.dashboard.access import action, admin, page
 
 urlpatterns = [
     page("nodes", nodes.nodes, "nodes"),

@@ -1,29 +1,26 @@
-"""The dashboard's addresses. `page` and `action` keep strangers out; only the sign-in form is outside."""
+"""The dashboard's addresses. What `access` makes keeps strangers out; only what signing in takes is outside."""
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LogoutView
-from django.urls import path
-
-from control.dashboard import applications, cluster_urls, logs, overview, workloads
-from control.dashboard.access import action, page
+from control.dashboard import applications, cluster_urls, logs, overview, people_urls, workloads
+from control.dashboard.access import action, of_application, page
 from control.dashboard.connect import connect
 from control.dashboard.found import find
-from control.dashboard.sign_in import SignInView
 from control.dashboard.stream import stream
 
 urlpatterns = [
-    path("sign-in", SignInView.as_view(), name="sign-in"),
-    page("sign-out", LogoutView.as_view(next_page="sign-in"), "sign-out"),
+    page("", overview.overview, "overview"),
     page("stream", stream, "stream"),
     page("find", find, "find"),
-    page("", overview.overview, "overview"),
     page("applications", applications.applications, "applications"),
     action("applications/add", connect, "application-add"),
-    page("applications/<str:name>", applications.application, "application"),
-    action("applications/<str:name>/sync", applications.sync, "application-sync"),
-    action("applications/<str:name>/rollback/<str:commit>", applications.rollback, "application-rollback"),
-    action("applications/<str:name>/resume", applications.resume, "resume-application"),
+    page("applications/<str:name>", applications.application, "application", scope=of_application),
+    action("applications/<str:name>/sync", applications.sync, "application-sync", scope=of_application),
+    action(
+        "applications/<str:name>/rollback/<str:commit>", applications.rollback, "application-rollback",
+        scope=of_application,
+    ),
+    action("applications/<str:name>/resume", applications.resume, "resume-application", scope=of_application),
     page("workloads/<str:namespace>/<str:name>", workloads.workload, "workload"),
     page("workloads/<str:namespace>/<str:name>/logs", logs.workload_logs, "workload-logs"),
     action("workloads/<str:namespace>/<str:name>/undo", workloads.undo, "undo"),
@@ -35,4 +32,5 @@ urlpatterns = [
     page("pods/<str:namespace>/<str:name>", workloads.pod, "pod"),
     page("pods/<str:namespace>/<str:name>/logs", logs.pod_logs, "pod-logs"),
     *cluster_urls.urlpatterns,
-]
+    *people_urls.urlpatterns,
+]  # fmt: skip

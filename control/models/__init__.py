@@ -13,6 +13,7 @@ from control.models.objects import (
     Secret,
     Service,
 )
+from control.models.people import ADMIN, OPERATOR, ROLES, VIEWER, ApiToken, CacheEntry, RoleBinding
 from control.models.pods import Pod
 from control.models.repositories import Application, Repository, Sync
 from control.models.routers import Authority, PodNetwork, Router, ServiceAddress
@@ -20,10 +21,16 @@ from control.models.work import NEVER, Work
 from control.models.workloads import Deployment, ReplicaSet
 
 __all__ = [
+    "ADMIN",
     "NEVER",
+    "OPERATOR",
+    "ROLES",
+    "VIEWER",
+    "ApiToken",
     "Application",
     "AuditEntry",
     "Authority",
+    "CacheEntry",
     "Change",
     "ConfigMap",
     "Counter",
@@ -41,6 +48,7 @@ __all__ = [
     "PodNetwork",
     "ReplicaSet",
     "Repository",
+    "RoleBinding",
     "Router",
     "Secret",
     "Service",

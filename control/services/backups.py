@@ -37,7 +37,9 @@ FORMAT = 1
 MANIFEST, KEYS = "manifest.json", "keys.json"
 KEPT = 3
 """Copies of before a migration."""
-LEFT_OUT = frozenset({"work", "change"})
+LEFT_OUT = frozenset({"work", "change", "cacheentry"})
+PEOPLE = (("auth", "user"), ("mfa", "authenticator"), ("socialaccount", "socialaccount"))
+"""What is kept of other apps, as far as a database has it: who may sign in, and how."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,11 @@ def snapshot() -> Iterator[None]:
 
 def models_of(loader: MigrationLoader) -> list[type[Model]]:
     """The models whose rows are kept, as the applied migrations have them."""
-    apps = loader.project_state(sorted(loader.applied_migrations)).apps
-    mine = [model for model in apps.get_app_config("control").get_models() if model._meta.model_name not in LEFT_OUT]
-    return [apps.get_model("auth", "User"), *sorted(mine, key=lambda model: model._meta.label_lower)]
+    state = loader.project_state(sorted(loader.applied_migrations))
+    people = [state.apps.get_model(*key) for key in PEOPLE if key in state.models]
+    control = state.apps.get_app_config("control").get_models()
+    mine = [model for model in control if model._meta.model_name not in LEFT_OUT]
+    return [*people, *sorted(mine, key=lambda model: model._meta.label_lower)]
 
 
 def applied(loader: MigrationLoader) -> list[str]:

@@ -96,7 +96,7 @@ def _replace(path: Path, content: str) -> None:
 def _load(archive: Archive) -> None:
     models = models_of(MigrationLoader(connection))
     with connection.cursor() as cursor:
-        for table in ("control_work", "control_change", "django_session"):
+        for table in ("control_work", "control_change", "usersessions_usersession", "django_session"):
             cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
         for model in reversed(models):
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")  # noqa: S608

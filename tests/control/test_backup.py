@@ -99,6 +99,29 @@ def test_a_backup_holds_everything_and_comes_back_on_an_empty_machine(today: Pat
         assert database.execute("SELECT password FROM auth_user").fetchone()[0].startswith("pbkdf2_")
 
 
+def test_how_people_sign_in_comes_back(today: Path, tmp_path: Path) -> None:
+    data, file, fresh = shutil.copytree(today, tmp_path / "data"), tmp_path / "pierhead.tar.gz", tmp_path / "fresh"
+    manage(data, "user", "add", "olga", "--role", "operator", "-n", "shop")
+    secret = manage(data, "user", "token", "make", "olga", "ci", "--role", "viewer", "-n", "shop").split()[0]
+    manage(data, "shell", "-c", _SECOND_FACTOR)
+    manage(data, "backup", str(file))
+    manage(fresh, "restore", str(file))
+    assert "operator in shop" in manage(fresh, "user", "list")
+    assert "password, code" in manage(fresh, "user", "list")
+    assert "olga" in manage(
+        fresh, "shell", "-c", f"from control.services.tokens import use; print(use('{secret}', 1).owner)"
+    )
+    manage(fresh, "restore", str(file), "--force")
+
+
+_OWNER = "from control.services.tokens import use; print(use('{}', 1).owner)"
+_SECOND_FACTOR = """
+from allauth.mfa.totp.internal.auth import TOTP
+from control.services.people import get
+TOTP.activate(get("olga"), "JBSWY3DPEHPK3PXP")
+"""
+
+
 def test_a_backup_of_the_version_before_is_restored_and_brought_to_today(before: Path, tmp_path: Path) -> None:
     manage(before, "prepare")
     [kept] = (before / "backups").glob("before-*.tar.gz")
