@@ -16,6 +16,7 @@ from control.models.objects import (
 from control.models.pods import Pod
 from control.models.repositories import Application, Repository, Sync
 from control.models.routers import Authority, PodNetwork, Router, ServiceAddress
+from control.models.usage import PodUsage, WorkloadUsage
 from control.models.work import NEVER, Work
 from control.models.workloads import Deployment, ReplicaSet
 
@@ -39,6 +40,7 @@ __all__ = [
     "Pod",
     "PodDisruptionBudget",
     "PodNetwork",
+    "PodUsage",
     "ReplicaSet",
     "Repository",
     "Router",
@@ -47,4 +49,5 @@ __all__ = [
     "ServiceAddress",
     "Sync",
     "Work",
+    "WorkloadUsage",
 ]
