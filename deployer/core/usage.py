@@ -32,7 +32,7 @@ from deployer.core.container import (
 
 FINE_SECONDS, COARSE_SECONDS = 15, 300
 FINE_KEPT_SECONDS, COARSE_KEPT_SECONDS = 2 * 3600, 8 * 86_400
-"""A pod has at most 480 fine rows (720 before the hour's end, when old ones go), a workload's revision 2,304 coarse."""
+"""A pod has at most 760 fine rows (520 after old ones have gone, every hour), a workload's revision 2,304 coarse."""
 LONGEST_GAP_SECONDS = COARSE_SECONDS
 CLOCKS_AGREE_SECONDS = 10.0
 """The host's clock tells best how long it was between two readings, unless it says something else than ours."""

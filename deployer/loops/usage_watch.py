@@ -13,11 +13,12 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from deployer.core.usage import FINE_SECONDS, Look, Row, Subject, due_at, in_turn, look, members, slot_of
+from deployer.core.usage import Look, Row, Subject, due_at, in_turn, look, members, slot_of
 from deployer.ports import Clock, Engine, EngineError
 
 log = logging.getLogger("pierhead.watch")
 LOOK_SECONDS = 12.0
+SHORTEST_SECONDS = 0.05
 Record = Callable[[Mapping[Subject, Row]], object]
 
 
@@ -81,7 +82,7 @@ class UsageWatch(threading.Thread):
             period = self._period()
             offset = spread(self._look.uid) * period
             now = self._clock.now()
-            if self.stopped.wait(max(FINE_SECONDS / 10, due_at(now, period, offset) - now)):
+            if self.stopped.wait(max(SHORTEST_SECONDS, due_at(now, period, offset) - now)):
                 return
             try:
                 self.turn(offset)
