@@ -1,8 +1,9 @@
 """What pods use: rows of 15 seconds per pod for two hours, and of 5 minutes per workload's revision for 8 days.
 
-Numbers of rows (deployer/core/usage.py has the times): a pod has at most 760 of the former, 60 pods 45,600. However many
-there are, 100 containers are read a second, so that there are never more than 1.2 million: 5,000 pods, read once a minute,
-have 950,000. Of the latter there are 2,304 for each revision that runs all the time: 2.3 million for 1,000 workloads.
+Numbers of rows (deployer/core/usage.py has the times): a pod has at most 760 of the former, 60 pods 45,600. However
+many there are, 100 containers are read a second, so that there are never more than 1.2 million: 5,000 pods, read once
+a minute, have 950,000. Of the latter there are 2,304 for each revision that runs all the time: 2.3 million for 1,000
+workloads.
 
 A node is told as a pod and a workload of its own, "Node/UID" in the namespace "": all that Pierhead runs there, its
 router included. What others run on the host is not seen.

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F, Max, Min
 
 from control.models.usage import PodUsage, WorkloadUsage, totals
@@ -46,13 +45,13 @@ def record(rows: Mapping[Subject, Row]) -> None:
 def roll_up(now: float) -> None:
     """Fine rows become coarse ones, and old rows go. Repeating it changes nothing; hours that were missed are made up.
 
-    One short transaction for each 5 minutes, so that nobody waits for it.
+    One short statement for each 5 minutes, so that nobody waits for it.
     """
     for start in _unrolled(now):
         _roll(start)
-    before = bucket_start(now - FINE_KEPT_SECONDS, COARSE_SECONDS)
-    PodUsage.objects.filter(at__lt=before - LONGEST_GAP_SECONDS).delete()
-    WorkloadUsage.objects.filter(at__lt=now - COARSE_KEPT_SECONDS).delete()
+    # What reaches into a coarse row that may be made again stays, too.
+    _forget(PodUsage, bucket_start(now - FINE_KEPT_SECONDS, COARSE_SECONDS) - LONGEST_GAP_SECONDS)
+    _forget(WorkloadUsage, bucket_start(now - COARSE_KEPT_SECONDS, COARSE_SECONDS))
 
 
 def _unrolled(now: float) -> Iterable[int]:
@@ -67,19 +66,25 @@ def _unrolled(now: float) -> Iterable[int]:
     )
 
 
+def _forget(model: type[PodUsage] | type[WorkloadUsage], before: int) -> None:
+    oldest = model.objects.filter(at__lt=before).aggregate(Min("at"))["at__min"]
+    if oldest is not None:
+        for start in range(bucket_start(oldest, COARSE_SECONDS), before, COARSE_SECONDS):
+            model.objects.filter(at__lt=start + COARSE_SECONDS).delete()
+
+
 def _roll(start: int) -> None:
     end = start + COARSE_SECONDS
     reaching = PodUsage.objects.filter(at__gt=start - LONGEST_GAP_SECONDS, at__lt=end)
     parts: dict[tuple[Any, ...], list[tuple[int, int, Total]]] = defaultdict(list)
-    with transaction.atomic():
-        for workload, part in totals(reaching.alias(ends=F("at") + F("seconds")).filter(ends__gt=start), *_WORKLOAD):
-            parts[workload].append(part)
-        WorkloadUsage.objects.bulk_create(
-            [_coarse_row(workload, start, *found) for workload, found in _within(parts, start)],
-            update_conflicts=True,
-            unique_fields=("namespace", "owner", "at", "revision"),
-            update_fields=_FIGURES,
-        )
+    for workload, part in totals(reaching.alias(ends=F("at") + F("seconds")).filter(ends__gt=start), *_WORKLOAD):
+        parts[workload].append(part)
+    WorkloadUsage.objects.bulk_create(
+        [_coarse_row(workload, start, *found) for workload, found in _within(parts, start)],
+        update_conflicts=True,
+        unique_fields=("namespace", "owner", "at", "revision"),
+        update_fields=_FIGURES,
+    )
 
 
 def _within(
