@@ -1,11 +1,13 @@
 """What containers of one host use, read within a given time.
 
-An engine since 20.10 (API 1.41) answers each question at once: one thread asks for one container after the other, so
-that a host never has two of these questions to answer. An older one watches the container for 1 to 2 s before it
-answers, so AT_A_TIME questions wait there side by side.
+Newer engines (25; 24.0.7, 23.0.8) answer a question at once: one thread asks for one container after the other, so that
+a host never has two of these questions to answer. Older ones answer with their next round of collecting, which is up to
+a second away (2 s before 20.10) and serves all who wait: AT_A_TIME questions wait there side by side. Which kind it is,
+the first answer of a pass tells by the time that it takes.
 
 Guarantees: no question is begun that could outlast `within_seconds`, and after SILENCES questions without an answer
-none is asked any more. An engine that hangs costs its caller 2 x CALL_SECONDS, once: the wire's breaker is open then.
+none is asked any more. An engine that hangs costs its caller 2 x CALL_SECONDS, or one where AT_A_TIME wait, and that
+once: the wire's breaker is open then. An old engine with 100 containers is read in 8 s.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from deployer.ports import EngineError, EngineUnreachable
 
 CALL_SECONDS = 4.0
 SILENCES = 2
-AT_A_TIME = 8
-_AT_ONCE = (1, 41)
+AT_A_TIME = 16
+SLOW_SECONDS = 0.4
 _QUERY = {"stream": "false", "one-shot": "true"}
 
 
@@ -49,30 +51,38 @@ class Usages:
 
     def read(self, containers: Mapping[str, str], within_seconds: float) -> dict[str, Usage]:
         """`containers`: what each is asked as -> its id. Raises the last failure when nothing could be read."""
-        made = _Pass(deque(containers.items()), time.monotonic() + within_seconds)
-        if not containers or self._wire.speaks(_AT_ONCE):
-            self._work(made)
-        else:
+        began_at = time.monotonic()
+        made = _Pass(deque(containers.items()), began_at + within_seconds)
+        self._ask(made)
+        if made.failures or time.monotonic() - began_at < SLOW_SECONDS:
+            self._ask_all(made)
+        elif made.left:
             with ThreadPoolExecutor(AT_A_TIME, "usage") as pool:
-                for worker in [pool.submit(self._work, made) for _ in range(min(AT_A_TIME, len(containers)))]:
+                for worker in [pool.submit(self._ask_all, made) for _ in range(min(AT_A_TIME, len(made.left)))]:
                     worker.result()
         if made.failures and not made.found:
             raise made.failures[-1]
         return made.found
 
-    def _work(self, made: _Pass) -> None:
+    def _ask_all(self, made: _Pass) -> None:
         while made.left and not made.is_over():
-            try:
-                called, container = made.left.popleft()
-            except IndexError:  # another thread was faster
-                return
-            try:
-                found = self._one(called, container)
-            except EngineError as error:
-                made.failures.append(error)
-            else:
-                if found is not None:
-                    made.found[called] = found
+            self._ask(made)
+
+    def _ask(self, made: _Pass) -> None:
+        """For the next one, if there is one and time for it."""
+        if made.is_over():
+            return
+        try:
+            called, container = made.left.popleft()
+        except IndexError:  # another thread was faster
+            return
+        try:
+            found = self._one(called, container)
+        except EngineError as error:
+            made.failures.append(error)
+        else:
+            if found is not None:
+                made.found[called] = found
 
     def _one(self, called: str, container: str) -> Usage | None:
         path, what = f"/containers/{container}/stats", f"read what {called} uses"

@@ -81,12 +81,6 @@ class Wire:
         """Whether it has ever answered."""
         return bool(self._version)
 
-    def speaks(self, version: tuple[int, int]) -> bool:
-        """Whether the engine knows this version of the API or a newer one. It is asked if it never was."""
-        if not self._version:
-            self.ping(self.timeout_seconds)
-        return _numbers(self._version) >= version
-
     def ping(self, timeout_seconds: float) -> None:
         """Raises NotDocker and TooOld as well as what every call does."""
         waiting = min(timeout_seconds, self.timeout_seconds)
@@ -242,17 +236,12 @@ def frames(response: BaseHTTPResponse, *, terminal: bool) -> Iterator[bytes]:
 
 def _agree(host: str, version: str) -> str:
     try:
-        major, minor = _numbers(version)
+        major, minor = (int(part) for part in version.split(".", 1))
     except ValueError:
         raise not_docker(host, f"API version {version!r}") from None
     if (major, minor) < _OLDEST:
         raise EngineUnreachable("TooOld", f"{host} speaks Docker API {version}: 1.40 (Docker 19.03) or newer is needed")
     return ".".join(map(str, min((major, minor), _NEWEST)))
-
-
-def _numbers(version: str) -> tuple[int, int]:
-    major, minor = (int(part) for part in version.split(".", 1))
-    return major, minor
 
 
 def _message(response: BaseHTTPResponse) -> str:
