@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('control', '0002_survival'),
+        ('control', '0004_drain_pods'),
     ]
 
     operations = [
