@@ -2,8 +2,8 @@
 
 Newer engines (25; 24.0.7, 23.0.8) answer a question at once: one thread asks for one container after the other, so that
 a host never has two of these questions to answer. Older ones answer with their next round of collecting, which is up to
-a second away (2 s before 20.10) and serves all who wait: AT_A_TIME questions wait there side by side. Which kind it is,
-the first answer of a pass tells by the time that it takes.
+a second away (2 s before 20.10) and serves all who wait: AT_A_TIME questions wait there side by side. Which kind it is
+shows when an answer takes SLOW_SECONDS; from then on, the rest of the pass is asked for in that way.
 
 Guarantees: no question is begun that could outlast `within_seconds`, and after SILENCES questions without an answer
 none is asked any more. An engine that hangs costs its caller 2 x CALL_SECONDS, or one where AT_A_TIME wait, and that
@@ -51,27 +51,27 @@ class Usages:
 
     def read(self, containers: Mapping[str, str], within_seconds: float) -> dict[str, Usage]:
         """`containers`: what each is asked as -> its id. Raises the last failure when nothing could be read."""
-        began_at = time.monotonic()
-        made = _Pass(deque(containers.items()), began_at + within_seconds)
-        self._ask(made)
-        if made.failures or time.monotonic() - began_at < SLOW_SECONDS:
-            self._ask_all(made)
-        elif made.left:
-            with ThreadPoolExecutor(AT_A_TIME, "usage") as pool:
-                for worker in [pool.submit(self._ask_all, made) for _ in range(min(AT_A_TIME, len(made.left)))]:
-                    worker.result()
+        made = _Pass(deque(containers.items()), time.monotonic() + within_seconds)
+        while made.left and not made.is_over():
+            began_at = time.monotonic()
+            self._ask(made)
+            if time.monotonic() - began_at >= SLOW_SECONDS and not made.failures:
+                self._ask_side_by_side(made)
         if made.failures and not made.found:
             raise made.failures[-1]
         return made.found
+
+    def _ask_side_by_side(self, made: _Pass) -> None:
+        with ThreadPoolExecutor(AT_A_TIME, "usage") as pool:
+            for worker in [pool.submit(self._ask_all, made) for _ in range(min(AT_A_TIME, len(made.left)))]:
+                worker.result()
 
     def _ask_all(self, made: _Pass) -> None:
         while made.left and not made.is_over():
             self._ask(made)
 
     def _ask(self, made: _Pass) -> None:
-        """For the next one, if there is one and time for it."""
-        if made.is_over():
-            return
+        """For the next one."""
         try:
             called, container = made.left.popleft()
         except IndexError:  # another thread was faster

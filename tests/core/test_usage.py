@@ -300,7 +300,8 @@ PROPERTIES: dict[str, tuple[Callable[..., None], tuple[st.SearchStrategy[Any], .
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_property(name: str) -> None:
     check, strategies = PROPERTIES[name]
-    given(st.tuples(*strategies))(lambda drawn: check(*drawn))()
+    checked = given(st.tuples(*strategies))(lambda drawn: check(*drawn))
+    settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])(checked)()
 
 
 def _told_twice(before: Look, slot: int, subject: Subject) -> Any:
