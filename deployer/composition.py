@@ -34,6 +34,7 @@ from control.store import (
     nodes,
     pins,
     routing,
+    usage,
     work,
 )
 from control.store import repositories as repository_store
@@ -324,6 +325,7 @@ class Composition:
     def forget_the_past(self) -> None:
         collection.forget_the_past(self.clock.now(), settings.PIERHEAD.event_retention_days)
         measurements.roll_up(self.clock.now())
+        usage.roll_up(self.clock.now())
 
     def _at_node(self, loop: str, uid: str) -> None:
         """In a thread of its own: a node's turn may last as long as a grace period, or as a pull."""

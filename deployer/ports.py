@@ -24,6 +24,7 @@ from deployer.core.container import (
 )
 from deployer.core.repository import SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
+from deployer.core.usage import Usage
 
 
 class EngineError(Exception):
@@ -105,6 +106,12 @@ class Engine(Protocol):
         follow: bool = False,
         timestamps: bool = False,
     ) -> Iterator[bytes]: ...
+    def usage(self, containers: Sequence[str], within_seconds: float) -> dict[str, Usage]:
+        """What these containers have used, by the word that each was asked for with, in at most `within_seconds`.
+
+        Left out is what does not run, what the engine did not tell, and the last ones when time runs out.
+        """
+
     def events(self, since: float, until: float) -> Iterator[EngineEvent]:
         """Container events of this cluster from `since` (replayed) to `until` (waited for), host's clock."""
 

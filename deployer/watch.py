@@ -1,4 +1,5 @@
-"""The watch process: an event stream, a heartbeat, and looks at the router's probes and peers, for every node.
+"""The watch process: an event stream, a heartbeat, looks at the router's probes and peers, and at what pods use, for
+every node.
 
 Killed or doubled, it harms nothing: of several, one writes what the heartbeat concludes. Needs a set-up Django
 (`manage.py run watch` sees to that).
@@ -20,11 +21,14 @@ from django.db import close_old_connections
 from control import pulse as sign_of_life
 from control.models import Node
 from control.store import heartbeats, measurements
+from control.store import usage as usage_store
 from deployer.composition import brief, briefly, composition, engine_of, watched_line
 from deployer.core.heartbeat import PERIOD_SECONDS
 from deployer.core.network.endpoints import node_label
+from deployer.core.usage import period_seconds
 from deployer.loops.heartbeat import Beating, Heartbeats
 from deployer.loops.probe_watch import ProbeLook, ProbeWatch
+from deployer.loops.usage_watch import UsageLook, UsageWatch
 from deployer.loops.watch import NodeWatch
 from deployer.ports import Engine
 
@@ -35,15 +39,18 @@ PINGS_AT_A_TIME = 4096
 
 @dataclass
 class Followed:
-    """One node: the stamp of its address, the way to it, its event stream, the looks at its router."""
+    """One node: the stamp of its address, the way to it, its event stream, the looks at its router and its pods."""
 
     stamp: tuple[str, str]
     engine: Engine
     stream: NodeWatch
     probes: ProbeWatch
+    usage: UsageLook
+    usages: UsageWatch
 
     def drop(self) -> None:
         self.stream.stopped.set()
+        self.usages.stopped.set()
         self.probes.stop()
         self.engine.close()
 
@@ -94,9 +101,15 @@ class Watch:
             self._here.clock,
         )
         stream = NodeWatch(row.uid, engine, work, probes.expect)
-        stream.start()
-        probes.start()
-        return Followed(_stamp(row), engine, stream, probes)
+        usage = UsageLook(row.uid, engine, briefly(usage_store.record), self._here.clock)
+        usages = UsageWatch(usage, self._here.clock, self._usage_period, lambda: self._heartbeats.lease is not None)
+        for thread in (stream, probes, usages):
+            thread.start()
+        return Followed(_stamp(row), engine, stream, probes, usage, usages)
+
+    def _usage_period(self) -> int:
+        """All nodes together: however many containers there are, this process has its time for hosts."""
+        return period_seconds(sum(one.usage.containers for one in list(self._followed.values())))
 
 
 def _stamp(row: Node) -> tuple[str, str]:

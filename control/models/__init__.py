@@ -17,6 +17,7 @@ from control.models.people import ADMIN, OPERATOR, ROLES, VIEWER, ApiToken, Cach
 from control.models.pods import Pod
 from control.models.repositories import Application, Repository, Sync
 from control.models.routers import Authority, PodNetwork, Router, ServiceAddress
+from control.models.usage import PodUsage, WorkloadUsage
 from control.models.work import NEVER, Work
 from control.models.workloads import Deployment, ReplicaSet
 
@@ -46,6 +47,7 @@ __all__ = [
     "Pod",
     "PodDisruptionBudget",
     "PodNetwork",
+    "PodUsage",
     "ReplicaSet",
     "Repository",
     "RoleBinding",
@@ -55,4 +57,5 @@ __all__ = [
     "ServiceAddress",
     "Sync",
     "Work",
+    "WorkloadUsage",
 ]

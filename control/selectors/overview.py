@@ -7,10 +7,10 @@ many objects there are; lists are cut at SHOWN rows, the worst first, and say ho
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Min
+from django.db.models import Min, Q
 
 from control.models import Event, Pod, Repository, Sync, Work
 from control.selectors.applications import ApplicationLine, application_lines
@@ -67,6 +67,7 @@ class Overview:
     more_applications: int
     counts: tuple[tuple[State, int], ...]
     troubles: tuple[str, ...]
+    sees_all: bool
     has_repository: bool
 
     @property
@@ -85,26 +86,34 @@ class Overview:
         return "bad" if self.troubles else "busy" if "busy" in tones else "good" if tones else "idle"
 
 
-def overview(now: float) -> Overview:
-    """`now`: seconds since the epoch."""
-    everything, bare = list(facts()), list(bare_pods())
-    nodes, network = node_lines(now), network_health()
-    applications = application_lines(now, health=application_health(None, network, everything, bare))
+def overview(now: float, visible: Collection[str] | None = None) -> Overview:
+    """`now`: seconds since the epoch. `visible`: the namespaces that the reader may see, None for all.
+
+    Nodes belong to no namespace: they are for those who see all.
+    """
+    seen = Q() if visible is None else Q(namespace__in=visible)
+    everything, bare = list(facts(seen)), list(bare_pods(seen))
+    network = [one for one in network_health() if visible is None or one[0].namespace in visible]
+    nodes = node_lines(now) if visible is None else []
+    found = application_lines(now, health=application_health(None, network, everything, bare))
+    applications = [line for line in found if visible is None or line.namespace in visible]
+    attempts = Sync.objects.filter(Q() if visible is None else Q(application__namespace__in=visible))
     connections, counts = _connections(network), _counts(everything, bare)
     return Overview(
         workloads=tuple(workload_lines(everything, bare, SHOWN, now)),
         applications=tuple(applications[:SHOWN]),
         nodes=tuple(nodes[:SHOWN]),
         more_nodes=max(len(nodes) - SHOWN, 0),
-        pending=tuple(_pending(now)),
+        pending=tuple(_pending(seen, now)),
         connections=tuple(connections[:SHOWN]),
-        syncs=tuple(attempt_line(row, now) for row in Sync.objects.select_related("application")[:SYNCS]),
-        events=tuple(event_line(row, now) for row in Event.objects.all()[:EVENTS]),
+        syncs=tuple(attempt_line(row, now) for row in attempts.select_related("application")[:SYNCS]),
+        events=tuple(event_line(row, now) for row in Event.objects.filter(seen)[:EVENTS]),
         alarms=tuple(_alarms(nodes, now)),
         more_workloads=max(len(everything) + len(bare) - SHOWN, 0),
         more_applications=max(len(applications) - SHOWN, 0),
         counts=counts,
         troubles=tuple(_troubles(counts, applications, nodes, connections)),
+        sees_all=visible is None,
         has_repository=bool(applications) or Repository.objects.exists(),
     )
 
@@ -143,10 +152,10 @@ def _connections(network: Judged) -> list[ConnectionLine]:
     return sorted(lines, key=lambda one: (WORST_FIRST.index(one.state.tone), one.namespace, one.name, one.kind))
 
 
-def _pending(now: float) -> list[PendingLine]:
+def _pending(seen: Q, now: float) -> list[PendingLine]:
     """Grouped by owner and sentence, the longest wait first."""
     rows = (
-        Pod.objects.filter(phase="Pending", deleted_at=None, orphaned=False)
+        Pod.objects.filter(seen, phase="Pending", deleted_at=None, orphaned=False)
         .order_by("created_at", "namespace", "name")
         .values_list("namespace", "name", "owner", "waiting", "message", "created_at", "node__name", "node__ready")
     )

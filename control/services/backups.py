@@ -7,7 +7,8 @@ into PostgreSQL and the other way round. Models are those of the migrations that
 version can back up the database of the one before.
 
 What is left out can be made again: sessions (people sign in again), leases and wake-ups (everything is looked at
-after a restore), the change log (whoever follows it begins anew), Django's own tables.
+after a restore), the change log (whoever follows it begins anew), what pods used in the last two hours, Django's own
+tables.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ FORMAT = 1
 MANIFEST, KEYS = "manifest.json", "keys.json"
 KEPT = 3
 """Copies of before a migration."""
-LEFT_OUT = frozenset({"work", "change", "cacheentry"})
+LEFT_OUT = frozenset({"work", "change", "cacheentry", "podusage"})
 PEOPLE = (("auth", "user"), ("mfa", "authenticator"), ("socialaccount", "socialaccount"))
 """What is kept of other apps, as far as a database has it: who may sign in, and how."""
 

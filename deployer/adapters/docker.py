@@ -35,6 +35,7 @@ from deployer.adapters.docker_logs import Logs
 from deployer.adapters.docker_networks import Networks
 from deployer.adapters.docker_ssh import Tunnel
 from deployer.adapters.docker_storage import Storage
+from deployer.adapters.docker_usage import Usages
 from deployer.adapters.docker_wire import Request, Wire, json_body, json_lines
 from deployer.core.container import (
     LABEL_ATTEMPT,
@@ -51,6 +52,7 @@ from deployer.core.container import (
     Subnet,
     VolumeSpec,
 )
+from deployer.core.usage import Usage
 from deployer.ports import Engine, EngineError, EngineUnreachable
 
 _PING_SECONDS, _FIRST_PING_SECONDS = 1.0, 3.0
@@ -112,6 +114,7 @@ class DockerEngine:
         self._storage = Storage(wire, cluster_id)
         self._commands = Commands(wire)
         self._logs = Logs(wire)
+        self._usages = Usages(wire)
         self._ids: dict[str, str] = {}
         """Names and ids of containers known to be ours -> their ids."""
 
@@ -220,6 +223,10 @@ class DockerEngine:
         a reader may leave."""
         found = self._ours_or_error(container, "read the logs of")
         return self._logs.read(found, container, tail=tail, since=since, follow=follow, timestamps=timestamps)
+
+    def usage(self, containers: Sequence[str], within_seconds: float) -> dict[str, Usage]:
+        ours = {container: found for container in containers if (found := self._ours(container)) is not None}
+        return self._usages.read(ours, within_seconds)
 
     def events(self, since: float, until: float) -> Iterator[EngineEvent]:
         label = f"{LABEL_CLUSTER}={self._cluster_id}"

@@ -18,6 +18,7 @@ from deployer.core.container import (
     Subnet,
     VolumeSpec,
 )
+from deployer.core.usage import Usage
 
 _UNIT_SECONDS = {
     "second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800, "month": 2_592_000, "year": 31_536_000,
@@ -141,6 +142,28 @@ def engine_info(found: Mapping[str, Any]) -> EngineInfo:
         cpu_millicores=int(found.get("NCPU", 0)) * 1000,
         memory_bytes=int(found.get("MemTotal", 0)),
         live_restore=bool(found.get("LiveRestoreEnabled", False)),
+    )
+
+
+def usage_seen(found: Mapping[str, Any]) -> Usage | None:
+    """GET /containers/{id}/stats; None for a container that does not run.
+
+    The working set is what kubelet and `docker stats` make of it: without inactive file pages, which the first version
+    of control groups counts for a container and those below it as `total_inactive_file`.
+    """
+    cpu, memory = found.get("cpu_stats") or {}, found.get("memory_stats") or {}
+    at, counted = seconds(found.get("read", "")), cpu.get("cpu_usage") or {}
+    used, total = int(memory.get("usage") or 0), int(counted.get("total_usage") or 0)
+    if not at or not (used or total):
+        return None
+    pages = memory.get("stats") or {}
+    inactive = int(pages.get("total_inactive_file", pages.get("inactive_file", 0)))
+    return Usage(
+        at=at,
+        cpu_nanoseconds=total,
+        memory_bytes=max(0, used - inactive),
+        memory_limit_bytes=int(memory.get("limit") or 0),
+        cpus=int(cpu.get("online_cpus") or len(counted.get("percpu_usage") or ())),
     )
 
 

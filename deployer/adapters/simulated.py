@@ -23,6 +23,7 @@ from deployer.adapters.simulated_host import Faults, SimulatedHost, addresses_on
 from deployer.adapters.simulated_lifecycle import Happened, Record
 from deployer.adapters.simulated_programs import is_missing, run
 from deployer.adapters.simulated_storage import Storage
+from deployer.adapters.simulated_usage import usage
 from deployer.core.container import (
     LABEL_ATTEMPT,
     LABEL_CLUSTER,
@@ -39,6 +40,7 @@ from deployer.core.container import (
     Subnet,
     VolumeSpec,
 )
+from deployer.core.usage import Usage
 from deployer.ports import Clock, EngineUnreachable
 
 __all__ = ["Faults", "SimulatedEngine", "SimulatedHost"]
@@ -180,6 +182,17 @@ class SimulatedEngine:
             kept = [line for line in record.lines if line[0] <= now and line[0] >= (since or 0)]
         first = kept if tail is None else kept[len(kept) - min(tail, len(kept)) :]
         return self._lines(record.name, first, now, follow, timestamps)
+
+    def usage(self, containers: Sequence[str], within_seconds: float) -> dict[str, Usage]:
+        began_at = self.host.clock.now()
+        now = self._asked("usage")
+        if now - began_at > within_seconds:
+            return {}
+        with self.host.looking(now) as records:
+            by_word = {word: record for record in records.values() for word in (record.id, record.name)}
+            asked = {word: by_word[word] for word in containers if word in by_word}
+            read = {word: usage(one, now, *self._capacity) for word, one in asked.items() if self._is_ours(one)}
+            return {word: found for word, found in read.items() if found is not None}
 
     def events(self, since: float, until: float) -> Iterator[EngineEvent]:
         last = 0

@@ -68,6 +68,9 @@ class Record:
     loaded_at: float = 0
     loaded: dict[str, str] = field(default_factory=dict)
     """What it read then (routers only), contents by absolute path."""
+    cpu_millicores: int = 0
+    memory_bytes: int = 0
+    """Both limits: 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ def record_of(spec: ContainerSpec, *, identity: str, image_id: str, ip: str, lab
         health=asdict(spec.health) if spec.health else None,
         ip=ip,
         address=spec.address,
+        cpu_millicores=spec.cpu_millicores,
+        memory_bytes=spec.memory_bytes,
     )
 
 
