@@ -127,11 +127,6 @@ async def _events(rows: Sequence[Pod], asked: Question) -> AsyncIterator[bytes]:
         await sync_to_async(_close)(readers)
 
 
-def _close(readers: Sequence[_Reader]) -> None:
-    for reader in readers:
-        reader.close()
-
-
 class _Lines:
     """From threads that read to the loop that sends; at most WAITING_LINES are on their way."""
 

@@ -74,5 +74,7 @@ def _line(one: IngressRoutes) -> IngressLine:
 
 
 def _clean(one: Route) -> Route:
-    words = {name: sentence(getattr(one, name)) for name in ("host", "path", "service", "port", "problem")}
-    return replace(one, **words)
+    return replace(
+        one, host=sentence(one.host), path=sentence(one.path), service=sentence(one.service), port=sentence(one.port),
+        problem=sentence(one.problem),
+    )  # fmt: skip

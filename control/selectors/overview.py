@@ -160,8 +160,8 @@ def _pending(seen: Q, now: float) -> list[PendingLine]:
         .values_list("namespace", "name", "owner", "waiting", "message", "created_at", "node__name", "node__ready")
     )
     groups: dict[tuple[str, str, str], list[float]] = {}
-    for namespace, name, owner, waiting, message, created_at, node, seen in rows[:PENDING]:
-        said = _why_pending(waiting, message, node) if seen is not False else f"its node {node} does not answer"
+    for namespace, name, owner, waiting, message, created_at, node, ready in rows[:PENDING]:
+        said = _why_pending(waiting, message, node) if ready is not False else f"its node {node} does not answer"
         groups.setdefault((namespace, owner.partition("/")[2] or name, said), []).append(created_at)
     return [
         PendingLine(namespace, owner, len(times), said, Moment(min(times), now))

@@ -59,13 +59,12 @@ def plot(key: str, title: str, values: Values, words: Words, floor: float = 0.0)
 
 def traffic_plots(namespace: str, services: Sequence[str], now: float) -> Iterable[Plot]:
     """Requests, errors and latency of the last hour by revision; nothing when nothing was asked for."""
-    until = int(now // STEP_SECONDS + 1) * STEP_SECONDS
-    since = until - SPAN_SECONDS
+    since, until = span(now)
     sums: dict[int, dict[int, Amount]] = defaultdict(lambda: defaultdict(Amount))
     for service in services[:SERVICES]:
         for point in service_traffic(namespace, service, since, until):
-            minute = int(point.at - since) // STEP_SECONDS
-            if 0 <= minute < _minutes():
+            minute = minute_of(point.at, since)
+            if minute is not None:
                 sums[point.revision][minute] += point.amount
     if sums:
         yield from _of_traffic({revision: sums[revision] for revision in sorted(sums)[-LINES:]})
@@ -81,7 +80,7 @@ def _of_traffic(sums: Mapping[int, Mapping[int, Amount]]) -> Iterable[Plot]:
 
 def _each(sums: Mapping[int, Mapping[int, Amount]], value: Callable[[Amount], float | None]) -> Values:
     return {
-        f"revision {revision}" if revision else "pods of no workload": {
+        revision_words(revision): {
             minute: found for minute, amount in minutes.items() if (found := value(amount)) is not None
         }
         for revision, minutes in sums.items()
@@ -105,6 +104,22 @@ def _slow(amount: Amount) -> float | None:
 
 def _milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+def span(now: float) -> tuple[int, int]:
+    """The hour that is plotted, in whole minutes, the one that goes on included."""
+    until = int(now // STEP_SECONDS + 1) * STEP_SECONDS
+    return until - SPAN_SECONDS, until
+
+
+def minute_of(at: float, since: float) -> int | None:
+    """None beyond the edges."""
+    minute = int(at - since) // STEP_SECONDS
+    return minute if 0 <= minute < _minutes() else None
+
+
+def revision_words(revision: int) -> str:
+    return f"revision {revision}" if revision else "pods of no workload"
 
 
 def _minutes() -> int:

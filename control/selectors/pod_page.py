@@ -9,8 +9,10 @@ from typing import Any
 
 from control.models import Pod
 from control.selectors.event_lines import EventLine, events_of
+from control.selectors.plots import Plot
 from control.selectors.pod_lines import PodLine, pod_line
 from control.selectors.pods import container_statuses, seconds_of, shown_conditions
+from control.selectors.use_plots import pod_plots
 from control.selectors.words import Moment, State, commit, log, plain, sentence
 
 MASKED = "••••••"
@@ -75,6 +77,7 @@ class PodPage:
     conditions: tuple[ConditionLine, ...]
     labels: tuple[tuple[str, str], ...]
     events: tuple[EventLine, ...]
+    plots: tuple[Plot, ...]
 
 
 def pod_page(namespace: str, name: str, now: float) -> PodPage | None:
@@ -98,6 +101,7 @@ def pod_page(namespace: str, name: str, now: float) -> PodPage | None:
         conditions=tuple(_conditions(row, now)),
         labels=tuple(sorted((sentence(key), sentence(str(value))) for key, value in row.labels.items())),
         events=tuple(events_of("Pod", namespace, name, now)),
+        plots=tuple(pod_plots(namespace, name, now)),
     )
 
 

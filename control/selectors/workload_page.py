@@ -14,6 +14,7 @@ from control.selectors.pod_lines import PodLine, pod_lines
 from control.selectors.pods import seconds_of
 from control.selectors.rollouts import in_force, rollout_state
 from control.selectors.undo import Choice, UndoQuestion, undo_question
+from control.selectors.use_plots import workload_plots
 from control.selectors.words import Moment, sentence
 
 PODS = 50
@@ -79,7 +80,7 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
         pods=tuple(lines[:PODS]),
         more=max(len(lines) - PODS, 0),
         events=tuple(events_of("Deployment", namespace, name, now, owns=("Pod", "ReplicaSet"))),
-        plots=tuple(traffic_plots(namespace, _services(row), now)),
+        plots=(*traffic_plots(namespace, _services(row), now), *workload_plots(namespace, name, now)),
         conditions=tuple(_conditions(row, now)),
     )
 

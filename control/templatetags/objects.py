@@ -1,4 +1,4 @@
-"""Where an object's page is, and the few other things that several templates ask."""
+"""What nearly every template asks: a state, a moment, and where an object's page is."""
 
 from __future__ import annotations
 
@@ -7,11 +7,29 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from control.selectors.words import sentence
+from control.selectors.words import Moment, State, sentence
 
 register = template.Library()
 _NAMESPACED = {"Deployment": "workload", "Pod": "pod", "Service": "service"}
 _ALONE = {"Node": "node", "Application": "application"}
+
+
+@register.simple_tag
+def state(given: State) -> SafeString:
+    """Icon, word and colour. A tag and no template: long tables hold hundreds of them."""
+    return format_html(
+        '<span class="state {0}"><svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">'
+        '<use href="#icon-{0}" /></svg>{1}</span>',
+        given.tone, given.word,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def moment(given: Moment) -> SafeString | str:
+    """How long ago it was; nothing for what never came."""
+    if not given:
+        return ""
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', given.iso, given.age)
 
 
 @register.simple_tag

@@ -57,7 +57,7 @@ def cluster(*, nodes: int, applications: int, pods: int) -> None:
     labels = {"app": "web"}
     template = {
         "metadata": {"labels": labels},
-        "spec": {"containers": [{"name": "web", "image": "registry.example.com/web:1", "ports": [{"containerPort": 80}]}]},
+        "spec": {"containers": [{"name": "web", "image": "example.com/web:1", "ports": [{"containerPort": 80}]}]},
     }
     progress = {
         "observed_generation": 1, "updated": each, "ready": each, "available": each, "replicas": each, "desired": each,
@@ -97,9 +97,9 @@ def cluster(*, nodes: int, applications: int, pods: int) -> None:
     Pod.objects.bulk_create(
         (
             Pod(
-                namespace=one.namespace, name=f"web-h2-{number:02}", replica_set=one, owner="Deployment/web", labels=labels,
-                node=hosts[(index * each + number) % nodes], template_hash="h2", revision=2, phase="Running",
-                ready=bool(number or index % 50), ready_at=now - 3500, started_at=now - 3510, status=status,
+                namespace=one.namespace, name=f"web-h2-{number:02}", replica_set=one, owner="Deployment/web",
+                labels=labels, node=hosts[(index * each + number) % nodes], template_hash="h2", revision=2,
+                phase="Running", ready=bool(number or index % 50), ready_at=now - 3500, started_at=now - 3510, status=status,
                 ip="10.208.0.9", placement={"cpu": 100, "memory": 256 << 20}, settled="x",
             )
             for index, one in enumerate(sets)

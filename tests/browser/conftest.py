@@ -48,7 +48,7 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(django_db_setup: None) -> Iterator[Site]:  # noqa: ARG001 - the tables are made first
+def site(django_db_setup: None) -> Iterator[Site]:
     """The pages in a process of their own: event streams need an ASGI server, which Django's test server is not."""
     listener = socket.create_server(("127.0.0.1", 0))
     descriptor, port = listener.fileno(), listener.getsockname()[1]
