@@ -74,5 +74,11 @@ def _line(one: IngressRoutes) -> IngressLine:
 
 
 def _clean(one: Route) -> Route:
-    words = {name: sentence(getattr(one, name)) for name in ("host", "path", "service", "port", "problem")}
-    return replace(one, **words)
+    return Route(
+        host=sentence(one.host),
+        path=sentence(one.path),
+        service=sentence(one.service),
+        port=sentence(one.port),
+        ready=one.ready,
+        problem=sentence(one.problem),
+    )
