@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from control.models import AuditEntry, Measurement, Node, Pod
 from deployer.adapters import authority
 from deployer.core.network.measurements import FINE_SECONDS
