@@ -18,6 +18,9 @@ ASK_NOBODY = Box(
     "Faster, and requests are lost where a workload has no other pod.",
 )  # fmt: skip
 HELD, STAYS = State("held back for now", "warn"), State("stays", "idle")
+_READ = (
+    "uid", "namespace", "name", "ready", "phase", "replica_set", "deleted_at", "orphaned", "claimed_owner", "message",
+)  # fmt: skip
 _OVER = ("Succeeded", "Failed")
 
 
@@ -40,8 +43,7 @@ def drain_question(name: str, visible: Visible) -> NodeQuestion | None:
 
 def _going(row: Node) -> Iterable[Going]:
     """Those that are not ready first, as the drain takes them: they cost the others nothing."""
-    found = Pod.objects.filter(node=row).defer("spec", "status", "annotations", "log_tail")
-    pods = list(found.order_by("ready", "namespace", "name"))
+    pods = list(Pod.objects.filter(node=row).only(*_READ).order_by("ready", "namespace", "name"))
     rows = PodDisruptionBudget.objects.filter(namespace__in={pod.namespace for pod in pods}, deleted_at=None)
     purse = Purse(budgets(rows.order_by("namespace", "name")))
     return [_one(pod, purse) for pod in pods]

@@ -74,7 +74,11 @@ def _line(one: IngressRoutes) -> IngressLine:
 
 
 def _clean(one: Route) -> Route:
-    return replace(
-        one, host=sentence(one.host), path=sentence(one.path), service=sentence(one.service), port=sentence(one.port),
+    return Route(
+        host=sentence(one.host),
+        path=sentence(one.path),
+        service=sentence(one.service),
+        port=sentence(one.port),
+        ready=one.ready,
         problem=sentence(one.problem),
-    )  # fmt: skip
+    )

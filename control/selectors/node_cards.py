@@ -17,6 +17,7 @@ from control.selectors.words import State, sentence
 Visible = Collection[str] | None
 """The namespaces that the reader may see; None for all."""
 DRAINED_SHOWN, PROBLEMS = 5, 20
+_READ = ("uid", "namespace", "name", "node", "deleted_at", "orphaned", "claimed_owner", "message")
 _OBJECT = re.compile(r"\b[A-Z][A-Za-z]+ (?P<namespace>[a-z0-9-]+)/")
 
 
@@ -124,7 +125,7 @@ def _left(rows: Iterable[Node]) -> dict[str, list[Pod]]:
     """Node uid -> the pods that are there still, of those that are drained; no query when none is."""
     found: dict[str, list[Pod]] = {row.uid: [] for row in rows}
     if found:
-        pods = Pod.objects.filter(node__in=found).defer("spec", "status", "annotations", "log_tail")
+        pods = Pod.objects.filter(node__in=found).only(*_READ)
         for pod in pods.order_by("namespace", "name"):
             found[str(pod.node_id)].append(pod)
     return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from control.models import Deployment, Namespace, NetworkPolicy, Node, Pod, Service
 from control.selectors import routed
@@ -60,7 +61,7 @@ def reach(source: str, target: str, namespace: str) -> Question:
     wanted = None if address else _place(source, namespace, SOURCES)
     aim = _place(name, namespace, TARGETS)
     port = _number(port_text, target)
-    cluster = _cluster()
+    cluster = _cluster(namespaces_of(source, target, namespace))
     start = address if wanted is None else _pod(wanted, cluster)
     goal = _goal(aim, start, cluster)
     number = port or _only_port(goal)
@@ -81,14 +82,15 @@ def namespaces_of(source: str, target: str, namespace: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _cluster() -> Cluster:
-    """All of it, by five or six queries: what stands between two pods may be anywhere."""
+def _cluster(named: Collection[str]) -> Cluster:
+    """All of it, by at most nine queries: what stands between two pods may be anywhere. `named`: the namespaces whose
+    pods' ports are asked for by name."""
     pods = list(Pod.objects.only(*_READ))
     return routed.cluster(
         NOWHERE,
         nodes=tuple(routed.routed_nodes(Node.objects.order_by("name"))),
         services=tuple(routed.routed_services(list(Service.objects.filter(deleted_at=None)))),
-        pods=tuple(routed.routed_pods(pods, named_ports(pod.uid for pod in pods))),
+        pods=tuple(routed.routed_pods(pods, named_ports(pod.uid for pod in pods if pod.namespace in named))),
         policies=tuple(routed.routed_policies(NetworkPolicy.objects.filter(deleted_at=None))),
         namespaces=dict(Namespace.objects.values_list("name", "labels")),
     )
@@ -119,8 +121,8 @@ def _kind(word: str, kinds: Sequence[str]) -> str:
 def _pod(place: _Place, cluster: Cluster) -> RoutedPod:
     """Of a Deployment: one that is ready, if any is."""
     if place.kind == "pod":
-        row = get(find_kind("pod"), place.name, place.namespace)
-        return next(pod for pod in cluster.pods if pod.uid == row.uid)
+        found = (pod for pod in cluster.pods if (pod.namespace, pod.name) == (place.namespace, place.name))
+        return next(found, None) or _missing(place)
     owner: Deployment = get(find_kind("deployment"), place.name, place.namespace)
     theirs = [
         pod for pod in cluster.pods
@@ -131,12 +133,17 @@ def _pod(place: _Place, cluster: Cluster) -> RoutedPod:
     return min(theirs, key=lambda pod: (not pod.ready, not pod.ip, -pod.revision, pod.name))
 
 
+def _missing(place: _Place) -> NoReturn:
+    get(find_kind(place.kind), place.name, place.namespace)
+    raise NotFound(f"{place.kind} {place.name} in namespace {place.namespace} is being removed")
+
+
 def _goal(place: _Place, start: RoutedPod | str, cluster: Cluster) -> RoutedService | RoutedPod | str:
     if place.kind == "pod":
         return _pod(place, cluster)
     if place.kind == "service":
-        row = get(find_kind("service"), place.name, place.namespace)
-        return next(one for one in cluster.services if one.uid == row.uid)
+        there = (one for one in cluster.services if (one.namespace, one.name) == (place.namespace, place.name))
+        return next(there, None) or _missing(place)
     # A pod asks by the search list of its own namespace; for an address from outside, -n says which Service is meant.
     labels = place.name.removesuffix(".cluster.local").removesuffix(".svc").split(".")
     namespace = labels[1] if len(labels) == 2 else start.namespace if isinstance(start, RoutedPod) else place.namespace

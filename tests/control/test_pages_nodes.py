@@ -18,7 +18,7 @@ from control.selectors.node_questions import seen_of
 from control.services import nodes as service
 from deployer.core.container import EngineInfo
 from deployer.ports import EngineUnreachable
-from tests.control import factories, pages_data
+from tests.control import factories
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert('x')</script>\x1b[31m\u202e\"><img src=x>"
@@ -397,8 +397,3 @@ def test_a_pod_that_came_meanwhile_is_not_forgotten_unseen(admin: Client) -> Non
     factories.pod(node=row)
     assert admin.post("/nodes/n1/remove", {"seen": seen[1], "force": "yes"}).status_code == 409
     assert Node.objects.exists()
-
-
-def test_the_story_has_nodes(admin: Client) -> None:
-    pages_data.story()
-    assert "4 nodes" in words(page(admin))
