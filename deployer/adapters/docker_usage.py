@@ -54,8 +54,8 @@ class Usages:
         made = _Pass(deque(containers.items()), time.monotonic() + within_seconds)
         while made.left and not made.is_over():
             began_at = time.monotonic()
-            self._ask(made)
-            if time.monotonic() - began_at >= SLOW_SECONDS and not made.failures:
+            is_answered = self._ask(made)
+            if is_answered and made.left and time.monotonic() - began_at >= SLOW_SECONDS:
                 self._ask_side_by_side(made)
         if made.failures and not made.found:
             raise made.failures[-1]
@@ -70,19 +70,20 @@ class Usages:
         while made.left and not made.is_over():
             self._ask(made)
 
-    def _ask(self, made: _Pass) -> None:
-        """For the next one."""
+    def _ask(self, made: _Pass) -> bool:
+        """For the next one. Whether it was answered."""
         try:
             called, container = made.left.popleft()
         except IndexError:  # another thread was faster
-            return
+            return False
         try:
             found = self._one(called, container)
         except EngineError as error:
             made.failures.append(error)
-        else:
-            if found is not None:
-                made.found[called] = found
+            return False
+        if found is not None:
+            made.found[called] = found
+        return True
 
     def _one(self, called: str, container: str) -> Usage | None:
         path, what = f"/containers/{container}/stats", f"read what {called} uses"
