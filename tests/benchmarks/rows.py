@@ -99,7 +99,7 @@ def cluster(*, nodes: int, applications: int, pods: int) -> None:
             Pod(
                 namespace=one.namespace, name=f"web-h2-{number:02}", replica_set=one, owner="Deployment/web",
                 labels=labels, node=hosts[(index * each + number) % nodes], template_hash="h2", revision=2,
-                phase="Running", ready=bool(number or index % 50), ready_at=now - 3500, started_at=now - 3510, status=status,
+                phase="Running", ready=bool(number or index % 50), ready_at=now - 3500, status=status,
                 ip="10.208.0.9", placement={"cpu": 100, "memory": 256 << 20}, settled="x",
             )
             for index, one in enumerate(sets)

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from control.models import AuditEntry, Node, Pod
+from control.models import AuditEntry, Node, Pod, RoleBinding
 from control.selectors.node_questions import seen_of
 from control.services import nodes as service
 from deployer.core.container import EngineInfo
@@ -136,7 +136,9 @@ def test_an_empty_place_names_the_next_step(admin: Client) -> None:
 
 def test_who_may_look_only_is_offered_nothing_to_press(client: Client) -> None:
     fleet()
-    client.force_login(User.objects.create_user("vic"))
+    vic = User.objects.create_user("vic")
+    RoleBinding.objects.create(subject=vic, role="viewer")
+    client.force_login(vic)
     assert "/nodes/add" not in page(client)
     assert "/nodes/well/" not in page(client, "/nodes/well")
     for path in ("add", "well/cordon", "well/drain", "well/remove", "well/declare-dead", "well/uncordon"):
