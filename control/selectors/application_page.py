@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control.models import Application, Deployment, KubernetesObject, Pod, Repository, Sync
+from django.db.models import Q, Value
+
+from control.models import Application, Pod, Repository, Sync
 from control.selectors.applications import ApplicationLine, application_lines
 from control.selectors.attempts import AttemptLine, attempt_line
-from control.selectors.health import health_of_deployment, health_of_pod, network_health
-from control.selectors.kinds import KINDS
+from control.selectors.deployment_facts import Facts, facts
+from control.selectors.health import Judged, application_health, bare_pods, health_of_pod, network_health
+from control.selectors.kinds import BY_NAME
 from control.selectors.pod_lines import PodLine, pod_lines
 from control.selectors.words import Moment, State, commit, sentence, state_of
 from deployer.core.health import Health
@@ -22,6 +25,7 @@ PODS = 30
 _APPLIED = ("Namespace", "ConfigMap", "Secret", "Deployment", "Pod", "Service", "Ingress", "NetworkPolicy",
             "PodDisruptionBudget")  # fmt: skip
 _PRESENT = State("Present", "good")
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,9 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
     row = Application.objects.select_related("repository").filter(name=name, deleted_at=None).first()
     if row is None:
         return None
-    (line,) = application_lines(now, names=[name])
+    of = Q(application=row)
+    everything, bare, network = list(facts(of)), list(bare_pods(of)), network_health(of)
+    (line,) = application_lines(now, health=application_health([row], network, everything, bare), names=[name])
     attempts, older = _attempts(row, now, before)
     behind = row.repository.head if row.repository.head not in ("", row.commit) else ""
     applied = Sync.objects.filter(application=row, phase=Sync.SUCCEEDED).exclude(commit="").order_by()
@@ -86,7 +92,7 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
         behind_sha=behind,
         prune=row.prune,
         asked=_asked(row),
-        resources=tuple(_resources(row, now)),
+        resources=tuple(_resources(row, _health(everything, bare, network), now)),
         attempts=tuple(attempts),
         older=older,
         applied=frozenset(applied.values_list("commit", flat=True).distinct()) - {row.commit},
@@ -126,35 +132,38 @@ def shown_url(url: str) -> str:
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if separator else url
 
 
-def _resources(row: Application, now: float) -> Iterable[Resource]:
-    health, pods = _health(row), _pods(row, now)
-    for kind in (kind for name in _APPLIED for kind in KINDS if kind.name == name):
-        asked = kind.model._default_manager.filter(application=row).order_by("namespace", "name")
-        for one in asked.filter(replica_set=None) if kind.name == "Pod" else asked:
-            yield _resource(one, health.get(one.key), pods.get(one.uid, []))
+def _resources(row: Application, health: Mapping[Key, Health], now: float) -> Iterable[Resource]:
+    pods = _pods(row, now)
+    rows: list[Any] = [_of(row, kind) for kind in _APPLIED]
+    found = rows[0].union(*rows[1:], all=True)  # one query for all kinds
+    ordered = sorted(found, key=lambda one: (_APPLIED.index(one[0]), *one[1:3]))
+    for kind, namespace, name, uid, file, deleted_at in ordered:
+        its, judged = pods.get(uid, []), health.get((kind, namespace, name))
+        state = state_of(judged) if judged else _PRESENT
+        yield Resource(
+            kind=kind,
+            namespace=namespace,
+            name=name,
+            state=state if deleted_at is None else State("Terminating", "idle"),
+            message=sentence(judged.message) if judged and state.tone != "good" else "",
+            file=file,
+            pods=tuple(its[:PODS]),
+            more=max(len(its) - PODS, 0),
+        )
 
 
-def _resource(row: KubernetesObject, health: Health | None, pods: list[PodLine]) -> Resource:
-    state = state_of(health) if health else _PRESENT
-    return Resource(
-        kind=row.kind,
-        namespace=row.namespace,
-        name=row.name,
-        state=state if row.deleted_at is None else State("Terminating", "idle"),
-        message=sentence(health.message) if health and state.tone != "good" else "",
-        file=row.source_file,
-        pods=tuple(pods[:PODS]),
-        more=max(len(pods) - PODS, 0),
-    )
+def _of(row: Application, kind: str) -> Any:
+    rows = BY_NAME[kind].model._default_manager.filter(application=row).order_by()
+    if kind == "Pod":
+        rows = rows.filter(replica_set=None)
+    columns = ("namespace", "name", "uid", "source_file", "deleted_at")
+    return rows.annotate(of_kind=Value(kind)).values_list("of_kind", *columns)
 
 
-def _health(row: Application) -> dict[Any, Health]:
-    found: dict[Any, Health] = {}
-    for deployment in Deployment.objects.filter(application=row):
-        found[deployment.key] = health_of_deployment(deployment)
-    for pod in Pod.objects.filter(application=row, replica_set=None).select_related("node"):
-        found[pod.key] = health_of_pod(pod)
-    found.update((one.key, health) for one, health in network_health() if one.application_id == row.uid)
+def _health(everything: Iterable[Facts], bare: Iterable[Pod], network: Judged) -> dict[Key, Health]:
+    found: dict[Key, Health] = {("Deployment", one.namespace, one.name): one.health for one in everything}
+    found.update((pod.key, health_of_pod(pod)) for pod in bare)
+    found.update((one.key, health) for one, health in network)
     return found
 
 

@@ -136,9 +136,8 @@ def test_an_empty_place_names_the_next_step(admin: Client) -> None:
 
 def test_who_may_look_only_is_offered_nothing_to_press(client: Client) -> None:
     fleet()
-    vic = User.objects.create_user("vic")
-    RoleBinding.objects.create(subject=vic, role="viewer")
-    client.force_login(vic)
+    client.force_login(User.objects.create_user("vic"))
+    RoleBinding.objects.create(subject=User.objects.get(username="vic"), role="viewer")
     assert "/nodes/add" not in page(client)
     assert "/nodes/well/" not in page(client, "/nodes/well")
     for path in ("add", "well/cordon", "well/drain", "well/remove", "well/declare-dead", "well/uncordon"):

@@ -1,0 +1,79 @@
+"""What somebody with a role in one namespace sees: that namespace, on every page, and nothing of any other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from control.models import RoleBinding
+from tests.control import factories, pages_data
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factories, "NOW", time.time())
+
+
+@pytest.fixture
+def vic(client: Client) -> Client:
+    """A viewer of `shop`; beside it there is `mint`, where something of everything is in trouble."""
+    pages_data.story()
+    mint = factories.application("mint-app", namespace="mint", sync_status="OutOfSync", message="mint: refused")
+    factories.attempt(mint, "Failed", message="mint: refused")
+    row = factories.deployment("mint-web", namespace="mint", application=mint)
+    owner = factories.replica_set(row)
+    factories.pod(owner, "mint-pod", namespace="mint", ready=False, waiting="ImagePullBackOff", phase="Pending")
+    factories.pod(None, "mint-job", namespace="mint", ready=False, phase="Failed", message="mint broke")
+    factories.service("mint-service", namespace="mint")
+    factories.event("BackOff", "mint backs off", type="Warning", namespace="mint", name="mint-pod")
+    person = User.objects.create_user("vic")
+    RoleBinding.objects.create(subject=person, namespace="shop", role="viewer")
+    client.force_login(person)
+    return client
+
+
+async def _whole(pieces: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in pieces])
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/applications", "/network", "/events", "/events.csv", "/find?words=mint", "/audit", "/nodes"]
+)
+def test_lists_hold_nothing_of_another_namespace(vic: Client, path: str) -> None:
+    answer = vic.get(path)
+    body = asyncio.run(_whole(answer.streaming_content)) if answer.streaming else answer.content
+    assert b"mint" not in body.replace(b"/find?words=mint", b"")
+    assert answer.status_code in (200, 403)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/applications/mint-app", "/workloads/mint/mint-web", "/pods/mint/mint-pod", "/pods/mint/mint-pod/logs?as=file",
+     "/network/mint/mint-service", "/workloads/mint/mint-web/logs", "/workloads/mint/mint-web/undo"],
+)  # fmt: skip
+def test_what_is_elsewhere_is_not_there(vic: Client, path: str) -> None:
+    assert vic.get(path).status_code == 404
+    assert vic.post(path).status_code == 404
+
+
+def test_in_the_namespace_all_is_seen_and_nothing_is_pressed(vic: Client) -> None:
+    for path in ("/", "/applications/shop", "/workloads/shop/api", "/pods/shop/api-0"):
+        answer = vic.get(path)
+        assert answer.status_code == 200, path
+        assert b"/undo" not in answer.content
+        assert b"/sync" not in answer.content
+    refused = vic.post("/workloads/shop/api/undo", {"seen": "hash2", "revision": "1"})
+    assert (refused.status_code, b"takes the role operator in namespace shop" in refused.content) == (403, True)
+
+
+def test_an_operator_of_a_namespace_presses_there(vic: Client) -> None:
+    RoleBinding.objects.update(role="operator")
+    assert b"/workloads/shop/api/restart" in vic.get("/workloads/shop/api").content
+    assert vic.post("/workloads/shop/catalog/pause").status_code == 302
