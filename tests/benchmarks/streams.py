@@ -34,7 +34,8 @@ def streams(folder: Path, count: int) -> None:
         waits = [_wait(opened[0]) for _ in range(WRITES)]
         after = _memory(web.pid)
         quantiles = statistics.quantiles(waits, n=20, method="inclusive")
-        print(f"a write -> told: {statistics.median(waits):.0f} ms median, {quantiles[-1]:.0f} ms p95, {count} pages open")
+        told = f"{statistics.median(waits):.0f} ms median, {quantiles[-1]:.0f} ms p95"
+        print(f"a write -> told: {told}, {count} pages open")
         print(f"{count} open pages: {before:.0f} MB -> {after:.0f} MB, {after - before:.0f} MB more (PSS)")
         for one in opened:
             one.close()
