@@ -5,7 +5,8 @@ need in order to sign in. A test walks every route and fails for one that was ma
 
     own(route, view, name)      whoever has signed in, about themselves; role or not
     page(route, view, name)     viewer: in the route's `namespace`; without one, of anything at all, and the view
-                                shows what `namespaces(request)` holds
+                                shows what `namespaces(request)` holds; `of_all=True`: viewer of all namespaces, for
+                                what belongs to none
     action(route, view, name)   operator: in the route's `namespace`; without one, in all
     admin(route, view, name)    administrator of all
 
@@ -65,8 +66,9 @@ def own(route: str, view: View, name: str) -> URLPattern:
     return _route(route, view, name, Need("", ANYWHERE, tokens=False))
 
 
-def page(route: str, view: View, name: str, *, scope: Scope | None = None) -> URLPattern:
-    return _route(route, view, name, Need(VIEWER, _place(route, scope) or ANYWHERE, tokens=True), scope)
+def page(route: str, view: View, name: str, *, scope: Scope | None = None, of_all: bool = False) -> URLPattern:
+    place = EVERYWHERE if of_all else _place(route, scope) or ANYWHERE
+    return _route(route, view, name, Need(VIEWER, place, tokens=True), scope)
 
 
 def action(route: str, view: View, name: str, *, scope: Scope | None = None) -> URLPattern:
@@ -206,7 +208,8 @@ def _refused(request: HttpRequest, need: Need, where: str) -> HttpResponse | Non
     if need.place in ("namespace", "scope") and not has.may(VIEWER, where):
         raise Http404
     place = f"in namespace {where}" if where else "for all namespaces"
-    return refusal(request, f"{request.user} may look and not act: that takes the role {need.role} {place}.", 403)
+    lacks = "may not look at what belongs to no namespace" if need.role == VIEWER else "may look and not act"
+    return refusal(request, f"{request.user} {lacks}: that takes the role {need.role} {place}.", 403)
 
 
 _GIVEN = "An administrator gives one on the page People, or with `manage.py user role give`; then load this page again."

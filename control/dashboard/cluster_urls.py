@@ -6,9 +6,9 @@ from control.dashboard import network, node_actions, node_form, nodes, records
 from control.dashboard.access import action, admin, page
 
 urlpatterns = [
-    page("nodes", nodes.nodes, "nodes"),
+    page("nodes", nodes.nodes, "nodes", of_all=True),
     admin("nodes/add", node_form.add, "node-add"),
-    page("nodes/<str:name>", nodes.node, "node"),
+    page("nodes/<str:name>", nodes.node, "node", of_all=True),
     action("nodes/<str:name>/cordon", node_actions.cordon, "node-cordon"),
     action("nodes/<str:name>/uncordon", node_actions.uncordon, "node-uncordon"),
     action("nodes/<str:name>/drain", node_actions.drain, "node-drain"),

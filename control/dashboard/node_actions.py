@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from control.dashboard.access import actor, namespaces, refusal
+from control.dashboard.access import actor, refusal
 from control.selectors import node_questions as questions
 from control.selectors.node_questions import NodeQuestion
 
@@ -49,7 +49,7 @@ def drain(request: HttpRequest, name: str) -> HttpResponse:
         count = nodes.drain(name, actor(request), ask_budgets=request.POST.get("no_budgets") != "yes")
         return f"{name} is drained: {count} {'pod is' if count == 1 else 'pods are'} to go."
 
-    return _pressed(request, name, drain_question(name, namespaces(request)), press)
+    return _pressed(request, name, drain_question(name), press)
 
 
 @ask_or_do
@@ -60,7 +60,7 @@ def declare_dead(request: HttpRequest, name: str) -> HttpResponse:
         count = nodes.declare_dead(name, actor(request))
         return f"{name} is declared dead: {count} {'pod is' if count == 1 else 'pods are'} replaced elsewhere."
 
-    return _pressed(request, name, questions.dead_question(name, namespaces(request)), press)
+    return _pressed(request, name, questions.dead_question(name), press)
 
 
 @ask_or_do
@@ -72,7 +72,7 @@ def remove(request: HttpRequest, name: str) -> HttpResponse:
         moved = f"; {count} {'pod is' if count == 1 else 'pods are'} replaced elsewhere" if count else ""
         return f"{name} is removed{moved}. Containers on it were left as they are."
 
-    return _pressed(request, name, questions.remove_question(name, namespaces(request)), press, "nodes")
+    return _pressed(request, name, questions.remove_question(name), press, "nodes")
 
 
 def _pressed(

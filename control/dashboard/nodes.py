@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from control.dashboard import filters
-from control.dashboard.access import may, namespaces, refusal
+from control.dashboard.access import may, refusal
 from control.dashboard.live import Page, answer
 from control.dashboard.numbers import page_number
 from control.selectors.node_cards import FACETS, node_list
@@ -21,7 +21,7 @@ KINDS = ("Node", "Pod", "Event", "AuditEntry")
 @require_safe
 def nodes(request: HttpRequest) -> HttpResponse:
     asked = filters.asked(request, "words", *FACETS)
-    found = node_list(asked, page_number(request), namespaces(request), time.time())
+    found = node_list(asked, page_number(request), time.time())
     context = {
         "listing": found,
         "asked": asked,
@@ -34,7 +34,7 @@ def nodes(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def node(request: HttpRequest, name: str) -> HttpResponse:
-    found = node_page(name, page_number(request), namespaces(request), time.time())
+    found = node_page(name, page_number(request), time.time())
     if found is None:
         return refusal(request, f"Node {name} is not registered (any more).", 404)
     line = found.card.line

@@ -75,7 +75,7 @@ def entries(asked: Mapping[str, str], reader: Reader, now: float) -> QuerySet[Au
     """The newest first. Who does not see all sees what was done in their namespaces, and what they did themselves."""
     rows = AuditEntry.objects.filter(**{name: asked[name] for name in ("actor", "action") if asked[name]})
     if reader.visible is not None:
-        mine = Q(actor=reader.name)
+        mine = Q(actor=reader.name) | Q(actor__startswith=f"{reader.name} (token ")
         for namespace in reader.visible:
             mine |= Q(object__contains=f" {namespace}/") | Q(object=f"Namespace {namespace}")
         rows = rows.filter(mine)

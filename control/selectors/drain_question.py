@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from control.models import Node, Pod, PodDisruptionBudget
 from control.models.budgets import budgets
 from control.selectors.draining import why_there
-from control.selectors.node_cards import Visible
 from control.selectors.node_questions import Box, Going, NodeQuestion, seen_of, with_pods
 from control.selectors.words import State, sentence
 from deployer.core.workloads.budgets import Purse
@@ -24,7 +23,7 @@ _READ = (
 _OVER = ("Succeeded", "Failed")
 
 
-def drain_question(name: str, visible: Visible) -> NodeQuestion | None:
+def drain_question(name: str) -> NodeQuestion | None:
     row = Node.objects.defer("credentials", "images").filter(name=name).first()
     if row is None:
         return None
@@ -38,7 +37,7 @@ def drain_question(name: str, visible: Visible) -> NodeQuestion | None:
         refusal="" if row.ready else _silent(row),
         box=ASK_NOBODY,
     )
-    return with_pods(question, going, visible)
+    return with_pods(question, going)
 
 
 def _going(row: Node) -> Iterable[Going]:

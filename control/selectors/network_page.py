@@ -5,7 +5,7 @@ No typed manifest is read for it unless there is a NetworkPolicy: see `backing.p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from control.selectors.certificates import Certificates, cluster_certificates
 from control.selectors.ingress_lines import IngressLine, ingress_lines, with_certificates
 from control.selectors.ingresses import routes_of_ingresses
 from control.selectors.narrowing import Narrowed, narrow
-from control.selectors.node_cards import Visible
 from control.selectors.routers import routers
 from control.selectors.service_lines import FACETS, ServiceLine, ServiceRow, service_lines, service_rows
 from control.selectors.words import sentence
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from control.selectors.policy_lines import PolicyLine
 
 POLICIES_SHOWN = 30
+Visible = Collection[str] | None
+"""The namespaces that the reader may see; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def network_page(asked: Mapping[str, str], numbers: tuple[int, int], visible: Vi
         policies=policies,
         more_policies=more,
         certificates=cluster_certificates(told, now) if visible is None else None,
-        alarms=tuple(sentence(one) for one in told.in_trouble()),
+        alarms=tuple(sentence(one) for one in told.in_trouble()) if visible is None else (),
     )
 
 

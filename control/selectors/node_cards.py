@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from control.models import Node, Pod
@@ -14,11 +13,8 @@ from control.selectors.narrowing import Narrowed, narrow
 from control.selectors.overview_nodes import NodeLine, lined, worst_first
 from control.selectors.words import State, sentence
 
-Visible = Collection[str] | None
-"""The namespaces that the reader may see; None for all."""
 DRAINED_SHOWN, PROBLEMS = 5, 20
 _READ = ("uid", "namespace", "name", "node", "deleted_at", "orphaned", "claimed_owner", "message")
-_OBJECT = re.compile(r"\b[A-Z][A-Za-z]+ (?P<namespace>[a-z0-9-]+)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +80,18 @@ FACETS: Mapping[str, Callable[[NodeCard], str]] = {
 }
 
 
-def node_list(asked: Mapping[str, str], number: int, visible: Visible, now: float) -> Narrowed[NodeCard]:
+def node_list(asked: Mapping[str, str], number: int, now: float) -> Narrowed[NodeCard]:
     """The worst first. Two queries, three while a node is drained."""
     rows = list(Node.objects.select_related("router").defer("credentials", "images", "router__identity"))
-    cards = node_cards(rows, visible, now)
+    cards = node_cards(rows, now)
     return narrow(cards, asked, FACETS, lambda card: card.searched, number)
 
 
-def node_cards(rows: Iterable[Node], visible: Visible, now: float, shown: int = DRAINED_SHOWN) -> list[NodeCard]:
+def node_cards(rows: Iterable[Node], now: float, shown: int = DRAINED_SHOWN) -> list[NodeCard]:
     """`rows` with their routers. `shown`: so many pods are named of a node that is drained."""
     found = list(rows)
     left = _left(row for row in found if row.draining)
-    cards = [_card(row, line, left.get(row.uid), visible, shown, now) for row, line in lined(found, now)]
+    cards = [_card(row, line, left.get(row.uid), shown, now) for row, line in lined(found, now)]
     return sorted(cards, key=lambda card: worst_first(card.line))
 
 
@@ -104,9 +100,7 @@ def taint_words(taint: Mapping[str, str]) -> str:
     return sentence(f"{taint['key']}{value}:{taint['effect']}")
 
 
-def _card(
-    row: Node, line: NodeLine, left: list[Pod] | None, visible: Visible, shown: int, now: float
-) -> NodeCard:
+def _card(row: Node, line: NodeLine, left: list[Pod] | None, shown: int, now: float) -> NodeCard:
     said = sorted(row.witnesses.items())
     return NodeCard(
         line=line,
@@ -116,8 +110,8 @@ def _card(
         heard="it answers" if row.ready else sentence(held(row)),
         sees=tuple(sentence(peer) for peer, sees in said if sees),
         sees_not=tuple(sentence(peer) for peer, sees in said if not sees),
-        drain=None if left is None else _drain(row, left, visible, shown),
-        router=_router(row, visible, now),
+        drain=None if left is None else _drain(row, left, shown),
+        router=_router(row, now),
     )
 
 
@@ -131,22 +125,20 @@ def _left(rows: Iterable[Node]) -> dict[str, list[Pod]]:
     return found
 
 
-def _drain(row: Node, left: list[Pod], visible: Visible, shown: int) -> Drain:
-    mine = [pod for pod in left if visible is None or pod.namespace in visible]
-    named = tuple(Leaving(pod.namespace, pod.name, sentence(why_there(pod))) for pod in mine[:shown])
+def _drain(row: Node, left: list[Pod], shown: int) -> Drain:
+    named = tuple(Leaving(pod.namespace, pod.name, sentence(why_there(pod))) for pod in left[:shown])
     return Drain(len(left), max(row.drain_pods, len(left)), named, len(left) - len(named))
 
 
-def _router(row: Node, visible: Visible, now: float) -> RouterCard:
+def _router(row: Node, now: float) -> RouterCard:
     router = router_of(row)
     if router is None or not (router.ready or router.reason):
         return RouterCard(State("Not made yet", "idle"), "", (), 0, None)
-    said = [sentence(str(one)) for one in router.problems if _may_read(str(one), visible)]
     return RouterCard(
         state=_router_state(row.ready, router.ready),
         message="" if router.ready else sentence(": ".join(filter(None, (router.reason, router.message)))),
-        problems=tuple(said[:PROBLEMS]),
-        more=len(router.problems) - len(said[:PROBLEMS]),
+        problems=tuple(sentence(str(one)) for one in router.problems[:PROBLEMS]),
+        more=max(len(router.problems) - PROBLEMS, 0),
         certificate=expiry(router.expires_at, now, renewed=True),
     )
 
@@ -155,8 +147,3 @@ def _router_state(seen: bool, ready: bool) -> State:
     if not seen:
         return State("Unknown", "idle")
     return State("Ready", "good") if ready else State("Not ready", "bad")
-
-
-def _may_read(problem: str, visible: Visible) -> bool:
-    """A sentence that names an object of a namespace which the reader may not see is counted only."""
-    return visible is None or all(one["namespace"] in visible for one in _OBJECT.finditer(problem))

@@ -11,7 +11,7 @@ from control.models.nodes import MESH_ADDRESS
 from control.selectors.event_lines import EventLine, events_of
 from control.selectors.kubernetes_nodes import conditions, router_of
 from control.selectors.narrowing import PAGE
-from control.selectors.node_cards import NodeCard, Visible, node_cards
+from control.selectors.node_cards import NodeCard, node_cards
 from control.selectors.pod_lines import PodLine, pod_lines
 from control.selectors.words import Moment, State, cpus, sentence, size
 
@@ -38,7 +38,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class NodePage:
-    """`pods` of page `number`; `found` the reader may see, `hidden` are in other namespaces.
+    """`pods` of page `number`, of `found`.
 
     `configured`: when its router was last told all that it is to know; `replaced`: since when its pods are made again
     elsewhere, because it is dead.
@@ -59,7 +59,6 @@ class NodePage:
     conditions: tuple[Condition, ...]
     pods: tuple[PodLine, ...]
     found: int
-    hidden: int
     number: int
     pages: int
     events: tuple[EventLine, ...]
@@ -67,12 +66,12 @@ class NodePage:
     ready: bool
 
 
-def node_page(name: str, number: int, visible: Visible, now: float) -> NodePage | None:
+def node_page(name: str, number: int, now: float) -> NodePage | None:
     """None when there is none. At most seven queries."""
     row = Node.objects.select_related("router").defer("credentials", "router__identity").filter(name=name).first()
     if row is None:
         return None
-    (card,) = node_cards([row], visible, now, DRAINED_SHOWN)
+    (card,) = node_cards([row], now, DRAINED_SHOWN)
     router = router_of(row)
     return NodePage(
         card=card,
@@ -91,22 +90,20 @@ def node_page(name: str, number: int, visible: Visible, now: float) -> NodePage 
         events=tuple(events_of("Node", "", row.name, now)),
         cordoned=row.cordoned,
         ready=row.ready,
-        **_pods(row, number, visible, now),
+        **_pods(row, number, now),
     )
 
 
-def _pods(row: Node, number: int, visible: Visible, now: float) -> dict[str, Any]:
+def _pods(row: Node, number: int, now: float) -> dict[str, Any]:
     """Those that are not ready stand before the others; within a page the worst come first."""
     there = Pod.objects.filter(node=row)
-    total = there.count()
-    mine = there if visible is None else there.filter(namespace__in=visible)
-    found = total if visible is None else mine.count()
+    found = there.count()
     pages = max(-(-found // PAGE), 1)
     number = min(max(number, 1), pages)
-    ordered = mine.select_related("node").defer("spec", "annotations", "placement", "node__credentials")
+    ordered = there.select_related("node").defer("spec", "annotations", "placement", "node__credentials")
     rows = ordered.order_by("ready", "namespace", "name")[(number - 1) * PAGE : number * PAGE]
     lines = tuple(pod_lines(rows, now))
-    return {"pods": lines, "found": found, "hidden": total - found, "number": number, "pages": pages}
+    return {"pods": lines, "found": found, "number": number, "pages": pages}
 
 
 def _conditions(row: Node, now: float) -> Iterable[Condition]:

@@ -13,7 +13,6 @@ from django.db.models import QuerySet
 
 from control.models import Node, Pod
 from control.selectors.kubernetes_nodes import held
-from control.selectors.node_cards import Visible
 from control.selectors.words import State, sentence
 from deployer.core.survival.states import CUT_OFF
 
@@ -74,7 +73,7 @@ def uncordon_question(name: str) -> NodeQuestion | None:
     return NodeQuestion(name, f"Uncordon {name}", "Uncordon", seen_of(row), facts, refusal)
 
 
-def dead_question(name: str, visible: Visible) -> NodeQuestion | None:
+def dead_question(name: str) -> NodeQuestion | None:
     """Who sees it decides whether it may be declared dead: its pods may be writing to their volumes."""
     row = _node(name)
     if row is None:
@@ -87,11 +86,10 @@ def dead_question(name: str, visible: Visible) -> NodeQuestion | None:
         f"What is known of it: {sentence(held(row)) or 'nothing'}.",
     )
     title = f"Declare {name} dead"
-    return with_pods(NodeQuestion(name, title, "Declare it dead", seen_of(row), facts, _not_dead(row)), going, visible)
+    return with_pods(NodeQuestion(name, title, "Declare it dead", seen_of(row), facts, _not_dead(row)), going)
 
 
-def remove_question(name: str, visible: Visible) -> NodeQuestion | None:
-    """`visible`: only pods of these namespaces are named."""
+def remove_question(name: str) -> NodeQuestion | None:
     row = _node(name)
     if row is None:
         return None
@@ -106,7 +104,7 @@ def remove_question(name: str, visible: Visible) -> NodeQuestion | None:
     hint = "Drain the node first instead: then nothing runs twice, and nothing is lost." if row.ready else ""
     box = Box("force", word, hint, needed=True) if staying else None
     question = NodeQuestion(name, f"Remove {name}", "Remove", digest(seen_of(row), len(staying)), facts, box=box)
-    return with_pods(question, going, visible)
+    return with_pods(question, going)
 
 
 def seen_of(row: Node) -> str:
@@ -129,11 +127,10 @@ def _not_dead(row: Node) -> str:
     return ""
 
 
-def with_pods(question: NodeQuestion, going: Iterable[Going], visible: Visible) -> NodeQuestion:
-    """Those of them that the reader may see, cut."""
+def with_pods(question: NodeQuestion, going: Iterable[Going]) -> NodeQuestion:
+    """Cut."""
     those = list(going)
-    mine = [one for one in those if visible is None or one.namespace in visible][:SHOWN]
-    return replace(question, pods=tuple(mine), more=len(those) - len(mine))
+    return replace(question, pods=tuple(those[:SHOWN]), more=max(len(those) - SHOWN, 0))
 
 
 def _pods_are(count: int) -> str:

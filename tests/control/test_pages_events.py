@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from control.dashboard.spreadsheets import cell
 from control.models import AuditEntry, Event
 from control.selectors import newest_first
-from tests.control import factories
+from tests.control import factories, people_data
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert('x')</script>\x1b[31m\u202e\"><img src=x>"
@@ -160,6 +160,16 @@ def test_who_does_not_see_all_sees_their_namespaces(admin: Client, monkeypatch: 
     assert [row[7] for row in sheet("/events.csv")[1:]] == ["vault-1"]
     assert [row[3] for row in sheet("/audit.csv")[1:]] == ["User ada", "Deployment bank/vault"]
     assert "shop/" not in words(page(admin, "/audit"))
+
+
+def test_a_role_in_one_namespace_opens_its_records(client: Client) -> None:
+    log()
+    done("rollout undo", "Deployment bank/vault", actor="bea")
+    done("rollout undo", "Deployment shop/web", actor="bea")
+    done("token create", "Token ci", actor="eve (token ci)")
+    client.force_login(people_data.person("eve", {"bank": "viewer"}))
+    assert "1 event" in words(page(client))
+    assert "Audit: 2 entries" in words(page(client, "/audit"))
 
 
 def test_the_page_moves_and_rests(admin: Client) -> None:
