@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from control import broker, data, lifeline, pulse
+from control import broker, data, lifeline, prepared, pulse
 from control.child import Child, Log
 from control.probe import Probe
 from control.wakeups import Wakeups
@@ -106,6 +106,8 @@ class Supervisor:
 
     def _prepare(self) -> None:
         """Migrations and first registrations, by a process that goes away again with all that it has loaded."""
+        if prepared.holds(self._data_dir, self._mark()):
+            return
         command = self._python([MANAGE, "prepare", "--simulate", str(self._options.simulate)])
         child = Child("prepare", command, self._environment, [self._lifeline], log=None)
         child.start()
@@ -116,6 +118,9 @@ class Supervisor:
             child.kill()
         if child.exit_code:
             raise StartError(f"The database and the hosts could not be prepared ({how}); the reason is above.")
+
+    def _mark(self) -> str:
+        return prepared.mark(self._data_dir, os.environ, self._options.simulate)
 
     def _start_processes(self, listener: socket.socket) -> None:
         for name in ("worker", "watch"):

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from control.models import Node, Pod
 from control.models.nodes import MESH_ADDRESS
@@ -85,7 +86,7 @@ def register(
 
 def register_local() -> str | None:
     """At start: the Docker engine of this machine becomes node `local`. A sentence to show, None without an engine."""
-    url = os.environ.get("DOCKER_HOST") or (f"unix://{LOCAL_SOCKET}" if Path(LOCAL_SOCKET).exists() else "")
+    url = _local_url()
     if not url:
         return None
     if Node.objects.filter(name=LOCAL).exists() or Node.objects.filter(address=url).exists():
@@ -100,6 +101,16 @@ def register_local() -> str | None:
     return (
         f"The Docker engine at {url} is node {LOCAL} ({row.cpu_millicores // 1000} CPUs, {row.memory_bytes >> 30} GiB)."
     )
+
+
+def is_local_settled() -> bool:
+    """This machine has no engine, or its engine is a node."""
+    url = _local_url()
+    return not url or Node.objects.filter(Q(name=LOCAL) | Q(address=url)).exists()
+
+
+def _local_url() -> str:
+    return os.environ.get("DOCKER_HOST") or (f"unix://{LOCAL_SOCKET}" if Path(LOCAL_SOCKET).exists() else "")
 
 
 def register_simulated(count: int) -> str:

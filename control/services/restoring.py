@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Model
 
-from control import data
+from control import data, prepared
 from control.services.backups import Archive, Content, applied, models_of, unknown_to
 from control.services.refusal import Refused
 
@@ -79,6 +79,7 @@ def _put_keys(keys: dict[str, str]) -> None:
         if given and given != keys[name]:
             raise Refused(f"{variable} is not the one of this backup: leave it out, or set the one that belongs to it")
     folder: Path = settings.PIERHEAD.data_dir
+    prepared.forget(folder)
     kept = {name: keys[name] for name in ("secret_key", "encryption_key")}
     _replace(folder / "keys", json.dumps(kept, indent=1) + "\n")
     _replace(folder / "cluster", keys["cluster_id"] + "\n")

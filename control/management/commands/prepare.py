@@ -5,12 +5,13 @@ import secrets
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, transaction
 
-from control import data, processes
+from control import data, prepared, processes
 from control.services.refusal import Refused
 
 ADMIN = "admin"
@@ -31,6 +32,7 @@ class Command(BaseCommand):
             self.stdout.write(sentence)
         for sentence in register_hosts(options["simulate"]):
             self.stdout.write(sentence)
+        note(options["simulate"])
 
     def _migrate(self) -> None:
         """A new version first keeps a copy of what the one before has left; a database of a newer one is refused."""
@@ -48,6 +50,17 @@ class Command(BaseCommand):
                 f"The database {connection.settings_dict['NAME']} cannot be used: {reason}. "
                 "Check DATABASE_URL, or the data folder."
             ) from error
+
+
+def note(simulated: int) -> None:
+    """The next start has nothing to do here, unless an engine of this machine could not be registered."""
+    from control.services import nodes
+
+    folder = settings.PIERHEAD.data_dir
+    if nodes.is_local_settled():
+        prepared.note(folder, prepared.mark(folder, os.environ, simulated))
+    else:
+        prepared.forget(folder)
 
 
 def first_user() -> str | None:
