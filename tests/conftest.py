@@ -18,6 +18,7 @@ FIRST = ("engines", "control/test_production.py", "contracts")
 """What takes longest, so that nothing of it is begun last."""
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups are read by a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of two processes, one has all stories on real engines, which share hosts; a file is never divided."""
     here = Path(__file__).parent
