@@ -28,7 +28,7 @@ NEWEST_TRIED = 30
 RUN_LOCK = "control/requirements.txt"
 TEST_LOCK = "tests/requirements.txt"  # contains the packages of RUN_LOCK too
 # The whole suite: what waits for real engines beside what computes (tests/conftest.py says what stays together).
-TWO_AT_A_TIME = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+TWO_AT_A_TIME = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
 
 
 class Failure(Exception):

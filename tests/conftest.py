@@ -1,11 +1,17 @@
-"""What every test may ask for."""
+"""What every test may ask for, and how the whole suite is divided between two processes."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.environment import require as require_or_skip
+
+ENGINES = "tests/engines/"
+FIRST = (ENGINES, "tests/control/test_production.py", "tests/contracts/")
+"""What takes longest, so that nothing of it is begun last."""
 
 
 @pytest.fixture
@@ -14,19 +20,17 @@ def require() -> Callable[[object, str], None]:
     return require_or_skip
 
 
-FIRST = ("engines", "control/test_production.py", "contracts")
-"""What takes longest, so that nothing of it is begun last."""
-
-
-@pytest.hookimpl(tryfirst=True)  # the groups are read by a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two processes, one has all stories on real engines, which share hosts; a file is never divided."""
-    here = Path(__file__).parent
-    for item in items:
-        place = item.path.relative_to(here)
-        item.add_marker(pytest.mark.xdist_group("engines" if place.parts[0] == "engines" else str(place)))
-    items.sort(key=lambda item: _turn(str(item.path.relative_to(here))))
+    items.sort(key=lambda item: next((turn for turn, first in enumerate(FIRST) if first in item.nodeid), len(FIRST)))
 
 
-def _turn(place: str) -> int:
-    return next((turn for turn, first in enumerate(FIRST) if place.startswith(first)), len(FIRST))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One process has all stories on real engines, which share hosts; of other files, none is divided."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return ENGINES if nodeid.startswith(ENGINES) else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
