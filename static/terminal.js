@@ -126,7 +126,7 @@
     });
     stream.addEventListener("end", (event) => over(JSON.parse(event.data)));
     stream.addEventListener("error", () => {
-      if (stream && stream.readyState === EventSource.CLOSED) over("the stream was refused: load this page again");
+      if (stream && stream.readyState === EventSource.CLOSED) leave("the stream was refused: load this page again");
       else if (stream) say("Interrupted: trying again");
     });
   }
@@ -149,6 +149,13 @@
     terminal.write(`\r\n\x1b[0m[ended: ${sentence.replace(ESCAPES, "")}]\r\n`);
     terminal.options.disableStdin = true;
     show(false);
+  }
+
+  // Also where a browser ends the stream of a page that is being left before it says that it is.
+  function leave(sentence) {
+    if (!place) return;
+    post(place, { end: true }, { keepalive: true }).catch(() => {});
+    over(sentence);
   }
 
   async function open() {
@@ -182,11 +189,7 @@
 
   form.addEventListener("submit", (event) => { event.preventDefault(); if (!place) open(); });
   ending.addEventListener("click", () => { if (place) post(place, { end: true }).catch(() => {}); });
-  window.addEventListener("pagehide", () => {
-    if (!place) return;
-    post(place, { end: true }, { keepalive: true }).catch(() => {});
-    over("this page was left");
-  });
+  window.addEventListener("pagehide", () => leave("this page was left"));
   show(false);
   say("Not open yet");
 })();

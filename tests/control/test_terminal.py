@@ -158,19 +158,19 @@ def test_keys_go_down_and_lines_come_up(ann: Client) -> None:
     screen = opened(ann)
     screen.shows("$ ")
     screen.type("echo 'one <b>'\r")
-    screen.shows("one <b> \r\n$ ")
+    screen.shows("one <b>\r\n$ ")
     send(ann, screen.line, columns=132, rows=50)
     screen.type("stty size\r")
     screen.shows("50 132\r\n")
     screen.type("exit 3\r")
     screen.ends("the program has ended with exit code 3")
-    assert (send(ann, screen.line, number=9, keys="x").status_code) in (204, 410)
+    assert send(ann, screen.line, number=9, keys="x").status_code == 409
 
 
 def test_a_command_is_a_list_that_no_shell_looks_at(ann: Client) -> None:
     screen = opened(ann, command="echo 'a b' $(reboot); echo c")
     screen.ends()
-    assert screen.text == "a b (reboot); echo c\r\n"  # the simulated echo knows variables of one word
+    assert screen.text == "a b $(reboot); echo c\r\n"
     assert entries()["terminal open"].detail == "first container: echo 'a b' '$(reboot);' echo c"
 
 
@@ -179,17 +179,17 @@ def test_what_a_program_prints_stays_text(ann: Client) -> None:
     screen.ends()
     assert "</script>" in screen.text and "event:end" in screen.text
     answer = ann.get(screen.line)
-    assert answer["X-Content-Type-Options"] == "nosniff" and answer["Cache-Control"] == "no-store"
+    assert answer["X-Content-Type-Options"] == "nosniff" and "no-store" in answer["Cache-Control"]
 
 
 def test_a_page_whose_connection_broke_goes_on_where_it_was(ann: Client) -> None:
     screen = opened(ann)
     for number in range(5):
         screen.type(f"echo {number}{number}\r")
-        screen.shows(f"{number}{number}\r\n")
-    assert screen.text.count("44\r\n") == 1
+        screen.shows(f"\n{number}{number}\r\n$ ")
+    assert screen.text.count("echo 44\r\n44\r\n$ ") == 1
     anew = Screen(ann, screen.line)
-    anew.shows("44\r\n")
+    anew.shows("\n44\r\n$ ")
     assert anew.text == screen.text
 
 
@@ -253,7 +253,8 @@ def test_who_gets_one(world: World, roles: dict[str, str], status: int) -> None:
 
 def test_no_token_and_no_other_site_gets_one(world: World) -> None:
     ada = person("ada", {"": "admin"})
-    assert send(bearing(ada), place()).status_code == 401
+    assert bearing(ada).get(place()).status_code == 401
+    assert send(bearing(ada, name="cd"), place()).status_code == 403
     client = signed_in(ada, enforce_csrf_checks=True)
     assert send(client, place()).status_code == 403
     token = client.get(place()).context["csrf_token"]
@@ -289,17 +290,17 @@ def test_another_process_says_what_the_proxy_should_do(ann: Client, known: Termi
 
 
 def test_who_where_and_how_long_is_audited_and_never_what(ann: Client) -> None:
-    screen = opened(ann, container="app", command="sh")
+    screen = opened(ann, container="web", command="sh")
     screen.type("echo s3cr3t\r")
     screen.shows("s3cr3t\r\n")
     first = entries()["terminal open"]
     assert (first.actor, first.source, first.object) == ("ann", "127.0.0.1", f"Pod shop/{Pod.objects.get().name}")
-    assert first.detail == "container app: sh"
+    assert first.detail == "container web: sh"
     send(ann, screen.line, end=True)
     screen.ends("it was closed")
     last = entries()["terminal close"]
     assert (last.actor, last.object) == (first.actor, first.object)
-    assert last.detail == "container app: sh; 0 s, 12 bytes typed; it was closed"
+    assert last.detail == "container web: sh; 0 s, 12 bytes typed; it was closed"
     assert not AuditEntry.objects.filter(detail__contains="s3cr3t").exists()
 
 
@@ -435,7 +436,7 @@ def test_a_container_without_a_shell_is_a_sentence(ann: Client) -> None:
         pytest.param({"command": "''"}, "write a command", id="an empty word"),
         pytest.param({"command": "x" * 1001}, "1000 characters are the most", id="long"),
         pytest.param({"command": "a\0b"}, "no text", id="a NUL"),
-        pytest.param({"container": "none"}, "has no container none; it has: app", id="no such container"),
+        pytest.param({"container": "none"}, "has no container none; it has: web", id="no such container"),
     ],
 )
 def test_what_cannot_be_opened(ann: Client, body: dict[str, Any], said: str) -> None:
