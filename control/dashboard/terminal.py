@@ -38,10 +38,9 @@ COMMAND = "/bin/sh"
 LONGEST_COMMAND, LONGEST_BODY = 1000, 128 * 1024
 TOGETHER_SECONDS, SILENCE_SECONDS = 0.02, 15.0
 _MOST_COLUMNS, _MOST_ROWS = 500, 300
-asked_or_sent = require_http_methods(["GET", "HEAD", "POST"])
 
 
-@asked_or_sent
+@require_http_methods(["GET", "HEAD", "POST"])
 def terminal(request: HttpRequest, namespace: str, name: str) -> HttpResponseBase:
     found = Pod.objects.select_related("node", "replica_set").filter(namespace=namespace, name=name).first()
     if request.method == "POST":
@@ -54,7 +53,7 @@ def terminal(request: HttpRequest, namespace: str, name: str) -> HttpResponseBas
     return render(request, "workloads/terminal.html", context)
 
 
-@asked_or_sent
+@require_http_methods(["GET", "POST"])
 def line(request: HttpRequest, namespace: str, name: str, key: str) -> HttpResponseBase:
     from control.services.terminals import terminals
 

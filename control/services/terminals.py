@@ -179,8 +179,8 @@ class Opened:
             terminal.close()
 
     def _finish(self, why: str) -> None:
-        self.ended_at = time.monotonic()
-        lasted, typed = self.ended_at - self.opened_at, self._typed_bytes
+        now = time.monotonic()
+        lasted, typed = now - self.opened_at, self._typed_bytes
         try:
             detail = f"{self.what}; {lasted:.0f} s, {typed} bytes typed; {why}"
             record(self.holder.actor, "terminal close", self.target, detail)
@@ -188,6 +188,7 @@ class Opened:
             _logger.exception("the end of a terminal in %s after %.0f s is in no audit trail", self.target, lasted)
         finally:
             connection.close()
+            self.ended_at = now
             self.output.end(why)
 
 
@@ -206,10 +207,10 @@ class Terminals:
             self._known[opened.key] = opened
         try:
             record(holder.actor, "terminal open", opened.target, opened.what)
+            opened.start()
         except BaseException:
             self._known.pop(opened.key)
             raise
-        opened.start()
         self._keep()
         return opened
 
