@@ -38,7 +38,7 @@ def pod(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     if found is None:
         return refusal(request, f"Pod {namespace}/{name} does not exist (any more).", 404)
     page = Page(f"{name}: {found.line.state.word}", "overview", ("Pod", "Event", "Node"), namespace, name)
-    context = {"found": found, "line": found.line, "may_administer": may(request, ADMIN, namespace)}
+    context = {"found": found, "line": found.line, "may_open": may(request, ADMIN, namespace)}
     return answer(request, page, "workloads/pod.html", context)
 
 

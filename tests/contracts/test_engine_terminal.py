@@ -15,8 +15,10 @@ from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
 from deployer.adapters.docker_line import Line
 from deployer.ports import Engine, EngineError, EngineUnreachable, Terminal
-from tests.contracts.bench import Bench, reason_of, spec
+from tests.contracts.bench import Bench, docker_bench, reason_of, spec
 from tests.contracts.test_docker_wire import Answer, serving
+from tests.engines.hosts import Hosts
+from tests.engines.servers import Registry, ssh_server
 
 PATIENCE_SECONDS = 15.0
 
@@ -172,6 +174,20 @@ def test_only_in_what_runs_and_is_ours(bench: Bench) -> None:
     assert reason_of(opening("theirs")) == reason_of(opening(theirs)) == "NoSuchContainer"
     assert reason_of(opening("nobody")) == "NoSuchContainer"
     assert reason_of(opening("created")) == "RunContainerError"
+
+
+@pytest.mark.engines
+def test_a_tunnel_carries_terminals_too(one_host: tuple[Hosts, Registry], tmp_path: Path) -> None:
+    (host, *_), registry = one_host
+    with ssh_server(host) as server, docker_bench(host, server.address, registry, tmp_path) as bench:
+        bench.run("box")
+        with opened(bench) as screen:
+            screen.type("stty size\r")
+            screen.shows("24 80\r\n")
+            screen.terminal.close()
+            screen.ended()
+            assert bench.eventually(lambda: screen.terminal.exit_code() is not None)
+        bench.clean()
 
 
 # A real one's connection
