@@ -52,6 +52,26 @@ class Clock(Protocol):
     def now(self) -> float: ...
 
 
+class Terminal(Protocol):
+    """A program at a terminal in a container. One thread reads; others may write, resize and close meanwhile."""
+
+    def read(self) -> bytes:
+        """What it printed, waiting for something; b"" when it has ended or the terminal was closed.
+
+        Reasons of failure: CommandNotFound (known from the first read on), RunContainerError, Unreachable.
+        """
+
+    def write(self, data: bytes) -> None:
+        """What was typed. Waits for a bounded time only."""
+
+    def resize(self, columns: int, rows: int) -> None: ...
+    def exit_code(self) -> int | None:
+        """Of the program, when it has ended."""
+
+    def close(self) -> None:
+        """End a read that waits, at once; then hang the program up, which takes seconds at most. Never raises."""
+
+
 class Engine(Protocol):
     """One Docker host. Every call has a timeout, may be repeated, and raises `EngineError`.
 
@@ -97,6 +117,9 @@ class Engine(Protocol):
     def stop(self, container: str, grace_seconds: int) -> None: ...
     def remove(self, container: str) -> None: ...
     def execute(self, container: str, command: Sequence[str], timeout_seconds: float) -> ExecResult: ...
+    def terminal(self, container: str, command: Sequence[str], *, columns: int, rows: int) -> Terminal:
+        """Reasons of failure: NoSuchContainer, RunContainerError (it does not run)."""
+
     def logs(
         self,
         container: str,

@@ -98,7 +98,8 @@ def test_no_shell(path: Path) -> None:
 
 def test_no_unfinished_business() -> None:
     unfinished = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + r"Error)\b")
-    assert not [f"{name(path)}: {found[0]}" for path in files() if (found := unfinished.search(path.read_text()))]
+    ours = (path for path in files() if not name(path).startswith(GENERATED))
+    assert not [f"{name(path)}: {found[0]}" for path in ours if (found := unfinished.search(path.read_text()))]
 
 
 def test_no_registry_address() -> None:

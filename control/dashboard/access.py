@@ -8,7 +8,7 @@ need in order to sign in. A test walks every route and fails for one that was ma
                                 shows what `namespaces(request)` holds; `of_all=True`: viewer of all namespaces, for
                                 what belongs to none
     action(route, view, name)   operator: in the route's `namespace`; without one, in all
-    admin(route, view, name)    administrator of all
+    admin(route, view, name)    administrator: in the route's `namespace`; without one, of all
 
 `scope` finds the namespace of a route that has none: `scope(request, **arguments)` is the namespace, or None when there
 is no such object. What exists in a namespace where somebody has no role is not there for them: they get the page of an
@@ -76,7 +76,7 @@ def action(route: str, view: View, name: str, *, scope: Scope | None = None) -> 
 
 
 def admin(route: str, view: View, name: str, *, tokens: bool = False) -> URLPattern:
-    return _route(route, view, name, Need(ADMIN, EVERYWHERE, tokens))
+    return _route(route, view, name, Need(ADMIN, _place(route, None), tokens))
 
 
 def of_application(_request: HttpRequest, name: str, **_more: Any) -> str | None:

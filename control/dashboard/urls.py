@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from control.dashboard import applications, cluster_urls, logs, overview, people_urls, workloads
-from control.dashboard.access import action, of_application, page
+from control.dashboard import applications, cluster_urls, logs, overview, people_urls, terminal, workloads
+from control.dashboard.access import action, admin, of_application, page
 from control.dashboard.connect import connect
 from control.dashboard.found import find
 from control.dashboard.stream import stream
@@ -31,6 +31,8 @@ urlpatterns = [
     action("workloads/<str:namespace>/<str:name>/scale", workloads.scale, "scale"),
     page("pods/<str:namespace>/<str:name>", workloads.pod, "pod"),
     page("pods/<str:namespace>/<str:name>/logs", logs.pod_logs, "pod-logs"),
+    admin("pods/<str:namespace>/<str:name>/terminal", terminal.terminal, "terminal"),
+    admin("pods/<str:namespace>/<str:name>/terminal/<str:key>", terminal.line, "terminal-line"),
     *cluster_urls.urlpatterns,
     *people_urls.urlpatterns,
 ]  # fmt: skip

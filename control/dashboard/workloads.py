@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from control.dashboard.access import actor, may, refusal
 from control.dashboard.live import Page, answer
+from control.models import ADMIN
 from control.selectors import undo as questions
 from control.selectors.pod_page import pod_page
 from control.selectors.workload_page import workload_page
@@ -37,7 +38,8 @@ def pod(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     if found is None:
         return refusal(request, f"Pod {namespace}/{name} does not exist (any more).", 404)
     page = Page(f"{name}: {found.line.state.word}", "overview", ("Pod", "Event", "Node"), namespace, name)
-    return answer(request, page, "workloads/pod.html", {"found": found, "line": found.line})
+    context = {"found": found, "line": found.line, "may_open": may(request, ADMIN, namespace)}
+    return answer(request, page, "workloads/pod.html", context)
 
 
 @ask_or_do

@@ -55,7 +55,7 @@ class Reading:
         self._engine.close()
 
 
-def container_id(row: Pod, wanted: str) -> str:
+def container_id(row: Pod, wanted: str, purpose: str = "to read a log from") -> str:
     """Docker's id of the container's present run."""
     if row.node is None:
         raise Refused(f"pod {row.namespace}/{row.name} is on no node yet: {row.message or 'it waits to be placed'}")
@@ -63,7 +63,7 @@ def container_id(row: Pod, wanted: str) -> str:
     identity = str((found or {}).get("containerID", "")).removeprefix("docker://")
     if not identity:
         why = row.message or row.waiting or "its node has not told of it yet"
-        raise Refused(f"pod {row.namespace}/{row.name} has no container to read a log from yet: {why}")
+        raise Refused(f"pod {row.namespace}/{row.name} has no container {purpose} yet: {why}")
     return identity
 
 

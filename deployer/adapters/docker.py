@@ -35,6 +35,7 @@ from deployer.adapters.docker_logs import Logs
 from deployer.adapters.docker_networks import Networks
 from deployer.adapters.docker_ssh import Tunnel
 from deployer.adapters.docker_storage import Storage
+from deployer.adapters.docker_terminal import Terminals
 from deployer.adapters.docker_usage import Usages
 from deployer.adapters.docker_wire import Request, Wire, json_body, json_lines
 from deployer.core.container import (
@@ -53,7 +54,7 @@ from deployer.core.container import (
     VolumeSpec,
 )
 from deployer.core.usage import Usage
-from deployer.ports import Engine, EngineError, EngineUnreachable
+from deployer.ports import Engine, EngineError, EngineUnreachable, Terminal
 
 _PING_SECONDS, _FIRST_PING_SECONDS = 1.0, 3.0
 _LONG_SECONDS = 120.0
@@ -113,6 +114,7 @@ class DockerEngine:
         self._networks = Networks(wire, cluster_id)
         self._storage = Storage(wire, cluster_id)
         self._commands = Commands(wire)
+        self._terminals = Terminals(wire, self._commands)
         self._logs = Logs(wire)
         self._usages = Usages(wire)
         self._ids: dict[str, str] = {}
@@ -209,6 +211,10 @@ class DockerEngine:
     def execute(self, container: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
         found = self._ours_or_error(container, "run a command in")
         return self._commands.execute(found, container, command, timeout_seconds)
+
+    def terminal(self, container: str, command: Sequence[str], *, columns: int, rows: int) -> Terminal:
+        found = self._ours_or_error(container, "open a terminal in")
+        return self._terminals.open(found, container, command, columns, rows)
 
     def logs(
         self,

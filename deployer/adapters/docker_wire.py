@@ -13,6 +13,7 @@ does not answer is not asked by every caller in turn (`breaker.py`).
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,11 +31,13 @@ from urllib3.exceptions import (
     NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
+    SSLError,
 )
 
 from deployer.adapters.breaker import Breaker
 from deployer.adapters.docker_address import MakePool
 from deployer.adapters.docker_errors import Asked, not_docker, refusal, unreachable
+from deployer.adapters.docker_line import Line, ask
 from deployer.ports import EngineError, EngineUnreachable
 
 _NEWEST, _OLDEST = (1, 44), (1, 40)
@@ -72,7 +75,7 @@ class Wire:
         self._pool = make_pool()
         self._lock = threading.Lock()
         self._version = ""
-        self._open: set[BaseHTTPResponse] = set()
+        self._open: set[BaseHTTPResponse | Line] = set()
         self._closed = False
         self._breaker = Breaker(time.monotonic)
 
@@ -122,6 +125,23 @@ class Wire:
             with self._lock:
                 self._open.discard(response)
             response.close()
+
+    def take_over(self, request: Request) -> Line:
+        """The connection itself, a new one, which the engine hands over with its answer; the caller closes it.
+
+        As all that goes over a wire it ends with the wire's `close`.
+        """
+        path = self._versioned(request)
+        if self._closed:
+            raise EngineUnreachable("Closed", f"{self.host}: the connection was closed")
+        self._prepare()
+        try:
+            line = self._handed_over(path, request)
+        except HTTPError as error:
+            raise self._failure(request, error) from error
+        with self._lock:
+            self._open = {one for one in self._open if not getattr(one, "is_closed", False)} | {line}
+        return line
 
     def close(self) -> None:
         with self._lock:
@@ -183,6 +203,27 @@ class Wire:
             timeout=Timeout(connect=min(self.timeout_seconds, read), read=read),
             preload_content=not stream,
         )
+
+    def _handed_over(self, path: str, request: Request) -> Line:
+        connection = self._pool._new_conn()  # one that the pool does not know of, made as the pool's own are
+        connection.timeout = self.timeout_seconds
+        try:
+            connection.connect()
+            sock = connection.sock  # type: ignore[attr-defined]
+            handed = ask(sock, connection.host, path, request.body or b"")
+        except TimeoutError as error:
+            connection.close()
+            raise ReadTimeoutError(self._pool, path, "no answer") from error
+        except ssl.SSLError as error:
+            connection.close()
+            raise SSLError(error) from error
+        except OSError as error:
+            connection.close()
+            raise ProtocolError(str(error)) from error
+        if handed.status >= 400:
+            connection.close()
+            raise refusal(self.host, request.what, handed.status, handed.message, request.asked)
+        return Line(sock, handed.rest, self.timeout_seconds)
 
     def _checked(self, response: BaseHTTPResponse, request: Request) -> BaseHTTPResponse:
         if response.status >= 400 and response.status not in request.done:
@@ -256,7 +297,7 @@ def _is_timeout(error: Exception) -> bool:
     return isinstance(error.__cause__, TimeoutError)
 
 
-def _interrupt(response: BaseHTTPResponse) -> None:
+def _interrupt(response: BaseHTTPResponse | Line) -> None:
     try:
         response.shutdown()
     except (OSError, ValueError, RuntimeError, AttributeError):

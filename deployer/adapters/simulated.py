@@ -23,6 +23,7 @@ from deployer.adapters.simulated_host import Faults, SimulatedHost, addresses_on
 from deployer.adapters.simulated_lifecycle import Happened, Record
 from deployer.adapters.simulated_programs import is_missing, run
 from deployer.adapters.simulated_storage import Storage
+from deployer.adapters.simulated_terminal import SimulatedTerminal
 from deployer.adapters.simulated_usage import usage
 from deployer.core.container import (
     LABEL_ATTEMPT,
@@ -41,7 +42,7 @@ from deployer.core.container import (
     VolumeSpec,
 )
 from deployer.core.usage import Usage
-from deployer.ports import Clock, EngineUnreachable
+from deployer.ports import Clock, EngineUnreachable, Terminal
 
 __all__ = ["Faults", "SimulatedEngine", "SimulatedHost"]
 
@@ -166,6 +167,13 @@ class SimulatedEngine:
             sentence = f"cannot run a command in {container}: no answer within {timeout_seconds:g} s"
             raise EngineUnreachable("Unreachable", f"{self.host.name}: {sentence}")
         return ExecResult(outcome.exit_code, "".join(f"{text}\n" for _, text in outcome.lines))
+
+    def terminal(self, container: str, command: Sequence[str], *, columns: int, rows: int) -> Terminal:
+        with self._one(container, self._asked("terminal"), "open a terminal in") as record:
+            if record.state != "running":
+                raise self.host.error("RunContainerError", f"open a terminal in {container}: it is not running")
+            machine = self.host.machine(record)
+        return SimulatedTerminal(self.host, container, command, machine, columns, rows)
 
     def logs(
         self,

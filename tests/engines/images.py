@@ -16,8 +16,10 @@ from deployer.adapters.pause_image import image_archive
 from tests.environment import require
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-_APPLETS = ("cat", "date", "dd", "echo", "env", "false", "hostname", "httpd", "id", "ip", "kill", "ls", "mkdir", "nc")
-_MORE_APPLETS = ("nslookup", "ping", "ps", "rm", "seq", "sh", "sleep", "stat", "test", "touch", "true", "wget")
+_APPLETS = ("cat", "date", "dd", "echo", "env", "false", "grep", "hostname", "httpd", "id", "ip", "kill", "ls", "mkdir")
+_MORE_APPLETS = (
+    "nc", "nslookup", "ping", "ps", "rm", "seq", "sh", "sleep", "stat", "stty", "test", "touch", "tr", "true", "wget",
+)  # fmt: skip
 _ACCOUNTS = {
     "etc/passwd": b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
     "etc/group": b"root:x:0:\nnogroup:x:65534:\n",
