@@ -65,9 +65,13 @@
     if (sending) return;
     sending = true;
     const here = place;
-    while (waiting && place === here) {
-      const isCut = waiting.length > BATCH && /[\ud800-\udbff]/.test(waiting[BATCH - 1]);
-      const keys = waiting.slice(0, isCut ? BATCH - 1 : BATCH);
+    let keys = ""; // the same until it is answered: it may have been typed although its answer was lost
+    while ((waiting || keys) && place === here) {
+      if (!keys) {
+        const isCut = waiting.length > BATCH && /[\ud800-\udbff]/.test(waiting[BATCH - 1]);
+        keys = waiting.slice(0, isCut ? BATCH - 1 : BATCH);
+        waiting = waiting.slice(keys.length);
+      }
       let said;
       try {
         said = await post(here, { number, keys });
@@ -80,7 +84,7 @@
         say(said.refused);
         await pause(AGAIN);
       } else {
-        waiting = waiting.slice(keys.length);
+        keys = "";
         number += 1;
         say("Connected");
       }

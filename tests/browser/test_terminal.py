@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from control.models import AuditEntry, Pod
 from deployer.adapters.simulated import SimulatedEngine
@@ -69,6 +69,26 @@ def test_many_keys_at_once_stay_in_order(window: Open) -> None:
     text = " ".join(str(number) for number in range(200))
     page.keyboard.type(f"echo {text}\r")
     expect(page.locator("#terminal-lines p").last).to_have_text(text[:500])
+
+
+def test_keys_whose_answer_was_lost_are_sent_again_and_typed_once(window: Open) -> None:
+    page = opened(window())
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if len(lost) == 3:
+            route.continue_()
+            return
+        lost.append(route.request.post_data or "")
+        route.fetch()
+        route.abort()
+
+    page.route(f"**{PLACE}/*", lose)
+    page.keyboard.type("echo once")
+    page.keyboard.press("Enter")
+    expect(page.locator("#terminal-lines p").last).to_have_text("once")
+    expect(page.locator(".xterm-rows")).to_contain_text(re.compile(r"\$ echo once\s*once\s*\$"))
+    assert len(lost) == 3
 
 
 def test_colours_and_cursor_follow_and_markup_stays_text(window: Open) -> None:

@@ -109,6 +109,18 @@ def test_keys_reach_the_program(bench: Bench) -> None:
         screen.shows("back\r\n")
 
 
+def test_a_flood_is_interrupted(bench: Bench) -> None:
+    bench.run("box")
+    with opened(bench) as screen:
+        screen.type("while true; do echo flood; done\r")
+        screen.shows("flood", "done\r\n")
+        bench.sleep(0.5)
+        screen.type("\x03")
+        screen.shows("done\r\n", "^C")
+        screen.type("echo over\r")
+        screen.shows("^C", "over\r\n")
+
+
 @pytest.mark.parametrize(("keys", "code"), [("exit 7\r", 7), ("\x04", 0)])
 def test_a_program_that_ends_ends_the_reading(bench: Bench, keys: str, code: int) -> None:
     bench.run("box")
