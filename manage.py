@@ -27,8 +27,6 @@ OLDEST = (3, 11)
 NEWEST_TRIED = 30
 RUN_LOCK = "control/requirements.txt"
 TEST_LOCK = "tests/requirements.txt"  # contains the packages of RUN_LOCK too
-# The whole suite: what waits for real engines beside what computes (tests/conftest.py says what stays together).
-TWO_AT_A_TIME = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
 
 
 class Failure(Exception):
@@ -44,7 +42,7 @@ def main(argv):
     sys.path[:0] = [] if HOME in sys.path else [HOME]
     if testing:
         os.chdir(HOME)
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *(arguments[1:] or TWO_AT_A_TIME)])
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments[1:]])
     if arguments[:1] == ["demo"]:  # never in the folder of a real control plane
         os.environ.setdefault("PIERHEAD_DATA", os.path.join(HOME, ".pierhead-demo"))
     if arguments[:1] == ["up"]:  # without Django: this process stays for as long as Pierhead runs

@@ -15,11 +15,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.environment import require
 
 HOME = Path(__file__).parents[2]
+PATIENCE = 20_000
+"""Milliseconds, for a machine that does other things beside: what is waited for has usually come within one second."""
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -30,11 +32,13 @@ EXPECTED = "status of 4", "net::ERR_FAILED", "htmx:afterRequest", "htmx:sendErro
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Ended with each file: Playwright keeps an event loop in this thread, and tests of streams have one of their own."""
     require(Path(CHROMIUM).exists(), f"{CHROMIUM} is missing: apt-get install chromium")
     # Playwright keeps an event loop in this thread; Django's tables are used between its calls, not within.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield made
@@ -82,7 +86,7 @@ def window(browser: Browser, site: Site) -> Iterator[Open]:
         if signed_in:
             context.add_cookies([{"name": "pierhead_session", "value": session(), "url": site.url}])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page

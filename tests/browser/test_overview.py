@@ -104,8 +104,10 @@ def test_a_server_that_is_gone_is_said(window: Open) -> None:
     page.goto("/")
     expect(page.locator("#connection")).to_have_text("Live")
     page.route("**/?seen=*", lambda route: route.abort())
+    objects.touch("Node", "", "n1")
     expect(page.locator("#connection")).to_contain_text("No answer since")
     page.unroute("**/?seen=*")
+    objects.touch("Node", "", "n1")
     expect(page.locator("#connection")).to_have_text("Live")
 
 
@@ -129,8 +131,8 @@ def test_sign_in_undo_resume_and_sign_out(window: Open, scripts: bool) -> None:
     expect(page.get_by_label("Revision 1")).to_be_checked()
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".notice")).to_have_text("shop/web goes back to revision 1.")
-    expect(page.locator("#deployment-shop-web")).to_contain_text("Pinned to revision 1")
-    page.get_by_role("link", name="Resume shop/web").click()
+    expect(page.locator(".alarm.pin")).to_contain_text("Pinned to revision 1")
+    page.get_by_role("link", name="Resume").click()
     page.get_by_role("button", name="Resume").click()
     expect(page.locator(".notice")).to_contain_text("the pin has ended")
     assert Deployment.objects.get().pin == {}
@@ -145,6 +147,8 @@ def test_undo_by_keyboard(window: Open) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="shop/web").first).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.locator("#undo-deployment-shop-web")).to_be_focused()
     page.keyboard.press("Enter")
