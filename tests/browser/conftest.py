@@ -28,13 +28,13 @@ FLAGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 # Of an answer like 404, and of a poll that found no server: each is looked at by the test that causes it.
-EXPECTED = "status of 4", "net::ERR_FAILED", "htmx:afterRequest", "htmx:sendError"
+EXPECTED = "status of 4", "net::ERR_FAILED", "htmx:afterRequest", "htmx:sendError", "that is not \"text/event-stream\""
 Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Ended with each file: Playwright keeps an event loop in this thread, and tests of streams have one of their own."""
+    """Ended with each file: Playwright keeps an event loop in this thread, and tests of streams have their own."""
     require(Path(CHROMIUM).exists(), f"{CHROMIUM} is missing: apt-get install chromium")
     # Playwright keeps an event loop in this thread; Django's tables are used between its calls, not within.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
