@@ -12,8 +12,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from control.models import Application, AuditEntry, Node, Pod, Repository
-from control.services import repositories
-from deployer import composition
+from control.services import logs, repositories
 from deployer.core.source import GitCredentials
 from tests.control import factories
 from tests.control.commands import Run, World, runner, world
@@ -130,7 +129,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
-    monkeypatch.setattr(composition, "engine_of", lambda _row: made)
+    monkeypatch.setattr(logs, "engine_of", lambda _row: made)
     return made
 
 
