@@ -23,7 +23,7 @@ from deployer.adapters.docker_wire import Request, Wire, json_body
 from deployer.ports import EngineError
 
 _HANG_UP_SECONDS = 5.0
-_MARK = "PIERHEAD_TERMINAL"
+_MARK = "_PIERHEAD_TERMINAL"
 _HANG_UP = (
     "for one in /proc/[0-9]*; do"
     """ if tr '\\000' '\\n' <"$one/environ" | grep -qx "$0"; then kill -HUP "${one#/proc/}"; fi;"""
