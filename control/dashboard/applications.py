@@ -10,13 +10,14 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
 
+from control.dashboard import filters
 from control.dashboard.access import actor, may, namespaces, refusal
 from control.dashboard.live import Page, answer
-from control.selectors import applications as listed
+from control.dashboard.numbers import number, page_number
 from control.selectors.application_page import application_page
+from control.selectors.applications import FACETS, application_list
 from control.selectors.undo import application_resume_question
 
 ask_or_do = require_http_methods(["GET", "HEAD", "POST"])
@@ -25,38 +26,19 @@ KINDS = ("Application", "Repository", "Deployment", "Pod", "Service", "Ingress",
 
 @require_safe
 def applications(request: HttpRequest) -> HttpResponse:
-    asked = {name: request.GET.get(name, "")[:253] for name in ("words", *listed.FACETS)}
-    number = request.GET.get("page", "1")
-    found = listed.listing(
-        listed.Filters(**asked),
-        int(number) if number.isdecimal() and len(number) < 7 else 1,
-        namespaces(request),
-        time.time(),
-    )
-    kept = {name: value for name, value in asked.items() if value}
-    tiles = request.GET.get("as") == "tiles"
-    if tiles:
-        kept["as"] = "tiles"
-    context = {"listing": found, "asked": kept, "words": asked["words"], "tiles": tiles, "facets": _links(found, kept)}
-    context["may_add"] = may(request, "operator")
+    asked = filters.asked(request, "words", "as", *FACETS)
+    found = application_list(asked, page_number(request), namespaces(request), time.time())
+    context = {
+        "listing": found, "asked": asked, "tiles": asked["as"] == "tiles", "facets": filters.links(found.facets, asked),
+        "may_add": may(request, "operator"),
+    }  # fmt: skip
     page = Page(f"{found.found} applications", "applications", KINDS, fixed="applications/search.html")
     return answer(request, page, "applications/list.html", context)
 
 
-def _links(found: listed.Listing, kept: dict[str, str]) -> list[tuple[str, list[tuple[listed.Facet, str]]]]:
-    """For each filter its values, with the address that chooses it, or takes it away again."""
-    links = []
-    for name, facets in found.facets.items():
-        rest = {key: value for key, value in kept.items() if key != name}
-        there = [(one, urlencode(rest if one.chosen else {**rest, name: one.value})) for one in facets]
-        links.append((name, there))
-    return links
-
-
 @require_safe
 def application(request: HttpRequest, name: str) -> HttpResponse:
-    before = request.GET.get("before", "")
-    found = application_page(name, time.time(), int(before) if before.isdecimal() and len(before) < 19 else 0)
+    found = application_page(name, time.time(), number(request, "before", digits=18))
     if found is None:
         return refusal(request, f"Application {name} does not exist (any more).", 404)
     line = found.line

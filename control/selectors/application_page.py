@@ -65,7 +65,6 @@ class ApplicationPage:
     line: ApplicationLine
     repository: RepositoryWords
     behind: str
-    behind_sha: str
     prune: bool
     asked: str
     resources: tuple[Resource, ...]
@@ -89,7 +88,6 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
         line=line,
         repository=_repository(row.repository, now),
         behind=commit(behind),
-        behind_sha=behind,
         prune=row.prune,
         asked=_asked(row),
         resources=tuple(_resources(row, _health(everything, bare, network), now)),

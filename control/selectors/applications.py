@@ -6,15 +6,15 @@ queries however many there are.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db.models import OuterRef, Subquery
 
 from control.models import Application, Sync
 from control.selectors.health import application_health, health_of_nothing
+from control.selectors.narrowing import Narrowed, narrow
 from control.selectors.words import WORST_FIRST, Moment, State, commit, sentence, state_of, subject
 from deployer.core.health import Health
 
@@ -45,47 +45,7 @@ class ApplicationLine:
 
     @property
     def searched(self) -> str:
-        return f"{self.name} {self.repository} {self.path} {self.namespace} {self.commit} {self.subject}".lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """One value of a filter, and how many applications it would leave, the other filters held."""
-
-    value: str
-    word: str
-    count: int
-    chosen: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """As asked for by the address; "" stands for all."""
-
-    words: str = ""
-    sync: str = ""
-    health: str = ""
-    namespace: str = ""
-    repository: str = ""
-
-    def admits(self, line: ApplicationLine, besides: str = "") -> bool:
-        """`besides`: the filter that is left out of account."""
-        if self.words and not all(word in line.searched for word in self.words.lower().split()):
-            return False
-        return all(
-            besides == name or not getattr(self, name) or getattr(self, name) == value(line)
-            for name, value in FACETS.items()
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    lines: tuple[ApplicationLine, ...]
-    found: int
-    total: int
-    number: int
-    pages: int
-    facets: dict[str, tuple[Facet, ...]] = field(default_factory=dict)
+        return f"{self.name} {self.repository} {self.path} {self.namespace} {self.commit} {self.subject}"
 
 
 class Attempted(NamedTuple):
@@ -97,7 +57,6 @@ class Attempted(NamedTuple):
 
 
 _ATTEMPTED = Attempted._fields
-PAGE = 50
 FACETS: dict[str, Callable[[ApplicationLine], str]] = {
     "sync": lambda line: line.sync.word,
     "health": lambda line: line.health.word,
@@ -106,28 +65,12 @@ FACETS: dict[str, Callable[[ApplicationLine], str]] = {
 }
 
 
-def listing(filters: Filters, number: int, visible: Collection[str] | None, now: float) -> Listing:
-    """One page of those that `filters` admit. `visible`: the namespaces that the reader may see, None for all."""
+def application_list(
+    asked: Mapping[str, str], number: int, visible: Collection[str] | None, now: float
+) -> Narrowed[ApplicationLine]:
+    """One page of those that are asked for. `visible`: the namespaces that the reader may see, None for all."""
     lines = [line for line in application_lines(now) if visible is None or line.namespace in visible]
-    found = [line for line in lines if filters.admits(line)]
-    pages = max(-(-len(found) // PAGE), 1)
-    number = min(max(number, 1), pages)
-    return Listing(
-        lines=tuple(found[(number - 1) * PAGE : number * PAGE]),
-        found=len(found),
-        total=len(lines),
-        number=number,
-        pages=pages,
-        facets={name: tuple(_facet(name, lines, filters)) for name in FACETS},
-    )
-
-
-def _facet(name: str, lines: Iterable[ApplicationLine], filters: Filters) -> Iterable[Facet]:
-    chosen, value = getattr(filters, name), FACETS[name]
-    counts = Counter(value(line) for line in lines if filters.admits(line, besides=name))
-    if chosen and chosen not in counts:
-        counts[chosen] = 0
-    return (Facet(one, one, count, one == chosen) for one, count in sorted(counts.items()))
+    return narrow(lines, asked, FACETS, lambda line: line.searched, number)
 
 
 def application_lines(

@@ -23,7 +23,7 @@ from control.selectors.overview_workloads import WorkloadLine, state_of_facts, s
 from control.selectors.words import WORST_FIRST, Moment, State, sentence, state_of
 
 SHOWN = 30
-SYNCS, EVENTS, ERRORS, PENDING = 10, 20, 5, 500
+SYNCS, EVENTS, PENDING = 10, 20, 500
 OVERDUE_SECONDS = 30.0
 SILENT_SECONDS = 45.0  # a heartbeat is written every 10 s
 

@@ -28,8 +28,6 @@ class PodLine:
     created: Moment
     message: str
     log_tail: str
-    leaving: bool
-    is_ready: bool
 
     @property
     def key(self) -> str:
@@ -60,8 +58,6 @@ def pod_line(row: Pod, now: float, spec: dict[str, Any] | None = None) -> PodLin
         created=Moment(row.created_at, now),
         message="" if tone == "good" else why(row),
         log_tail="" if tone == "good" else log(row.log_tail),
-        leaving=leaving,
-        is_ready=row.ready,
     )
 
 
