@@ -173,7 +173,13 @@ class SimulatedEngine:
             if record.state != "running":
                 raise self.host.error("RunContainerError", f"open a terminal in {container}: it is not running")
             machine = self.host.machine(record)
-        return SimulatedTerminal(self.host, container, command, machine, columns, rows)
+
+        def runs() -> bool:
+            with self.host.looking(self.host.clock.now()) as records:
+                found = self._find(records, container)
+                return found is not None and found.state == "running"
+
+        return SimulatedTerminal(self.host, container, command, machine, columns, rows, runs)
 
     def logs(
         self,

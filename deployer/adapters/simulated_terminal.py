@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from deployer.adapters.simulated_host import SimulatedHost
 from deployer.adapters.simulated_programs import Machine, is_missing, run
@@ -18,13 +18,18 @@ _SHELLS = ("sh", "bash", "ash")
 _PROMPT = "$ "
 _HOLDS_AFTER_SECONDS = 1.0
 _INTERRUPTED = 130
+_KILLED = 137
+_LOOKS_SECONDS = 0.2
 
 
 class SimulatedTerminal:
     def __init__(
-        self, host: SimulatedHost, container: str, command: Sequence[str], machine: Machine, columns: int, rows: int
-    ) -> None:
+        self, host: SimulatedHost, container: str, command: Sequence[str], machine: Machine, columns: int, rows: int,
+        runs: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        """`runs`: whether the container still does; the terminal ends with it."""
         self._host, self._container, self._command, self._machine = host, container, tuple(command), machine
+        self._runs = runs
         self._size = (columns, rows)
         self._changed = threading.Condition()
         self._printed, self._line = "", ""
@@ -37,9 +42,14 @@ class SimulatedTerminal:
             sentence = f"run {self._command[0]} in {self._container}: executable file not found"
             raise self._host.error("CommandNotFound", sentence, retryable=False)
         with self._changed:
-            self._changed.wait_for(lambda: self._printed or self._closed or self._exit_code is not None)
+            while not self._changed.wait_for(self._has_news, _LOOKS_SECONDS):
+                if not self._runs():
+                    self._exit_code = _KILLED
             printed, self._printed = self._printed, ""
             return b"" if self._closed else printed.encode()
+
+    def _has_news(self) -> bool:
+        return bool(self._printed) or self._closed or self._exit_code is not None
 
     def write(self, data: bytes) -> None:
         self._host.answer("terminal")

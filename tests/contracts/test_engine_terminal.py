@@ -159,8 +159,6 @@ def test_closing_ends_a_read_that_waits_and_the_program(bench: Bench) -> None:
 
 
 def test_a_container_that_stops_ends_it(bench: Bench) -> None:
-    if hasattr(bench.engine, "host"):
-        pytest.skip("what is typed in a simulated terminal starts nothing in the container")
     bench.run("box")
     with opened(bench) as screen:
         screen.shows(" ")
