@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_safe
@@ -25,36 +26,18 @@ AUDIT_COLUMNS = ("at", "actor", "action", "object", "source", "detail")
 def events(request: HttpRequest) -> HttpResponse:
     asked = filters.asked(request, *happened.FILTERS)
     found = happened.event_log(asked, _key(request), namespaces(request), time.time())
-    context = {
-        "log": found,
-        "asked": asked,
-        "query": filters.query(asked),
-        "facets": filters.links(found.facets, asked),
-        "since": SINCE,
-        "older": filters.query(asked, before=found.older),
-        "is_newest": not request.GET.get("before"),
-    }
     title = f"{found.found}{' or more' if found.at_least else ''} events"
     page = Page(title, "events", ("Event",), asked["namespace"], asked["name"], "records/events_search.html")
-    return answer(request, page, "records/events.html", context)
+    return answer(request, page, "records/events.html", _shown(request, found, asked))
 
 
 @require_safe
 def audit(request: HttpRequest) -> HttpResponse:
     asked = filters.asked(request, *audits.FILTERS)
     found = audits.audit_log(asked, _key(request), _reader(request), time.time())
-    context = {
-        "log": found,
-        "asked": asked,
-        "query": filters.query(asked),
-        "facets": filters.links(found.facets, asked),
-        "since": SINCE,
-        "older": filters.query(asked, before=found.older),
-        "is_newest": not request.GET.get("before"),
-    }
     title = f"Audit: {found.found}{' or more' if found.at_least else ''} entries"
     page = Page(title, "events", ("AuditEntry",), fixed="records/audit_search.html")
-    return answer(request, page, "records/audit.html", context)
+    return answer(request, page, "records/audit.html", _shown(request, found, asked))
 
 
 @require_safe
@@ -69,6 +52,18 @@ def audit_csv(request: HttpRequest) -> StreamingHttpResponse:
     asked = filters.asked(request, *audits.FILTERS)
     rows = audits.entries(asked, _reader(request), time.time())
     return download("audit", AUDIT_COLUMNS, batches(rows, "at"), _audit_row)
+
+
+def _shown(request: HttpRequest, found: happened.EventLog | audits.AuditLog, asked: dict[str, str]) -> dict[str, Any]:
+    return {
+        "log": found,
+        "asked": asked,
+        "query": filters.query(asked),
+        "facets": filters.links(found.facets, asked),
+        "since": SINCE,
+        "older": filters.query(asked, before=found.older),
+        "is_newest": not request.GET.get("before"),
+    }
 
 
 def _key(request: HttpRequest) -> tuple[float, int] | None:
