@@ -52,8 +52,8 @@ def sync(request: HttpRequest, name: str) -> HttpResponse:
     """What Git is at, compared with what is on record; then applied, pruning everything only when that is said."""
     from control.services import repositories
 
-    def apply(sha: str) -> str:  # noqa: ARG001 - always what Git is at then
-        repositories.sync(name, actor(request), prune_all=request.POST.get("prune_all") == "yes")
+    def apply(sha: str) -> str:
+        repositories.sync(name, actor(request), prune_all=request.POST.get("prune_all") == "yes", commit=sha)
         return f"{name}: a sync was asked for."
 
     return _previewed(request, name, "", "sync", apply)

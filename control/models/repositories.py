@@ -49,7 +49,7 @@ class Application(models.Model):
     automatic = models.BooleanField(default=True)
     prune = models.BooleanField(default=True)
     pin = models.JSONField(default=dict)
-    request = models.JSONField(default=dict)  # {by, trigger, prune_all}: somebody asked for a sync
+    request = models.JSONField(default=dict)  # {by, trigger, prune_all, commit}: somebody asked for a sync
     sync_status = models.CharField(max_length=16, default="Unknown")  # Synced, OutOfSync, Unknown
     commit = models.CharField(max_length=64, blank=True)  # the last one applied whole
     tree = models.CharField(max_length=64, blank=True)

@@ -12,7 +12,7 @@ from typing import Any
 from control.models import Application
 from control.selectors.kinds import BY_NAME
 from control.selectors.manifests import stored_body, wanted_body
-from control.selectors.words import plain, sentence
+from control.selectors.words import plain, sentence, subject
 from control.services.refusal import Refused
 from control.services.repositories import get_application, state
 from control.store.repositories import access
@@ -50,6 +50,8 @@ class Preview:
     application: str
     state: str
     commit: CommitInfo
+    subject: str
+    author: str
     objects: tuple[ObjectPreview, ...]
     images: tuple[tuple[str, str, str], ...]
     unchanged: int
@@ -69,11 +71,14 @@ class Preview:
 
 
 def preview(name: str, sha: str = "") -> Preview:
-    """`sha`: a whole commit id; "" for what Git is at. Refused when Git cannot be read."""
+    """`sha`: a whole commit id; "" for what a sync would apply: what a pin holds, or else what Git is at.
+
+    Refused when Git cannot be read.
+    """
     row = get_application(name)
     here, repository = composition(), access(row.repository)
     try:
-        wanted = sha or row.repository.head or here.source.head(repository)
+        wanted = sha or str(row.pin.get("commit", "")) or row.repository.head or here.source.head(repository)
         info = here.source.fetch(repository, wanted)
         tree = here.source.files(repository, wanted, row.path)
     except SourceError as error:
@@ -93,6 +98,8 @@ def _preview(row: Application, info: CommitInfo, read: ReadResult) -> Preview:
         application=row.name,
         state=state(row),
         commit=info,
+        subject=subject(info.message),
+        author=sentence(info.author),
         objects=tuple(objects[:SHOWN]),
         images=tuple(images),
         unchanged=len(plan.unchanged),

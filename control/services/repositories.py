@@ -121,11 +121,14 @@ def remove_application(name: str, actor: Actor, *, keep_objects: bool = False) -
     return count
 
 
-def sync(name: str, actor: Actor, *, prune_all: bool = False) -> tuple[Application, int]:
-    """Ask for a sync now. Returns the application and the id of the last attempt before it."""
+def sync(name: str, actor: Actor, *, prune_all: bool = False, commit: str = "") -> tuple[Application, int]:
+    """Ask for a sync now. Returns the application and the id of the last attempt before it.
+
+    `commit`: apply this one, which somebody has looked at; "" for what Git is at when a worker comes to it.
+    """
     row = get_application(name)
     last = Sync.objects.filter(application=row).values_list("id", flat=True).first() or 0
-    _ask(row, _request(actor, "request", prune_all=prune_all))
+    _ask(row, {**_request(actor, "request", prune_all=prune_all), "commit": commit})
     record(actor, "application sync", str(row))
     return row, last
 

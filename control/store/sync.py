@@ -59,10 +59,12 @@ def assignment(uid: str) -> Assignment | None:
         if row.repository.head not in ("", row.commit) and there.update(sync_status="OutOfSync"):
             _tell(row.name)
         return None
+    seen = "" if pin else str(request.get("commit", ""))
     return Assignment(
         uid=row.uid, name=row.name, namespace=row.namespace, path=row.path, prune=row.prune,
-        repository=access(row.repository), head=row.repository.head, head_seen_at=row.repository.head_seen_at,
-        ask_server=bool(request) or not row.repository.head, prune_confirmed=bool(request.get("prune_all")),
+        repository=access(row.repository), head=seen or row.repository.head, head_seen_at=row.repository.head_seen_at,
+        ask_server=not seen and (bool(request) or not row.repository.head),
+        prune_confirmed=bool(request.get("prune_all")),
         actor=request.get("by", ""), trigger=request.get("trigger", "poll"), pinned_commit=pin.get("commit", ""),
         request_id=request.get("id", ""), skipped_commit=pin.get("skipped_commit", ""),
         skipped_tree=pin.get("skipped_tree", ""),

@@ -173,6 +173,7 @@ def test_one_more_click_rolls_back(ann: Client, world: World) -> None:
     world.pass_time(20)
     assert world.deployment().spec["replicas"] == 1
     assert "pinned to" in words(ann, "/applications/shop")
+    assert "nothing would be changed" in words(ann, "/applications/shop/sync"), "a sync applies what the pin holds"
     assert AuditEntry.objects.get(action="application rollback").actor == "ann"
     assert ann.post("/applications/shop/resume", {"x": "y"}).status_code == 302
     assert not Application.objects.get().pin
@@ -195,7 +196,9 @@ def test_a_sync_shows_what_is_pending_and_applies_it(ann: Client, world: World) 
     assert "Git is at" in words(ann, "/applications/shop")
     text = words(ann, "/applications/shop/sync")
     assert "shop/web:2 → shop/web:3" in text
+    assert "Ada" in text
     form = {name: field(ann, "/applications/shop/sync", name) for name in ("commit", "state")}
+    world.push(web(replicas=9, image="shop/web:9"))  # nobody has looked at this one, and nobody has polled
     assert ann.post("/applications/shop/sync", form).status_code == 302
     world.pass_time(20)
     assert world.deployment().spec["replicas"] == 3
