@@ -5,7 +5,7 @@ A page over thousands of workloads reads these and no model: of each row, what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,27 @@ class Facts:
     health: Health
 
 
+def in_force(pin: Mapping[str, Any], live_hash: str) -> str:
+    """The template hash that should run. A pin whose skipped template Git has left is over already."""
+    held = pin and pin.get("skipped_hash") == live_hash
+    return str(pin["template_hash"]) if held else live_hash
+
+
+def judged(
+    paused: bool, generation: int, replicas: int, progress: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]],
+    pin: Mapping[str, Any], live_hash: str,
+) -> Health:  # fmt: skip
+    held = pin.get("automatic") and pin.get("skipped_hash") == live_hash
+    return deployment_health(
+        paused=paused,
+        generation=generation,
+        desired=replicas,
+        progress=Progress(**progress),
+        message=next((str(one["message"]) for one in conditions if one["type"] == "Progressing"), ""),
+        rolled_back=str(pin.get("reason") or "it was rolled back automatically") if held else "",
+    )
+
+
 def facts(of: Q | None = None) -> Iterator[Facts]:
     rows: Any = Deployment.objects.filter(of) if of is not None else Deployment.objects.all()
     return (_facts(*row) for row in rows.values_list(*_COLUMNS))
@@ -52,16 +73,8 @@ def _facts(
     generation: int, progress: dict[str, Any], pin: dict[str, Any], live_hash: str,
     conditions: list[dict[str, Any]] | None,
 ) -> Facts:  # fmt: skip
-    replicas, held = scaled(asked, scale), bool(pin) and pin.get("skipped_hash") == live_hash
-    rolled_back = str(pin.get("reason") or "it was rolled back automatically") if held and pin.get("automatic") else ""
-    health = deployment_health(
-        paused=paused or bool(asks_for_pause),
-        generation=generation,
-        desired=replicas,
-        progress=Progress(**progress),
-        message=next((one["message"] for one in conditions or () if one["type"] == "Progressing"), ""),
-        rolled_back=rolled_back,
-    )
+    replicas, wanted = scaled(asked, scale), in_force(pin, live_hash)
+    health = judged(paused or bool(asks_for_pause), generation, replicas, progress, conditions or (), pin, live_hash)
     return Facts(
         uid=uid,
         namespace=namespace,
@@ -72,8 +85,8 @@ def _facts(
         leaving=deleted_at is not None,
         replicas=0 if deleted_at is not None else replicas,
         pin=pin,
-        in_force=str(pin["template_hash"]) if held else live_hash,
-        held=held and str(pin["template_hash"]) != live_hash,
+        in_force=wanted,
+        held=wanted != live_hash,
         progressed_at=float(progress.get("last_progress_at") or 0),
         health=health,
     )

@@ -10,17 +10,15 @@ from django.db.models import Q
 
 from control.models import Application, Deployment, Ingress, Pod, Service
 from control.selectors.backing import Backing, backings
-from control.selectors.deployment_facts import Facts, facts
+from control.selectors.deployment_facts import Facts, facts, judged
 from control.selectors.ingresses import IngressRoutes, routes_of_ingresses
 from deployer.core.health import (
     Health,
-    deployment_health,
     ingress_health,
     pod_health,
     rollup,
     service_health,
 )
-from deployer.core.workloads.values import Progress
 
 MANY = 200
 """Of so many applications all rows are read: databases bound the length of a list of ids."""
@@ -79,15 +77,10 @@ def network_health(of: Q | None = None) -> Judged:
 
 
 def health_of_deployment(row: Deployment) -> Health:
-    held = row.pin.get("automatic") and row.pin.get("skipped_hash") == row.live_hash
-    return deployment_health(
-        paused=row.paused or bool(row.spec.get("paused")),
-        generation=row.generation,
-        desired=row.replicas,
-        progress=Progress(**row.progress),
-        message=next((one["message"] for one in row.status.get("conditions", ()) if one["type"] == "Progressing"), ""),
-        rolled_back=str(row.pin.get("reason") or "it was rolled back automatically") if held else "",
-    )
+    return judged(
+        row.paused or bool(row.spec.get("paused")), row.generation, row.replicas, row.progress,
+        row.status.get("conditions") or (), row.pin, row.live_hash,
+    )  # fmt: skip
 
 
 def health_of_pod(row: Pod) -> Health:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from control.models import Deployment, Pod, ReplicaSet, Work
+from control.selectors import deployment_facts
 from control.selectors.pods import Counts, counts_by_set
 from deployer.core.workloads.progress import COMPLETE, FAILED, TIMED_OUT
 
@@ -60,9 +61,8 @@ def rollout_state(row: Deployment, now: float) -> RolloutState:
 
 
 def in_force(row: Deployment) -> str:
-    """The template hash that should run. A pin whose skipped template Git has left is over already."""
-    held = row.pin and row.pin.get("skipped_hash") == row.live_hash
-    return str(row.pin["template_hash"]) if held else row.live_hash
+    """The template hash that should run."""
+    return deployment_facts.in_force(row.pin, row.live_hash)
 
 
 def pin_sentence(row: Deployment) -> str:

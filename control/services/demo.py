@@ -88,6 +88,7 @@ class Remote:
         bare, work = self.folder / f"{name}.git", self.folder / name
         if not bare.exists():
             Repo.init(bare, bare=True, initial_branch="main").close()
+        if not (work / ".git" / "HEAD").exists():
             Repo.clone_from(str(bare), work).close()
         with Repo(work) as repo:
             for path, text in files.items():
