@@ -27,6 +27,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -105,6 +106,25 @@ def rights(request: HttpRequest) -> Rights:
         found = rights_of(request.user)
         setattr(request, _KEPT, found)
     return found
+
+
+def still_may(request: HttpRequest, role: str = "", namespace: str = EVERYWHERE) -> Callable[[], bool]:
+    """For what lasts longer than a request: the session or the token, and the roles, are read anew at each call.
+
+    Without a `role`: whether whoever asked may still see anything at all.
+    """
+
+    def look() -> bool:
+        now = HttpRequest()
+        now.META = request.META
+        if bearer.is_borne(now):
+            found = bearer.authenticate(now) or Rights()
+        else:
+            now.session = type(request.session)(request.session.session_key)
+            found = rights_of(get_user(now))
+        return found.may(role, namespace) if role else bool(found)
+
+    return look
 
 
 def powers(request: HttpRequest) -> dict[str, bool]:

@@ -10,6 +10,7 @@ holds one pending version, whatever happens meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from django.db import DatabaseError, close_old_connections, connection
 from control.selectors.changes import Written, newest, since
 
 log = logging.getLogger("pierhead.web")
+LONGEST_PAUSE_SECONDS = 5.0
+"""Between two looks at a database that does not answer."""
 LOOK_SECONDS = 0.15
 """One query each, of 0.2 ms: a page sees a change within it, and an idle page costs next to nothing."""
 
@@ -104,19 +107,23 @@ class Feed:
             listeners = list(self._listeners)
         for listener in listeners:
             if found is None or any(listener.topic.concerns(one) for one in found):
-                listener.tell(self._read)
+                with contextlib.suppress(RuntimeError):  # its loop has ended: it leaves in a moment
+                    listener.tell(self._read)
 
     def _run(self) -> None:
+        pause = LOOK_SECONDS
         while True:
-            self._idle.wait(LOOK_SECONDS)
+            self._idle.wait(pause)
             if self._ended():
                 connection.close()
                 return
             try:
                 self.look()
-            except (DatabaseError, RuntimeError):  # a listener's loop may have ended a moment ago
-                log.warning("the change log could not be read; trying again", exc_info=True)
+                pause = LOOK_SECONDS
+            except DatabaseError as error:
+                log.warning("the change log could not be read (%s); trying again", type(error).__name__)
                 close_old_connections()
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _ended(self) -> bool:
         with self._lock:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,8 +22,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from control.dashboard.access import refusal
-from control.models import Pod
+from control.dashboard.access import refusal, still_may
+from control.models import VIEWER, Pod
 from control.selectors.ansi import pieces
 from control.selectors.words import plain
 
@@ -38,6 +38,7 @@ TOGETHER_SECONDS = 0.1
 SILENCE_SECONDS = 15.0
 _readers = threading.BoundedSemaphore(READERS)
 _END = object()
+_TOO_MANY = f"[{{}} logs are not read: this process reads {READERS} already; close another page]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _answer(request: HttpRequest, rows: Sequence[Pod], context: dict[str, Any]) 
     asked = Question.of(request)
     match request.GET.get("as", ""):
         case "stream":
-            return _stream(rows, asked)
+            return _stream(rows, asked, still_may(request, VIEWER, context["namespace"]))
         case "file":
             return _file(rows, asked, f"{context['namespace']}-{context['title']}.log")
     query = request.GET.copy()
@@ -96,35 +97,43 @@ def _answer(request: HttpRequest, rows: Sequence[Pod], context: dict[str, Any]) 
     return render(request, "workloads/logs.html", {**context, "asked": asked, "query": query.urlencode()})
 
 
-def _stream(rows: Sequence[Pod], asked: Question) -> HttpResponseBase:
-    response = StreamingHttpResponse(_events(rows, asked), content_type="text/event-stream")
+def _stream(rows: Sequence[Pod], asked: Question, may_go_on: Callable[[], bool]) -> HttpResponseBase:
+    response = StreamingHttpResponse(_events(rows, asked, may_go_on), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     response["Content-Encoding"] = "identity"
     return response
 
 
-async def _events(rows: Sequence[Pod], asked: Question) -> AsyncIterator[bytes]:
-    """Each event is a list of [pod, [[class, text], ...]]; "end" when nothing more will come."""
-    yield b": Pierhead\n\n"
+async def _events(rows: Sequence[Pod], asked: Question, may_go_on: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """Each event is a list of [pod, [[class, text], ...]]; "end" when nothing more will come, or may be seen."""
     lines = _Lines(asyncio.get_running_loop())
     readers = [_Reader(row, asked, lines) for row in rows]
-    running = sum(reader.start() for reader in readers)
-    if running < len(readers):
-        said = f"[{len(readers) - running} logs are not read: this process reads {READERS} already; close another page]"
-        yield b"data: %s\n\n" % json.dumps([["", [["", said]]]]).encode()
+    looked_at = time.monotonic()
     try:
+        yield b": Pierhead\n\n"
+        running = sum(reader.start() for reader in readers)
+        if running < len(readers):
+            yield _message([["", [["", _TOO_MANY.format(len(readers) - running)]]]])
         while running:
+            if time.monotonic() - looked_at >= SILENCE_SECONDS:
+                looked_at = time.monotonic()
+                if not await sync_to_async(may_go_on)():
+                    break
             found = await lines.together()
             running -= sum(one is _END for one in found)
             told = [one for one in found if one is not _END]
             if told:
-                yield b"data: %s\n\n" % json.dumps(told, separators=(",", ":")).encode()
+                yield _message(told)
             else:
                 yield b": still here\n\n"
         yield b"event: end\ndata: {}\n\n"
     finally:
         await sync_to_async(_close)(readers)
+
+
+def _message(lines: list[Any]) -> bytes:
+    return b"data: %s\n\n" % json.dumps(lines, separators=(",", ":")).encode()
 
 
 class _Lines:

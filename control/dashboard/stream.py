@@ -7,10 +7,10 @@ import time
 from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
+from control.dashboard.access import still_may
 from control.dashboard.feed import Listener, Topic, feed
 
 PING_SECONDS = 15.0
@@ -40,9 +40,9 @@ def _topic(request: HttpRequest) -> Topic:
 
 
 async def _events(request: HttpRequest, topic: Topic, heard: int | None) -> AsyncIterator[bytes]:
-    listener = Listener(topic, asyncio.get_running_loop())
-    await sync_to_async(feed.join)(listener, heard)
+    listener, may_go_on = Listener(topic, asyncio.get_running_loop()), sync_to_async(still_may(request))
     try:
+        await sync_to_async(feed.join)(listener, heard)
         yield b"retry: 1000\n: Pierhead\n\n"
         asked_at = time.monotonic()
         while True:
@@ -54,15 +54,8 @@ async def _events(request: HttpRequest, topic: Topic, heard: int | None) -> Asyn
                 yield b": still here\n\n"
             if time.monotonic() - asked_at >= PING_SECONDS:
                 asked_at = time.monotonic()
-                if not await sync_to_async(_still_signed_in)(request):
+                if not await may_go_on():
                     yield b"event: left\ndata: sign in again\n\n"
                     return
     finally:
         feed.leave(listener)
-
-
-def _still_signed_in(request: HttpRequest) -> bool:
-    """The session may have ended meanwhile, or the person may have been disabled: read anew."""
-    now = HttpRequest()
-    now.session = type(request.session)(request.session.session_key)
-    return bool(get_user(now).is_authenticated)

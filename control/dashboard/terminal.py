@@ -16,19 +16,17 @@ import contextlib
 import json
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from control.dashboard.access import actor, person, refusal
+from control.dashboard.access import actor, person, refusal, still_may
 from control.models import ADMIN, Pod
-from control.selectors.rights import rights_of
 from control.services.refusal import Refused
 
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ def _open(request: HttpRequest, row: Pod | None, namespace: str, name: str) -> H
             raise Refused(f"pod {namespace}/{name} does not exist (any more)")
         asked = _asked(_body(request))
         session = request.session.session_key or ""
-        holder = Holder(person(request).pk, session, actor(request), _still_may(request, namespace))
+        holder = Holder(person(request).pk, session, actor(request), still_may(request, ADMIN, namespace))
         opened = terminals.open(row, asked, holder, time.monotonic())
     except Refused as refused:
         return JsonResponse({"refused": refused.sentence}, status=409)
@@ -153,19 +151,6 @@ def _stream(response: HttpResponseBase) -> HttpResponseBase:
     response["X-Accel-Buffering"] = "no"
     response["Content-Encoding"] = "identity"
     return response
-
-
-def _still_may(request: HttpRequest, namespace: str) -> Callable[[], bool]:
-    """Whether the session is still there, of somebody who is an administrator here: read anew at each call."""
-    make, key = type(request.session), request.session.session_key
-
-    def may() -> bool:
-        now = HttpRequest()
-        now.session = make(key)
-        found = get_user(now)
-        return bool(found.is_authenticated) and rights_of(found).may(ADMIN, namespace)
-
-    return may
 
 
 def _asked(body: dict[str, Any]) -> Asked:

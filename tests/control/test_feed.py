@@ -69,6 +69,20 @@ def test_each_change_is_told_once_to_whom_it_concerns(quiet: Feed) -> None:
     assert heard == [("Node", newest())]
 
 
+class Gone(Told):
+    def tell(self, version: int) -> None:
+        raise RuntimeError("Event loop is closed")
+
+
+def test_a_page_that_has_gone_keeps_nothing_from_the_others(quiet: Feed) -> None:
+    for _ in range(3):
+        quiet.join(Gone(Topic(), cast(asyncio.AbstractEventLoop, None)))
+        quiet.join(listener("Node"))
+    objects.touch("Node", "", "host-1")
+    quiet.look()
+    assert heard == [("Node", newest())] * 3
+
+
 def test_what_was_missed_while_the_stream_was_cut_is_told(quiet: Feed) -> None:
     objects.touch("Pod", "shop", "web")
     before = newest()

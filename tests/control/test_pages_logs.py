@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from control.models import Node, Pod
+from control.models import Node, Pod, RoleBinding
 from control.services import logs
 from deployer.ports import Engine, EngineUnreachable
 from tests.scenarios.world import World, web
@@ -121,6 +121,27 @@ def test_a_host_that_does_not_answer_is_a_line(ann: Client, world: World, monkey
 
     monkeypatch.setattr(logs, "engine_of", unreachable)
     assert downloaded(ann, place() + "?as=file") == "[a: cannot be reached]\n"
+
+
+def test_a_log_is_followed_for_as_long_as_it_may_be_seen(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.dashboard.logs.SILENCE_SECONDS", 0.2)
+    vic = User.objects.create_user("vic")
+    RoleBinding.objects.create(subject=vic, namespace="shop", role="viewer")
+    client.force_login(vic)
+    answer = client.get(place() + "?as=stream")
+
+    async def read() -> bytes:
+        found = b""
+        async with asyncio.timeout(20):
+            async for piece in cast(AsyncIterator[bytes], answer.streaming_content):
+                found += piece
+                if b"one" in piece:
+                    await asyncio.to_thread(RoleBinding.objects.all().delete)
+        return found
+
+    assert asyncio.run(read()).endswith(b"event: end\ndata: {}\n\n")
 
 
 def test_the_run_before(ann: Client, world: World) -> None:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from control.dashboard import terminal as pages
+from control.dashboard import access
 from control.models import AuditEntry, Pod
 from control.services import terminals
 from control.services.terminals import ALONE_SECONDS, IDLE_SECONDS, PERSON, Terminals
@@ -177,7 +177,7 @@ def test_who_may_not_any_more_is_thrown_out(
         case "disabled":
             User.objects.update(is_active=False)
         case "unknown":
-            monkeypatch.setattr(pages, "get_user", lambda _request: 1 / 0)
+            monkeypatch.setattr(access, "get_user", lambda _request: 1 / 0)
     known.look(one.typed_at + 2)
     eventually(lambda: one.ended_at)
     said = "could not be found out" if how == "unknown" else "the session has ended, or the role was taken away"
