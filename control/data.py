@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HOME = Path(__file__).resolve().parent.parent
 KEY_BYTES = 32
@@ -102,6 +103,17 @@ def flag(environment: Mapping[str, str], name: str) -> bool:
     if value in ("1", "true", "yes", "on"):
         return True
     raise DataError(f"{name} is {value!r}: use 1 or 0.")
+
+
+def address(environment: Mapping[str, str], name: str) -> str:
+    """The variable as the address of a site, without a slash at its end; "" when it is not set."""
+    value = environment.get(name, "").strip().rstrip("/")
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in parts.netloc):
+        raise DataError(f"{name} is not an address such as https://deploy.example.com.")
+    if parts.path:
+        raise DataError(f"{name} has the path {parts.path!r}: Pierhead answers at the root of a name of its own.")
+    return value
 
 
 def number(environment: Mapping[str, str], name: str, default: int) -> int:

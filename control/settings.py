@@ -23,6 +23,9 @@
 
     PIERHEAD_TOKEN                    what `repository add` takes as the token for an https URL; default: none
 
+    PIERHEAD_PUBLIC_URL               where people and Git hosts reach the pages, such as https://deploy.example.com; in
+                                      the addresses of webhooks and in links from elsewhere; default: none (a page
+                                      takes the address that it was asked at)
     PIERHEAD_ALLOWED_HOSTS            further names under which pages are served, separated by commas; default: none
     PIERHEAD_CSRF_TRUSTED_ORIGINS     origins such as https://deploy.example.com, separated by commas; default: none
     PIERHEAD_TLS_PROXY                1 when every request comes through a proxy that speaks TLS and sets
@@ -46,6 +49,7 @@ A test fails when the code reads a PIERHEAD_ variable that is not in this list.
 
 import os
 import socket
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -57,6 +61,7 @@ try:
     DATABASES = {"default": servers.database(os.environ, PIERHEAD.data_dir)}
     TLS_PROXY = data.flag(os.environ, "PIERHEAD_TLS_PROXY")
     OPENID = openid.provider(os.environ)
+    PUBLIC_URL = data.address(os.environ, "PIERHEAD_PUBLIC_URL")
 except data.DataError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -70,6 +75,9 @@ SECRET_KEY = PIERHEAD.secret_key
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", socket.gethostname().lower(), *_names("PIERHEAD_ALLOWED_HOSTS")]
 CSRF_TRUSTED_ORIGINS = _names("PIERHEAD_CSRF_TRUSTED_ORIGINS")
+if PUBLIC_URL:
+    ALLOWED_HOSTS.append(str(urlsplit(PUBLIC_URL).hostname))
+    CSRF_TRUSTED_ORIGINS.append(PUBLIC_URL)
 
 INSTALLED_APPS = [
     "django.contrib.auth",

@@ -147,11 +147,15 @@ def actor(request: HttpRequest) -> Actor:
 
 
 def client_address(request: HttpRequest) -> str:
-    """Where a request came from. Behind a TLS proxy: the last of X-Forwarded-For, which that proxy wrote itself."""
-    direct = str(request.META.get("REMOTE_ADDR") or "unknown")
+    """Where a request came from."""
+    return source_of(str(request.META.get("REMOTE_ADDR") or "unknown"), request.headers.get("X-Forwarded-For", ""))
+
+
+def source_of(direct: str, forwarded: str) -> str:
+    """Behind a TLS proxy: the last of X-Forwarded-For, which that proxy wrote itself; else the connection's address."""
     if not settings.TLS_PROXY:
         return direct
-    told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    told = forwarded.rpartition(",")[2].strip()
     try:
         return str(ipaddress.ip_address(told))
     except ValueError:

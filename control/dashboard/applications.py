@@ -30,7 +30,7 @@ def applications(request: HttpRequest) -> HttpResponse:
     found = application_list(asked, page_number(request), namespaces(request), time.time())
     context = {
         "listing": found, "asked": asked, "tiles": asked["as"] == "tiles", "facets": filters.links(found.facets, asked),
-        "may_add": may(request, "operator"),
+        "may_add": may(request, "operator"), "may_look": may(request, "viewer"),
     }  # fmt: skip
     page = Page(f"{found.found} applications", "applications", KINDS, fixed="applications/search.html")
     return answer(request, page, "applications/list.html", context)
@@ -44,6 +44,7 @@ def application(request: HttpRequest, name: str) -> HttpResponse:
     line = found.line
     title = f"{name}: {line.health.word}, {line.sync.word}"
     context = {"found": found, "line": line, "may_act": may(request, "operator", line.namespace)}
+    context["may_look"] = may(request, "viewer")
     return answer(request, Page(title, "applications", KINDS), "applications/application.html", context)
 
 

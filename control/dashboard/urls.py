@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from control.dashboard import applications, cluster_urls, logs, overview, people_urls, terminal, workloads
+from control.dashboard import (
+    applications,
+    cluster_urls,
+    logs,
+    overview,
+    people_urls,
+    repository_urls,
+    terminal,
+    workloads,
+)
 from control.dashboard.access import action, admin, of_application, page
 from control.dashboard.connect import connect
 from control.dashboard.found import find
@@ -35,4 +44,5 @@ urlpatterns = [
     admin("pods/<str:namespace>/<str:name>/terminal/<str:key>", terminal.line, "terminal-line"),
     *cluster_urls.urlpatterns,
     *people_urls.urlpatterns,
+    *repository_urls.urlpatterns,
 ]  # fmt: skip

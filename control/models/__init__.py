@@ -18,6 +18,7 @@ from control.models.pods import Pod
 from control.models.repositories import Application, Repository, Sync
 from control.models.routers import Authority, PodNetwork, Router, ServiceAddress
 from control.models.usage import PodUsage, WorkloadUsage
+from control.models.webhooks import Delivery, Webhook
 from control.models.work import NEVER, Work
 from control.models.workloads import Deployment, ReplicaSet
 
@@ -35,6 +36,7 @@ __all__ = [
     "Change",
     "ConfigMap",
     "Counter",
+    "Delivery",
     "Deployment",
     "Event",
     "Ingress",
@@ -56,6 +58,7 @@ __all__ = [
     "Service",
     "ServiceAddress",
     "Sync",
+    "Webhook",
     "Work",
     "WorkloadUsage",
 ]

@@ -22,6 +22,8 @@ class Repository(models.Model):
     head = models.CharField(max_length=64, blank=True)
     head_seen_at = models.FloatField(default=0)
     polled_at = models.FloatField(default=0)
+    hinted_at = models.FloatField(default=0)  # when a webhook last said that something moved
+    head_by = models.CharField(max_length=16, default="poll")  # what brought the head: poll, webhook
     failures = models.IntegerField(default=0)
     message = models.TextField(blank=True)
     created_at = models.FloatField(default=now)
@@ -76,7 +78,7 @@ class Sync(models.Model):
     commit_author = models.CharField(max_length=255, blank=True)
     committed_at = models.FloatField(default=0)
     actor = models.CharField(max_length=255, blank=True)
-    trigger = models.CharField(max_length=16, blank=True)  # poll, request, rollback, resume
+    trigger = models.CharField(max_length=16, blank=True)  # poll, webhook, request, rollback, resume
     phase = models.CharField(max_length=16, default=RUNNING)
     message = models.TextField(blank=True)
     errors = models.JSONField(default=list)

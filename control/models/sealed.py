@@ -33,9 +33,13 @@ class Sealed:
     def __repr__(self) -> str:
         return "<sealed>"
 
+    @property
+    def text(self) -> str:
+        """As it is in the column."""
+        return str(self._instance.__dict__.get(self._field) or "")
+
     def load(self) -> dict[str, Any]:
-        text = self._instance.__dict__.get(self._field) or ""
-        return dict(json.loads(unseal(text, self._context()))) if text else {}
+        return dict(json.loads(unseal(self.text, self._context()))) if self.text else {}
 
     def store(self, value: dict[str, Any]) -> None:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"))
@@ -53,8 +57,10 @@ class _SealedDescriptor:
         return self if instance is None else Sealed(instance, self.name)
 
     def __set__(self, instance: models.Model, value: Any) -> None:
-        # Django sets raw column text here when it loads a row; people go through `store`.
-        instance.__dict__[self.name] = value if isinstance(value, str) else ""
+        # Django sets raw column text here when it loads a row, and another instance's value when it refreshes one;
+        # people go through `store`.
+        text = value.text if isinstance(value, Sealed) else value
+        instance.__dict__[self.name] = text if isinstance(text, str) else ""
 
 
 class SealedField(models.TextField):  # type: ignore[type-arg]

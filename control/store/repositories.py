@@ -27,10 +27,11 @@ def polled(uid: str, head: str, failure: str, wake: Callable[[str, str], None], 
     if (failure, head or row.head) != (row.message, row.head):
         objects.touch("Repository", "", row.name)
     row.failures = row.failures + 1 if failure else 0
+    hinted = row.hinted_at > row.polled_at
     row.message, row.polled_at = failure, now
     if head and head != row.head:
-        row.head, row.head_seen_at = head, now
+        row.head, row.head_seen_at, row.head_by = head, now, "webhook" if hinted else "poll"
         for application in row.applications.filter(deleted_at=None).values_list("uid", flat=True):
             wake("sync", application)
-    row.save(update_fields=["failures", "message", "polled_at", "head", "head_seen_at"])
+    row.save(update_fields=["failures", "message", "polled_at", "head", "head_seen_at", "head_by"])
     return row.failures

@@ -65,9 +65,9 @@ def assignment(uid: str) -> Assignment | None:
         repository=access(row.repository), head=seen or row.repository.head, head_seen_at=row.repository.head_seen_at,
         ask_server=not seen and (bool(request) or not row.repository.head),
         prune_confirmed=bool(request.get("prune_all")),
-        actor=request.get("by", ""), trigger=request.get("trigger", "poll"), pinned_commit=pin.get("commit", ""),
-        request_id=request.get("id", ""), skipped_commit=pin.get("skipped_commit", ""),
-        skipped_tree=pin.get("skipped_tree", ""),
+        actor=request.get("by", ""), trigger=request.get("trigger", row.repository.head_by),
+        pinned_commit=pin.get("commit", ""), request_id=request.get("id", ""),
+        skipped_commit=pin.get("skipped_commit", ""), skipped_tree=pin.get("skipped_tree", ""),
         applied_commit=row.commit, applied_tree=row.tree,
     )  # fmt: skip
 
