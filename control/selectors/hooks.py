@@ -102,7 +102,7 @@ def delivery_line(row: Delivery, now: float) -> DeliveryLine:
         at=Moment(row.at, now),
         state=_state(row),
         status=row.status,
-        event=sentence(row.event),
+        event=sentence(row.event) or "-",
         refs=tuple(_refs(row.pushes)),
         commit=commit(row.commit),
         source=sentence(row.source),

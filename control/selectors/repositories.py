@@ -97,4 +97,4 @@ def _line(row: Repository, now: float) -> RepositoryLine:
 def _state(row: Repository) -> State:
     if row.failures:
         return State("Cannot be read", "bad" if row.failures > 1 else "warn")
-    return State("Read", "good") if row.polled_at or row.head else State("Not looked at yet", "idle")
+    return State("Readable", "good") if row.polled_at or row.head else State("Not looked at yet", "idle")

@@ -9,12 +9,11 @@ from playwright.sync_api import Page, expect
 from control.models import Node
 from control.store import objects
 from tests.browser.conftest import Open
-from tests.browser.test_overview import faults, shoot
+from tests.browser.walk import LOOKS, walked
 from tests.control import cluster_data, factories
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long harbour wall"
-FILE = str.maketrans("/?=", "---")
 PAGES = (
     "/nodes",
     "/nodes/harbour-1",
@@ -33,28 +32,16 @@ PAGES = (
 )
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_and_nothing_sticks_out(window: Open, path: str) -> None:
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_axe_finds_nothing_and_nothing_sticks_out(window: Open, width: int, theme: str) -> None:
     cluster_data.cluster()
-    for width, theme in ((1280, "light"), (390, "dark")):
-        page = window(width=width, theme=theme, lax=True)
-        page.goto(path)
-        for closed in page.locator("details:not([open])").all():
-            closed.locator("summary").click()
-        shoot(page, f"{path.strip('/').partition('&')[0].translate(FILE)}-{width}-{theme}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, theme)
-        assert faults(page) == [], (width, theme)
-        page.close()
+    assert walked(window(width=width, theme=theme, lax=True), PAGES, f"{width}-{theme}") == {}
 
 
-@pytest.mark.parametrize("path", ["/nodes", "/network", "/events", "/audit"])
-def test_axe_finds_nothing_where_nothing_is_yet(window: Open, path: str) -> None:
-    for width, theme in ((1280, "dark"), (390, "light")):
-        page = window(width=width, theme=theme, lax=True)
-        page.goto(path)
-        shoot(page, f"empty{path.replace('/', '-')}-{width}-{theme}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert faults(page) == []
+@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (390, "light")])
+def test_axe_finds_nothing_where_nothing_is_yet(window: Open, width: int, theme: str) -> None:
+    page = window(width=width, theme=theme, lax=True)
+    assert walked(page, ("/nodes", "/network", "/events", "/audit"), f"empty-{width}-{theme}") == {}
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])

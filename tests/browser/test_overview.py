@@ -2,77 +2,38 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from control.models import Deployment, Pod
 from control.store import objects
 from tests.browser.conftest import Open
+from tests.browser.walk import LOOKS, walked
 from tests.control import factories, pages_data
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = Path(__file__).parent / "axe" / "axe.min.js"
-SHOTS = os.environ.get("SCREENSHOTS", "")  # a folder: every page that axe looks at is kept there as a picture
 PASSWORD = "a long harbour wall"
 PAGES = (
     "/applications", "/applications?as=tiles", "/applications/shop", "/workloads/shop/api", "/workloads/shop/front",
     "/workloads/shop/front/scale", "/workloads/shop/front/restart", "/pods/shop/front-new-1", "/pods/shop/search-0",
     "/pods/shop/front-new-0/logs",
 )  # fmt: skip
+QUESTIONS = ("/workloads/shop/api/undo", "/workloads/shop/api/resume", "/workloads/shop/none/undo", "/nowhere")
 
 
-def faults(page: Page) -> list[str]:
-    """What axe finds: rule and element."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
-
-
-@pytest.mark.parametrize(
-    ("path", "width", "theme"),
-    [
-        ("/", 1280, "light"),
-        ("/", 1280, "dark"),
-        ("/", 390, "light"),
-        ("/", 390, "dark"),
-        ("/workloads/shop/api/undo", 1280, "light"),
-        *[(path, *how) for path in PAGES for how in ((1280, "light"), (390, "dark"))],
-        ("/workloads/shop/api/undo", 390, "dark"),
-        ("/workloads/shop/api/resume", 390, "light"),
-        ("/workloads/shop/api/resume", 1280, "dark"),
-        ("/workloads/shop/none/undo", 390, "light"),
-        ("/nowhere", 1280, "dark"),
-    ],
-)
-def test_axe_finds_nothing_and_nothing_sticks_out(window: Open, path: str, width: int, theme: str) -> None:
+@pytest.mark.parametrize(("width", "theme"), [*LOOKS, (1280, "dark"), (390, "light")])
+def test_axe_finds_nothing_and_nothing_sticks_out(window: Open, width: int, theme: str) -> None:
     pages_data.story()
-    page = window(width=width, theme=theme, lax=True)
-    page.goto(path)
-    for closed in page.locator("details").all():
-        closed.locator("summary").click()
-    shoot(page, f"{path.strip('/').replace('/', '-') or 'overview'}-{width}-{theme}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert faults(page) == []
+    paths = ("/", *PAGES) if (width, theme) in LOOKS else ("/", *QUESTIONS)
+    assert walked(window(width=width, theme=theme, lax=True), paths, f"{width}-{theme}") == {}
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (390, "light")])
-@pytest.mark.parametrize("path", ["/", "/sign-in"])
-def test_axe_finds_nothing_where_nothing_is_yet(window: Open, path: str, width: int, theme: str) -> None:
-    page = window(width=width, theme=theme, signed_in=path == "/", lax=True)
-    page.goto(path)
-    shoot(page, f"{'empty' if path == '/' else 'sign-in'}-{width}-{theme}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert faults(page) == []
+def test_axe_finds_nothing_where_nothing_is_yet(window: Open, width: int, theme: str) -> None:
+    for path in ("/", "/sign-in"):
+        page = window(width=width, theme=theme, signed_in=path == "/", lax=True)
+        assert walked(page, [path], f"empty-{width}-{theme}") == {}
 
 
 def test_a_change_is_seen_without_reloading(window: Open) -> None:

@@ -16,7 +16,7 @@ from control.models import AuditEntry, Pod
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.core.container import ContainerSpec
 from tests.browser.conftest import Open
-from tests.browser.test_overview import faults, shoot
+from tests.browser.walk import faults, shoot
 from tests.control import factories
 from tests.control.people_data import person, signed_in
 

@@ -99,7 +99,7 @@ class Command(PierheadCommand):
         if not lines:
             raise Failure(f"repository {options['repository']}: no delivery came yet")
         rows = [
-            [str(one.number), one.at.age, str(one.status), one.provider, one.event or "-", one.commit or "-",
+            [str(one.number), one.at.age, str(one.status), one.provider, one.event, one.commit or "-",
              clean(one.message)]
             for one in lines
         ]  # fmt: skip

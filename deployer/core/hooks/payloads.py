@@ -19,7 +19,9 @@ MOST_PUSHES = 100
 """Of one delivery: more than that are read as "something moved"."""
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _FORM = "application/x-www-form-urlencoded"
-_KINDS: dict[type, str] = {str: "a text", list: "a list", dict: "an object"}
+_KINDS: dict[type, str] = {
+    str: "a text", list: "a list", dict: "an object", int: "a number", float: "a number", bool: "true or false",
+}  # fmt: skip
 Payload = Mapping[str, Any]
 Reader = Callable[[Payload], Iterable[Push]]
 
@@ -137,4 +139,4 @@ def _need(holder: object, kind: type, key: str, *, inside: str = "") -> Any:
 
 
 def _named(found: object) -> str:
-    return _KINDS.get(type(found)) or ("null" if found is None else f"a {type(found).__name__}")
+    return _KINDS.get(type(found), "null")

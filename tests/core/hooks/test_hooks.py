@@ -180,7 +180,7 @@ def test_what_is_no_object_is_told_so(provider: str, body: bytes) -> None:
     ("github", {**samples.GITHUB, "ref": ["refs/heads/main"]}, "a list at ref"),
     ("github", {**samples.GITHUB, "ref": ""}, "an empty text at ref"),
     ("gitlab", {"object_kind": "push"}, "nothing at ref"),
-    ("gitea", {"ref": 7}, "a int at ref"),
+    ("gitea", {"ref": 7}, "a number at ref"),
     ("bitbucket", {"push": {"changes": None}}, "nothing at push.changes"),
     ("bitbucket", {"push": {"changes": ["main"]}}, "nothing at push.changes[0].old"),
     ("bitbucket", {"push": {"changes": [{"new": {"type": "tag", "name": {}}}]}}, "an object at push.changes[0].name"),
