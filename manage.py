@@ -42,7 +42,8 @@ def main(argv):
     sys.path[:0] = [] if HOME in sys.path else [HOME]
     if testing:
         os.chdir(HOME)
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments[1:]])
+        whole = [] if arguments[1:] else ["-m", "tests"]
+        os.execv(sys.executable, [sys.executable, *(whole or ["-m", "pytest", *arguments[1:]])])
     if arguments[:1] == ["demo"]:  # never in the folder of a real control plane
         os.environ.setdefault("PIERHEAD_DATA", os.path.join(HOME, ".pierhead-demo"))
     if arguments[:1] == ["up"]:  # without Django: this process stays for as long as Pierhead runs

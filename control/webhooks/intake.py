@@ -35,6 +35,8 @@ PROVEN = Rate(per_second=10, burst=200)
 UNPROVEN = Rate(per_second=1, burst=20)
 """Of one address. Beyond it, a request without proof is neither kept nor told why."""
 MOST_BUCKETS = 4096
+REST_SECONDS = 0.5
+"""Between two looks at a repository that hints ask for."""
 STRANGE = Judgement(404, False, "there is no such webhook")
 
 
@@ -127,8 +129,7 @@ class Intake:
         rows = [_delivery(hooks[request.webhook], request, judgement) for request, judgement in found]
         with transaction.atomic():
             Delivery.objects.bulk_create(rows)
-            moved = {hooks[one.webhook_id].repository_id for one in rows if one.accepted}
-            look_at(moved)
+            moved = look_at({hooks[one.webhook_id].repository_id for one in rows if one.accepted})
             for name in sorted({hooks[one.webhook_id].repository.name for one in rows}):
                 objects.touch("Webhook", "", name)
         woken += [("poll", uid) for uid in moved]
@@ -173,12 +174,19 @@ def without_repeats(judged: Sequence[tuple[str, Judgement]]) -> list[Judgement]:
     return found
 
 
-def look_at(repositories: Collection[str]) -> None:
-    """Make the polls of these (by uid) due, in the caller's transaction. Workers are told by the caller, afterwards."""
-    work = WorkRows("webhooks", lambda *_: None)
-    for uid in sorted(repositories):
-        Repository.objects.filter(pk=uid).update(hinted_at=time.time())
-        work.wake("poll", uid)
+def look_at(repositories: Collection[str]) -> list[str]:
+    """Make the polls of these (by uid) due, in the caller's transaction. Returns those that are due at once.
+
+    A Git server that was asked just now is left alone for a moment: a flood of hints must not become one of polls.
+    """
+    work, now, at_once = WorkRows("webhooks", lambda *_: None), time.time(), []
+    rows = Repository.objects.filter(pk__in=repositories).order_by("uid")
+    for uid, polled_at in rows.values_list("uid", "polled_at"):
+        Repository.objects.filter(pk=uid).update(hinted_at=now)
+        later = polled_at <= now < polled_at + REST_SECONDS
+        work.wake("poll", uid, at=polled_at + REST_SECONDS if later else 0.0)
+        at_once += [] if later else [uid]
+    return at_once
 
 
 def trim(uid: str) -> None:

@@ -134,7 +134,7 @@ async def deliver(port: int, hook: str, secret: str, commit: str) -> tuple[int, 
 
 def _hook(plane: ControlPlane, repository: str) -> tuple[str, str]:
     said = plane.manage("webhook", "add", repository, "--provider", "github")
-    hook, secret = re.search(r"/hooks/(\S+)", said), re.search(r"Secret: +(\S+)", said)
+    hook, secret = re.search(r"/hooks/(\S+)", said), re.search(r"^Secret: +(\S+)$", said, re.MULTILINE)
     assert hook and secret
     return hook[1], secret[1]
 

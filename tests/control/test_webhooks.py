@@ -82,6 +82,16 @@ def test_a_batch_is_one_look(repository: Repository, sent: list[Any]) -> None:
     assert sent == [("poll", repository.uid)]
 
 
+def test_a_git_server_that_was_asked_just_now_is_left_alone_for_a_moment(
+    repository: Repository, sent: list[Any]
+) -> None:
+    Repository.objects.update(polled_at=time.time() - 0.1)
+    hook, secret = made(repository)
+    (answer,) = taken(request(hook, secret))
+    due_at = Work.objects.get(loop="poll", key=repository.uid).due_at
+    assert answer.status == 202 and not sent and 0 < due_at - time.time() <= module.REST_SECONDS
+
+
 def test_what_came_before_causes_nothing_more(repository: Repository, sent: list[Any]) -> None:
     hook, secret = made(repository)
     first, again = taken(request(hook, secret), request(hook, secret))
