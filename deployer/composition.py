@@ -13,7 +13,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
@@ -48,6 +48,7 @@ from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
 from deployer.adapters.git import GitSource
 from deployer.adapters.host_names import HostNames
+from deployer.adapters.rendering import ToolRenderer
 from deployer.adapters.router_line import open_line
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
@@ -273,11 +274,11 @@ class RepositorySource:
             repository.uid, repository.url, repository.ref, sha, repository.credentials, repository.allow_local
         )
 
-    def files(self, repository: RepositoryAccess, sha: str, path: str) -> SourceTree:
-        return self._git.files(repository.uid, sha, path)
+    def files(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
+        return self._git.files(repository.uid, sha, path, values)
 
-    def tree_id(self, repository: RepositoryAccess, sha: str, path: str) -> str:
-        return self._git.tree_id(repository.uid, sha, path)
+    def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
+        return self._git.tree_id(repository.uid, sha, path, values)
 
 
 class Composition:
@@ -291,6 +292,7 @@ class Composition:
         self._routes = Routes()
         self._moment: Moment | None = None
         self.source = RepositorySource(GitSource(settings.PIERHEAD.data_dir / "git"))
+        self.renderer = ToolRenderer()
         self._routers = ThreadPoolExecutor(ROUTED_NODES, "router", initializer=_fresh_connections)
         self._convergers = ThreadPoolExecutor(CONVERGING_NODES, "converge", initializer=_fresh_connections)
 
@@ -308,7 +310,7 @@ class Composition:
             case route.LOOP:
                 self._routers.submit(self._at_node, route.LOOP, key)
             case sync.LOOP:
-                sync.run(key, self.work, sync_store, self.source, self.clock)
+                sync.run(key, self.work, sync_store, self.source, self.renderer, self.clock)
             case poll.LOOP:
                 poll.run(key, self.work, repository_store, self.source, self.clock, random.random())  # noqa: S311 - spreads polls, guards nothing
 

@@ -22,6 +22,7 @@ from deployer.core.container import (
     Subnet,
     VolumeSpec,
 )
+from deployer.core.rendering.rendered import Rendered
 from deployer.core.repository import SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
 from deployer.core.usage import Usage
@@ -207,5 +208,16 @@ class Source(Protocol):
 
     def head(self, repository: RepositoryAccess) -> str: ...
     def fetch(self, repository: RepositoryAccess, sha: str) -> CommitInfo: ...
-    def files(self, repository: RepositoryAccess, sha: str, path: str) -> SourceTree: ...
-    def tree_id(self, repository: RepositoryAccess, sha: str, path: str) -> str: ...
+    def files(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
+        """All that rendering the path takes, bases and all. `values`: files of values for a chart."""
+
+    def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
+        """Equal for equal content of all that `files` would answer; "" when nothing is there."""
+
+
+class Renderer(Protocol):
+    """Makes manifests of files: as they are, or by kustomize, Compose or Helm. Never raises for what files hold."""
+
+    def render(
+        self, tree: SourceTree, *, path: str, application: str, namespace: str, values: Sequence[str] = ()
+    ) -> Rendered: ...

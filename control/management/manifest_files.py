@@ -5,21 +5,91 @@ Suffixes, sizes and what is refused are those of `deployer.adapters.git_tree`, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from control.management.failure import Failure
-from deployer.core.repository import SourceFile, SourceTree
+from deployer.core.rendering.collecting import MISSING, Asked, Found
+from deployer.core.rendering.needs import collect
+from deployer.core.rendering.ways import Way, way_of_file, way_of_folder
+from deployer.core.repository import RepositoryRefused, SourceFile, SourceTree, check_path
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_FILES = 20_000
 MAX_FILE_BYTES = 1 << 20
 
 
-def read_path(path: Path) -> SourceTree:
-    """The manifests at or below `path`, sorted, named as the person who asked would name them."""
+def read_path(path: Path, values: Sequence[str] = ()) -> tuple[SourceTree, str]:
+    """What rendering `path` takes, and the path as the renderer is to be told it.
+
+    Manifests are named as the person who asked would name them; what a kustomization, a Compose file or a chart needs,
+    from the root of the checkout (where `.git` is), as in Git.
+    """
     if not path.exists():
         raise Failure(f"{path} does not exist: name a folder or a file with manifests")
+    root = _root(path)
+    inside = path.resolve().relative_to(root).as_posix()
+    inside = "" if inside == "." else inside
+    way = _way(path, inside)
+    if way.refusal:
+        raise Failure(f"{path} {way.refusal}")
+    if way.kind == "plain":
+        return _plain(path), str(path)
+    try:
+        return collect(way, [check_path(one) for one in values], DiskLook(root)).tree, inside
+    except RepositoryRefused as refused:
+        raise Failure(refused.sentence) from refused
+
+
+class DiskLook:
+    """Answers what a collector asks from a checkout, as the mirror would once it is pushed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __call__(self, asked: Asked) -> Mapping[str, Found]:
+        return {path: self._at(path) for path in asked}
+
+    def _at(self, path: str) -> Found:
+        if not path or path.endswith(("/", "*")):
+            return Found("folder", names=tuple(self._names(path)))
+        found, parts = self._root, path.split("/")
+        for part in parts:
+            found = found / part
+            if found.is_symlink():
+                return Found("link") if part == parts[-1] else MISSING
+        if found.is_dir():
+            return Found("folder")
+        if not found.is_file():
+            return MISSING
+        if found.stat().st_size > MAX_FILE_BYTES:
+            return Found("refused", why="has more than 1 MiB: make it smaller")
+        data = _content(found)
+        return Found("file", data, hashlib.sha256(data).hexdigest())
+
+    def _names(self, path: str) -> Iterator[str]:
+        folder = self._root / path.removesuffix("*")
+        for found in sorted(folder.iterdir() if path.endswith("*") else _below(folder)) if folder.is_dir() else ():
+            if found.is_symlink() or not found.is_dir():
+                yield found.relative_to(self._root).as_posix()
+
+
+def _root(path: Path) -> Path:
+    """The folder that is the repository's root. Without a checkout: where one stands, or the folder that is named."""
+    whole, here = path.resolve(), Path.cwd()
+    start = whole if whole.is_dir() else whole.parent
+    known = next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)
+    return known or (here if here in (start, *start.parents) else start)
+
+
+def _way(path: Path, inside: str) -> Way:
+    if path.is_file():
+        return way_of_file(inside)
+    return way_of_folder(inside, (one.name for one in path.iterdir() if one.is_file() and not one.is_symlink()))
+
+
+def _plain(path: Path) -> SourceTree:
     files: list[SourceFile] = []
     refusals: list[tuple[str, str]] = []
     for found in sorted(_below(path)):

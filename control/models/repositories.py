@@ -50,6 +50,7 @@ class Application(models.Model):
     namespace = models.CharField(max_length=63, default="default")
     automatic = models.BooleanField(default=True)
     prune = models.BooleanField(default=True)
+    values = models.JSONField(default=list)  # a chart's files of values, from the repository's root
     pin = models.JSONField(default=dict)
     request = models.JSONField(default=dict)  # {by, trigger, prune_all, commit}: somebody asked for a sync
     sync_status = models.CharField(max_length=16, default="Unknown")  # Synced, OutOfSync, Unknown
@@ -65,6 +66,25 @@ class Application(models.Model):
 
     def __str__(self) -> str:
         return f"Application {self.name}"
+
+
+class RenderedManifests(models.Model):
+    """What a commit came to, object by object, without any Secret's values: kept once for all equal attempts.
+
+    `content` is compressed JSON (`deployer/core/rendering/kept.py`), `way` how it was made: plain, kustomize, helm or
+    compose. It goes with the last attempt that shows it.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    way = models.CharField(max_length=16)
+    count = models.IntegerField(default=0)
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ("digest",)
+
+    def __str__(self) -> str:
+        return f"{self.count} objects, {self.way}"
 
 
 class Sync(models.Model):
@@ -83,6 +103,7 @@ class Sync(models.Model):
     message = models.TextField(blank=True)
     errors = models.JSONField(default=list)
     changes = models.JSONField(default=list)  # [{op, kind, namespace, name}]
+    rendered = models.ForeignKey(RenderedManifests, on_delete=models.SET_NULL, null=True, related_name="syncs")
     seen_at = models.FloatField(default=0)
     started_at = models.FloatField(default=now)
     finished_at = models.FloatField(default=0)

@@ -19,9 +19,11 @@ from control.store.repositories import access
 from control.store.sync import policies, stored
 from deployer.composition import composition
 from deployer.core.difference import Change, difference, render_difference
-from deployer.core.manifests import Manifest, ManifestError, ReadResult, read_manifests
+from deployer.core.manifests import Manifest, ReadResult
+from deployer.core.rendering.ways import WORDS
 from deployer.core.source import CommitInfo
 from deployer.core.sync import ObjectKey, SyncPlan, decide
+from deployer.loops.rendering import read_tree
 from deployer.ports import SourceError
 
 SHOWN = 200
@@ -44,7 +46,7 @@ class ObjectPreview:
 class Preview:
     """`state`: what it was compared with. `refusal`: why nothing would be applied.
 
-    `images`: (workload, before, after) where they differ.
+    `images`: (workload, before, after) where they differ. `way`: what made the manifests, "" for plain files.
     """
 
     application: str
@@ -60,6 +62,7 @@ class Preview:
     warnings: tuple[str, ...]
     refusal: str
     pruned: int
+    way: str = ""
 
     @property
     def is_possible(self) -> bool:
@@ -80,15 +83,17 @@ def preview(name: str, sha: str = "") -> Preview:
     try:
         wanted = sha or str(row.pin.get("commit", "")) or row.repository.head or here.source.head(repository)
         info = here.source.fetch(repository, wanted)
-        tree = here.source.files(repository, wanted, row.path)
+        tree = here.source.files(repository, wanted, row.path, row.values)
     except SourceError as error:
         raise Refused(f"application {name}: {error.sentence}") from error
-    read = read_manifests(tree.files, default_namespace=row.namespace, policies=policies())
-    refused = tuple(ManifestError(path, 0, "", said, "", "") for path, said in tree.refusals)
-    return _preview(row, info, ReadResult(read.manifests, (*refused, *read.errors), read.warnings))
+    read, kept = read_tree(
+        here.renderer, tree, path=row.path, application=row.name, namespace=row.namespace, values=row.values,
+        policies=policies(),
+    )  # fmt: skip
+    return _preview(row, info, read, kept.way)
 
 
-def _preview(row: Application, info: CommitInfo, read: ReadResult) -> Preview:
+def _preview(row: Application, info: CommitInfo, read: ReadResult, way: str) -> Preview:
     plan = SyncPlan()
     if not read.errors:
         observed = stored(row.uid, read.manifests)
@@ -108,6 +113,7 @@ def _preview(row: Application, info: CommitInfo, read: ReadResult) -> Preview:
         warnings=tuple(sentence(str(one)) for one in read.warnings[:SHOWN]),
         refusal=sentence(plan.refusal),
         pruned=len(plan.prune),
+        way="" if way == "plain" else WORDS.get(way, way),
     )
 
 
@@ -128,7 +134,7 @@ def _objects(plan: SyncPlan) -> tuple[list[ObjectPreview], list[tuple[str, str, 
 def _object(op: str, one: Manifest, changes: Iterable[Change]) -> ObjectPreview:
     text = render_difference(changes, mask=one.kind == "Secret")
     lines = tuple((line[:1], plain(line[2:])) for line in text.splitlines())
-    return ObjectPreview(op, one.kind, one.namespace, one.name, f"{one.file}:{one.line}", lines)
+    return ObjectPreview(op, one.kind, one.namespace, one.name, one.place, lines)
 
 
 def _changes(one: Manifest) -> list[Change]:

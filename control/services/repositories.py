@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -75,17 +76,17 @@ def remove_repository(name: str, actor: Actor) -> None:
 
 def add_application(
     name: str, repository: str, path: str, actor: Actor, *, namespace: str = "default", automatic: bool = True,
-    prune: bool = True,
+    prune: bool = True, values: Sequence[str] = (),
 ) -> Application:  # fmt: skip
     check_name("application", name)
     check_name("namespace", namespace)
     source = get_repository(repository)
     try:
-        path = check_path(path)
+        path, files = check_path(path), [check_path(one) for one in values]
     except RepositoryRefused as error:
         raise Refused(str(error)) from error
     row = Application(
-        name=name, repository=source, path=path, namespace=namespace, automatic=automatic, prune=prune,
+        name=name, repository=source, path=path, namespace=namespace, automatic=automatic, prune=prune, values=files,
     )  # fmt: skip
     if automatic:
         row.request = _request(actor, "request")
@@ -151,7 +152,7 @@ def rollback(name: str, commit: str, actor: Actor, *, seen: str | None = None) -
     try:
         head = here.source.head(repository)
         here.source.fetch(repository, head)
-        tree = here.source.tree_id(repository, head, row.path)
+        tree = here.source.tree_id(repository, head, row.path, row.values)
     except SourceError:
         head, tree = row.repository.head, row.tree  # Git is away: rolling back must work all the same
     last = Sync.objects.filter(application=row).values_list("id", flat=True).first() or 0

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from control.models import Change, Event, Node, Pod, ReplicaSet, Sync
 from control.store.addresses import network_of
+from control.store.rendered import forget_unused
 from deployer.core.collection import Needed
 from deployer.core.pod_containers import network_name
 
@@ -48,3 +49,4 @@ def forget_the_past(now: float, retention_days: float) -> None:
     newest = Sync.objects.order_by("application_id", "-id").values_list("application_id", "id")
     keep = set(dict(reversed(list(newest))).values())
     Sync.objects.filter(started_at__lt=before).exclude(pk__in=keep).delete()
+    forget_unused()

@@ -22,11 +22,12 @@ from control.models import (
     Service,
     Sync,
 )
-from control.store import adoption, objects, templates, waking
+from control.store import adoption, objects, rendered, templates, waking
 from control.store.repositories import access
 from control.store.variants import follow_isolation
 from control.store.workloads import delete_pods
 from deployer.core.manifests import Manifest, NamespacePolicy
+from deployer.core.rendering.kept import Kept
 from deployer.core.source import Assignment, CommitInfo
 from deployer.core.sync import ObjectKey, StoredObject, SyncPlan, manifest_hash
 
@@ -68,7 +69,7 @@ def assignment(uid: str) -> Assignment | None:
         actor=request.get("by", ""), trigger=request.get("trigger", row.repository.head_by),
         pinned_commit=pin.get("commit", ""), request_id=request.get("id", ""),
         skipped_commit=pin.get("skipped_commit", ""), skipped_tree=pin.get("skipped_tree", ""),
-        applied_commit=row.commit, applied_tree=row.tree,
+        applied_commit=row.commit, applied_tree=row.tree, values=tuple(row.values),
     )  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def policies() -> dict[str, NamespacePolicy]:
     return {name: NamespacePolicy(allowances=frozenset(given)) for name, given in rows}
 
 
-def begin(assignment: Assignment, commit: CommitInfo, now: float) -> Sync:
+def begin(assignment: Assignment, commit: CommitInfo, kept: Kept, now: float) -> Sync:
     Repository.objects.filter(pk=assignment.repository.uid, head="").update(head=commit.sha, head_seen_at=now)
     if assignment.ask_server and not assignment.pinned_commit:
         Repository.objects.filter(pk=assignment.repository.uid).exclude(head=commit.sha).update(
@@ -160,7 +161,7 @@ def begin(assignment: Assignment, commit: CommitInfo, now: float) -> Sync:
     attempt = Sync.objects.create(
         application_id=assignment.uid, commit=commit.sha, commit_message=commit.message[:2000],
         commit_author=commit.author[:255], committed_at=commit.committed_at, actor=assignment.actor,
-        trigger=assignment.trigger, seen_at=seen_at, started_at=now,
+        trigger=assignment.trigger, seen_at=seen_at, started_at=now, rendered=rendered.keep(kept),
     )  # fmt: skip
     _answered(assignment)
     return attempt

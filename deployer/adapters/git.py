@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -21,9 +22,12 @@ import git as gitpython
 
 from deployer.adapters.git_environment import REMOTE, remote_session
 from deployer.adapters.git_failure import GitFailed
+from deployer.adapters.git_looking import MirrorLook, standing_at
 from deployer.adapters.git_mirror import KEPT, Mirror
 from deployer.adapters.git_process import GitCommand
-from deployer.adapters.git_tree import TreeEntry, entry_at, read_tree
+from deployer.adapters.git_tree import TreeEntry, read_tree
+from deployer.core.rendering.needs import collect
+from deployer.core.rendering.ways import Way, way_of_file, way_of_folder
 from deployer.core.repository import (
     RepositoryAddress,
     RepositoryRefused,
@@ -45,6 +49,20 @@ MAX_MESSAGE_LENGTH = 4096
 MAX_COMMIT_BYTES = 1024 * 1024
 
 _REPOSITORY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What is at an application's path, and how it becomes manifests."""
+
+    reader: GitCommand
+    root: str
+    path: str
+    entry: TreeEntry | None
+    way: Way
+
+    def look(self, mirror: Mirror) -> MirrorLook:
+        return MirrorLook(self.reader, self.root, mirror.omitted())
 
 
 class GitSource:
@@ -92,20 +110,31 @@ class GitSource:
                 mirror.suspect()
                 return None
 
-    def files(self, repository_id: str, sha: str, path: str) -> SourceTree:
-        """All *.yaml, *.yml and *.json at or below the path, and a refusal for each thing there that is not read."""
-        mirror = self._mirror(repository_id)
-        with self._reading(mirror, sha, path) as (reader, entry, path):
-            if entry is None:
-                raise _path_failure(reader, path, sha, "does not exist")
-            if path and entry.mode == "120000":
-                raise _path_failure(reader, path, sha, "is a symbolic link, which is not followed,")
-            return read_tree(reader, entry, mirror.omitted())
+    def files(self, repository_id: str, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
+        """What rendering the path takes, and a refusal for each thing there that is not read.
 
-    def tree_id(self, repository_id: str, sha: str, path: str) -> str:
-        """The id of what is at the path: equal ids, equal contents. "" if nothing is there."""
-        with self._reading(self._mirror(repository_id), sha, path) as (_, entry, _path):
-            return entry.oid if entry else ""
+        Every *.yaml, *.yml and *.json at or below it; or what a kustomization, a Compose file or a chart there names,
+        bases and all. `values`: files of values for a chart, from the repository's root.
+        """
+        mirror = self._mirror(repository_id)
+        with self._reading(mirror, sha, path) as here:
+            if here.entry is None:
+                raise _path_failure(here.reader, here.path, sha, "does not exist")
+            if here.path and here.entry.mode == "120000":
+                raise _path_failure(here.reader, here.path, sha, "is a symbolic link, which is not followed,")
+            if here.way.refusal:
+                return SourceTree((), ((here.path or ".", here.way.refusal),))
+            if here.way.kind == "plain":
+                return read_tree(here.reader, here.entry, mirror.omitted())
+            return collect(here.way, _admitted_paths(values), here.look(mirror)).tree
+
+    def tree_id(self, repository_id: str, sha: str, path: str, values: Sequence[str] = ()) -> str:
+        """The id of what rendering the path takes: equal ids, equal contents. "" if nothing is there."""
+        mirror = self._mirror(repository_id)
+        with self._reading(mirror, sha, path) as here:
+            if here.entry is None or here.way.kind == "plain":
+                return here.entry.oid if here.entry else ""
+            return collect(here.way, _admitted_paths(values), here.look(mirror)).id
 
     def forget(self, repository_id: str) -> None:
         """Remove the mirror. One that is not there is forgotten already."""
@@ -129,14 +158,16 @@ class GitSource:
             yield command, ref
 
     @contextlib.contextmanager
-    def _reading(self, mirror: Mirror, sha: str, path: str) -> Iterator[tuple[GitCommand, TreeEntry | None, str]]:
-        """The mirror's reader and what the commit holds at the path; a mirror found damaged is marked so."""
+    def _reading(self, mirror: Mirror, sha: str, path: str) -> Iterator[_Standing]:
+        """What the commit holds at the path; a mirror found damaged is marked so."""
         reader = mirror.reader()
         path = _admitted_path(path)
         with _disk(reader.display):
             root = _root(reader, _checked_sha(sha))
             try:
-                yield reader, entry_at(reader, root, path), path
+                entry, names = standing_at(reader, root, path)
+                is_file = entry is not None and entry.kind == "blob"
+                yield _Standing(reader, root, path, entry, way_of_file(path) if is_file else way_of_folder(path, names))
             except GitFailed as failure:
                 if failure.reason in ("Corrupt", "Refused"):
                     mirror.suspect()
@@ -219,6 +250,10 @@ def _admitted_path(path: str) -> str:
         return check_path(path)
     except RepositoryRefused as refused:
         raise GitFailed("Refused", refused.sentence) from None
+
+
+def _admitted_paths(paths: Sequence[str]) -> list[str]:
+    return [_admitted_path(path) for path in paths]
 
 
 def _checked_sha(sha: str) -> str:

@@ -20,7 +20,7 @@ MAX_TOTAL_BYTES = 64 * 1024 * 1024
 MAX_REFUSALS = 100
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_LFS_HEADER = b"version https://git-lfs.github.com/spec/"
+LFS_HEADER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,6 @@ class TreeEntry:
 Refusals = list[tuple[str, str]]
 
 
-def entry_at(reader: GitCommand, root: str, path: str) -> TreeEntry | None:
-    """What the tree `root` holds at exactly this (checked) path; None if nothing."""
-    if not path:
-        return TreeEntry("040000", "tree", root, "")
-    found = list(_entries(reader.run(["ls-tree", "-z", "--full-tree", root, "--", path]), ""))
-    return next((entry for entry in found if entry.path == path), None)
-
-
 def read_tree(reader: GitCommand, entry: TreeEntry, omitted: set[str]) -> SourceTree:
     """The manifests at or below the entry, sorted by path, and what is refused there.
 
@@ -54,13 +46,13 @@ def read_tree(reader: GitCommand, entry: TreeEntry, omitted: set[str]) -> Source
     if len(manifests) > MAX_FILES:
         count = f"{len(manifests):,} manifest files; at most {MAX_FILES:,} are read: narrow the path"
         return SourceTree((), ((entry.path, f"holds {count}"),))
-    sizes = _sizes(reader, manifests, omitted)
+    sizes = sizes_of(reader, manifests, omitted)
     small = [found for found in manifests if _is_small(found, sizes, refusals)]
     total_bytes = sum(sizes[found.oid] for found in small)
     if total_bytes > MAX_TOTAL_BYTES:
         sentence = f"holds {total_bytes >> 20} MiB of manifests; at most {MAX_TOTAL_BYTES >> 20} MiB are read"
         return SourceTree((), ((entry.path, f"{sentence}: narrow the path"),))
-    contents = _contents(reader, sorted({found.oid for found in small}))
+    contents = contents_of(reader, sorted({found.oid for found in small}))
     files = [SourceFile(found.path, contents[found.oid]) for found in small if _is_whole(found, contents, refusals)]
     return SourceTree(tuple(sorted(files, key=lambda file: file.path)), _bounded(sorted(refusals)))
 
@@ -69,10 +61,10 @@ def _below(reader: GitCommand, entry: TreeEntry) -> Iterator[TreeEntry]:
     if entry.kind != "tree":
         return iter([entry])
     prefix = f"{entry.path}/" if entry.path else ""
-    return _entries(reader.run(["ls-tree", "-r", "-z", "--full-tree", entry.oid]), prefix)
+    return entries_of(reader.run(["ls-tree", "-r", "-z", "--full-tree", entry.oid]), prefix)
 
 
-def _entries(output: bytes, prefix: str) -> Iterator[TreeEntry]:
+def entries_of(output: bytes, prefix: str) -> Iterator[TreeEntry]:
     for line in output.split(b"\0"):
         if line:
             head, _, name = line.partition(b"\t")
@@ -82,9 +74,9 @@ def _entries(output: bytes, prefix: str) -> Iterator[TreeEntry]:
 
 
 def _is_read(entry: TreeEntry, refusals: Refusals) -> bool:
-    reason = _kind_refusal(entry)
+    reason = kind_refusal(entry)
     if not reason and entry.path.lower().endswith(_SUFFIXES):
-        reason = _name_refusal(entry.path)
+        reason = name_refusal(entry.path)
         if not reason:
             return True
     if reason:
@@ -92,7 +84,7 @@ def _is_read(entry: TreeEntry, refusals: Refusals) -> bool:
     return False
 
 
-def _kind_refusal(entry: TreeEntry) -> str:
+def kind_refusal(entry: TreeEntry) -> str:
     if entry.mode == "120000":
         return "is a symbolic link, which is not followed: put the file itself here, or move the link out of the path"
     if entry.kind == "commit":
@@ -100,7 +92,7 @@ def _kind_refusal(entry: TreeEntry) -> str:
     return ""
 
 
-def _name_refusal(path: str) -> str:
+def name_refusal(path: str) -> str:
     if not path.isprintable():
         return "has a name with control characters, or not in UTF-8: rename it"
     if any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/")):
@@ -110,7 +102,7 @@ def _name_refusal(path: str) -> str:
     return ""
 
 
-def _sizes(reader: GitCommand, entries: list[TreeEntry], omitted: set[str]) -> dict[str, int]:
+def sizes_of(reader: GitCommand, entries: list[TreeEntry], omitted: set[str]) -> dict[str, int]:
     """Sizes in bytes by object id; without those of omitted blobs."""
     oids = sorted({entry.oid for entry in entries})
     if not oids:
@@ -132,7 +124,7 @@ def _is_small(entry: TreeEntry, sizes: dict[str, int], refusals: Refusals) -> bo
     return False
 
 
-def _contents(reader: GitCommand, oids: list[str]) -> dict[str, bytes]:
+def contents_of(reader: GitCommand, oids: list[str]) -> dict[str, bytes]:
     if not oids:
         return {}
     # Each object adds a line of some 60 bytes around its content.
@@ -155,7 +147,7 @@ def _damaged(reader: GitCommand) -> GitFailed:
 
 
 def _is_whole(entry: TreeEntry, contents: dict[str, bytes], refusals: Refusals) -> bool:
-    if contents[entry.oid].startswith(_LFS_HEADER):
+    if contents[entry.oid].startswith(LFS_HEADER):
         refusals.append((entry.path, "is a Git LFS pointer, which is not resolved: commit the file itself"))
         return False
     return True

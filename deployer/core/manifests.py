@@ -60,6 +60,11 @@ class Manifest:
     def title(self) -> str:
         return _title(self.kind, self.namespace, self.name)
 
+    @property
+    def place(self) -> str:
+        """Where it comes from; what a tool rendered has a file and no line."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
 
 @dataclass(frozen=True, slots=True)
 class ManifestError:

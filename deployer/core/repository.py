@@ -14,8 +14,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    from deployer.core.manifests import ManifestError
 
 Transport = Literal["https", "http", "ssh", "file"]
 
@@ -65,10 +68,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class SourceTree:
-    """What a commit holds below a path: the files, sorted by path, and (path, sentence) for what is not read."""
+    """What a commit holds below a path: the files, sorted by path, and (path, sentence) for what is not read.
+
+    `errors`: what is named and cannot be had, where a kustomization, a Compose file or a chart decides what is read.
+    """
 
     files: tuple[SourceFile, ...]
     refusals: tuple[tuple[str, str], ...]
+    errors: tuple[ManifestError, ...] = ()
 
 
 def parse_repository_url(url: str, *, allow_local: bool) -> RepositoryAddress:

@@ -43,7 +43,8 @@ class Assignment:
     """What one pass of the sync loop is to do for an application.
 
     `head` is the commit that the ref was last seen at. `pinned_commit` ("" for none) is applied instead, as long as
-    the path at the head still has `skipped_tree`. `ask_server`: somebody asked for a sync now.
+    the path at the head still has `skipped_tree`. `ask_server`: somebody asked for a sync now. `values`: a chart's
+    files of values.
     """
 
     uid: str
@@ -64,3 +65,4 @@ class Assignment:
     skipped_tree: str = ""
     applied_commit: str = ""
     applied_tree: str = ""
+    values: tuple[str, ...] = ()

@@ -126,7 +126,7 @@ def _taken(wanted: list[Manifest], stored: dict[ObjectKey, StoredObject], applic
         known = stored.get(key_of(one))
         if known and known.application not in ("", application) and not known.terminating and one.kind != "Namespace":
             return (
-                f"{one.file}:{one.line}: {one.kind} {one.namespace}/{one.name} belongs to application "
+                f"{one.place}: {one.kind} {one.namespace}/{one.name} belongs to application "
                 f"{known.application} already; remove it from one of the two"
             )
     return ""
@@ -138,7 +138,7 @@ def _immutable(update: tuple[Manifest, ...], stored: dict[ObjectKey, StoredObjec
         known = stored[key_of(one)]
         if known.immutable and not known.terminating and known.manifest_hash != manifest_hash(one):
             return (
-                f"{one.file}:{one.line}: {one.kind} {one.namespace}/{one.name} is immutable and its manifest changed; "
+                f"{one.place}: {one.kind} {one.namespace}/{one.name} is immutable and its manifest changed; "
                 "give the new content a new name"
             )
     return ""

@@ -1,6 +1,6 @@
 """sync: an application's objects are made equal to its manifests at a commit, all of them or none.
 
-    which commit -> fetch -> read and validate -> compare with what is stored -> write in one transaction
+    which commit -> fetch -> render -> read and validate -> compare with what is stored -> write in one transaction
 
 Everything before the write may be slow and changes nothing. A commit that is refused leaves a record with file, line
 and field; the objects stay as they are, and the next good commit goes through.
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from deployer.core.manifests import ManifestError, ReadResult, read_manifests
+from deployer.core.manifests import ManifestError, ReadResult
+from deployer.core.rendering.kept import Kept
 from deployer.core.repository import SourceTree
 from deployer.core.source import Assignment, CommitInfo
 from deployer.core.sync import decide
 from deployer.loops import single_flight
-from deployer.ports import Clock, Source, SourceError, Work
+from deployer.loops.rendering import read_tree
+from deployer.ports import Clock, Renderer, Source, SourceError, Work
 
 LOOP = "sync"
 RETRY_SECONDS = 30.0
@@ -29,7 +31,7 @@ class SyncStore(Protocol):
     def assignment(self, uid: str) -> Assignment | None: ...
     def policies(self) -> Any: ...
     def stored(self, application: str, manifests: Any) -> Any: ...
-    def begin(self, assignment: Assignment, commit: CommitInfo, now: float) -> Any: ...
+    def begin(self, assignment: Assignment, commit: CommitInfo, kept: Kept, now: float) -> Any: ...
     def failed(self, attempt: Any, message: str, errors: list[dict[str, Any]], now: float) -> None: ...
     def unreachable(self, assignment: Assignment, message: str, now: float) -> None: ...
     def resume(self, assignment: Assignment, head: str, now: float) -> None: ...
@@ -37,13 +39,13 @@ class SyncStore(Protocol):
     def up_to_date(self, assignment: Assignment, commit: str, tree: str) -> bool: ...
 
 
-def run(uid: str, work: Work, store: SyncStore, source: Source, clock: Clock) -> None:
+def run(uid: str, work: Work, store: SyncStore, source: Source, renderer: Renderer, clock: Clock) -> None:
     def one_pass(lease: Any) -> float | None:
         assignment = store.assignment(uid)
         if assignment is None:
             return None
         try:
-            return _sync(assignment, lease, work, store, source, clock)
+            return _sync(assignment, lease, work, store, source, renderer, clock)
         except SourceError as error:
             with work.fenced(lease):
                 store.unreachable(assignment, error.sentence, clock.now())
@@ -53,7 +55,7 @@ def run(uid: str, work: Work, store: SyncStore, source: Source, clock: Clock) ->
 
 
 def _sync(
-    assignment: Assignment, lease: Any, work: Work, store: SyncStore, source: Source, clock: Clock
+    assignment: Assignment, lease: Any, work: Work, store: SyncStore, source: Source, renderer: Renderer, clock: Clock
 ) -> float | None:
     """One attempt. An application that is at its commit already, unasked, costs one query."""
     repository = assignment.repository
@@ -62,18 +64,19 @@ def _sync(
     if not commit:
         return None
     info = source.fetch(repository, commit)
-    tree = source.tree_id(repository, commit, assignment.path)
+    tree = source.tree_id(repository, commit, assignment.path, assignment.values)
     if assignment.pinned_commit and head and head != assignment.skipped_commit:
         source.fetch(repository, head)
-        if source.tree_id(repository, head, assignment.path) != assignment.skipped_tree:
+        if source.tree_id(repository, head, assignment.path, assignment.values) != assignment.skipped_tree:
             with work.fenced(lease):
                 store.resume(assignment, head, clock.now())
             return 0.0
     if store.up_to_date(assignment, commit, tree):
         return None
-    read = _read(source.files(repository, commit, assignment.path), assignment, store)
+    files = source.files(repository, commit, assignment.path, assignment.values)
+    read, kept = _read(files, assignment, store, renderer)
     with work.fenced(lease):
-        attempt = store.begin(assignment, info, clock.now())
+        attempt = store.begin(assignment, info, kept, clock.now())
         plan = decide(
             read.manifests, store.stored(assignment.uid, read.manifests), application=assignment.name,
             prune=assignment.prune, confirmed=assignment.prune_confirmed,
@@ -98,12 +101,13 @@ def _head(assignment: Assignment, source: Source) -> str:
         return assignment.head  # Git is away: going back to a commit that the mirror holds must work all the same
 
 
-def _read(tree: SourceTree, assignment: Assignment, store: SyncStore) -> ReadResult:
+def _read(tree: SourceTree, assignment: Assignment, store: SyncStore, renderer: Renderer) -> tuple[ReadResult, Kept]:
     if len(_cache) > CACHED_FILES:
         _cache.clear()
-    read = read_manifests(tree.files, default_namespace=assignment.namespace, policies=store.policies(), cache=_cache)
-    refused = tuple(ManifestError(path, 0, "", sentence, "", "") for path, sentence in tree.refusals)
-    return ReadResult(read.manifests, (*refused, *read.errors), read.warnings)
+    return read_tree(
+        renderer, tree, path=assignment.path, application=assignment.name, namespace=assignment.namespace,
+        values=assignment.values, policies=store.policies(), cache=_cache,
+    )  # fmt: skip
 
 
 def refusal_of(errors: tuple[ManifestError, ...], commit: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Source(FakeSource):
         self.commits[-1] = (sha, self.commits[-1][1], hostile)
         return sha
 
-    def files(self, repository: RepositoryAccess, sha: str, path: str) -> SourceTree:
+    def files(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
         commit = self._commit(sha)[2]
         if not isinstance(commit, Hostile):
             return super().files(repository, sha, path)

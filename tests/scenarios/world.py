@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import itertools
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from control.store import sync as sync_store
 from control.store import work as work_store
 from control.store import workloads as workload_store
 from deployer.adapters import authority
+from deployer.adapters.rendering import ToolRenderer
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
 from deployer.composition import NodeRows
@@ -90,11 +91,11 @@ class FakeSource:
     def fetch(self, repository: RepositoryAccess, sha: str) -> CommitInfo:
         return self._commit(sha)[2]
 
-    def files(self, repository: RepositoryAccess, sha: str, path: str) -> SourceTree:
+    def files(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
         found = sorted(self._commit(sha)[1].items())
         return SourceTree(tuple(SourceFile(name, text.encode()) for name, text in found), ())
 
-    def tree_id(self, repository: RepositoryAccess, sha: str, path: str) -> str:
+    def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
         return hashlib.sha1(repr(sorted(self._commit(sha)[1].items())).encode()).hexdigest()
 
     def _commit(self, sha: str) -> tuple[str, dict[str, str], CommitInfo]:
@@ -106,6 +107,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.clock, self.source = folder, FakeClock(), FakeSource()
+        self.renderer = ToolRenderer()
         self.engines: dict[str, SimulatedEngine] = {}
         self.access: dict[str, converge.NodeAccess] = {}
         self.routers: dict[str, RouterAccess] = {}
@@ -210,7 +212,7 @@ class World:
             case "schedule":
                 schedule.run(self.work, scheduling_store, self.clock)
             case "sync":
-                sync.run(key, self.work, sync_store, self.source, self.clock)
+                sync.run(key, self.work, sync_store, self.source, self.renderer, self.clock)
             case "poll":
                 poll.run(key, self.work, repository_store, self.source, self.clock, 0.0)
             case "converge":

@@ -17,8 +17,12 @@ from control.models import Application
 from control.selectors.kinds import BY_NAME
 from control.selectors.manifests import stored_body, wanted_body
 from control.selectors.objects import get
+from control.selectors.rendered import yaml_of
+from deployer.core.compose.mounts import object_name
 from deployer.core.difference import difference, render_difference
-from deployer.core.manifests import Manifest, ManifestError, NamespacePolicy, ReadResult, read_manifests
+from deployer.core.manifests import Manifest, ManifestError, NamespacePolicy, ReadResult
+from deployer.core.rendering.kept import Kept
+from deployer.core.rendering.ways import WORDS
 from deployer.core.sync import ObjectKey, SyncPlan, decide
 
 NOBODY = ""
@@ -39,10 +43,18 @@ class Command(PierheadCommand):
         parser.add_argument("path", type=Path, metavar="PATH", help="a folder or a file with manifests")
         parser.add_argument("--application", metavar="NAME", help="compare with what this application has applied")
         parser.add_argument("-n", "--namespace", help="for objects that name none; default: the application's")
+        parser.add_argument(
+            "--values", action="append", metavar="FILE", help="of a chart, from the repository's root; may be repeated"
+        )
+        parser.add_argument("--show", action="store_true", help="also print the manifests, Secrets masked")
 
     def handle(self, **options: Any) -> None:
         target = _target(options["application"], options["namespace"])
-        read = _read(options["path"], target)
+        read, kept = _read(options["path"], target, options["values"])
+        if options["show"]:
+            self.stdout.write(yaml_of(kept.text))
+        if kept.way != "plain":
+            self.stdout.write(f"rendered by {WORDS[kept.way]}: {kept.count} object{'' if kept.count == 1 else 's'}")
         for warning in read.warnings:
             self.stdout.write(f"warning: {warning}")
         if read.errors:
@@ -56,9 +68,9 @@ class Command(PierheadCommand):
 
     def _show(self, plan: SyncPlan) -> None:
         for one in plan.create:
-            self.stdout.write(f"create  {title(one.key)}   ({one.file}:{one.line})")
+            self.stdout.write(f"create  {title(one.key)}   ({one.place})")
         for one in plan.update:
-            self.stdout.write(f"change  {title(one.key)}   ({one.file}:{one.line})")
+            self.stdout.write(f"change  {title(one.key)}   ({one.place})")
             self.stdout.write(indented(changes_of(one), 8), ending="")
         for key in plan.prune:
             self.stdout.write(f"prune   {title(key)}")
@@ -93,11 +105,20 @@ def _target(application: str | None, namespace: str | None) -> Target:
     return Target(row, namespace or (row.namespace if row else "default"))
 
 
-def _read(path: Path, target: Target) -> ReadResult:
-    tree = read_path(path)
-    read = read_manifests(tree.files, default_namespace=target.namespace, policies=_policies(target))
-    refused = tuple(ManifestError(file, 0, "", sentence, "", "") for file, sentence in tree.refusals)
-    return ReadResult(read.manifests, (*refused, *read.errors), read.warnings)
+def _read(path: Path, target: Target, values: list[str] | None) -> tuple[ReadResult, Kept]:
+    """As a sync would, by the same renderer. Without an application, the folder's name stands for its name."""
+    from deployer.adapters.rendering import ToolRenderer
+    from deployer.loops.rendering import read_tree
+
+    row = target.application
+    given = values if values is not None else list(row.values) if row else []
+    tree, inside = read_path(path, given)
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    name = row.name if row else object_name(folder.name) or "application"
+    return read_tree(
+        ToolRenderer(), tree, path=inside, application=name, namespace=target.namespace, values=given,
+        policies=_policies(target),
+    )  # fmt: skip
 
 
 def _policies(target: Target) -> dict[str, NamespacePolicy]:
