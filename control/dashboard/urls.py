@@ -24,6 +24,11 @@ urlpatterns = [
     page("applications", applications.applications, "applications"),
     action("applications/add", connect, "application-add"),
     page("applications/<str:name>", applications.application, "application", scope=of_application),
+    page("applications/<str:name>/manifests", rendered.manifests, "application-manifests", scope=of_application),
+    page(
+        "applications/<str:name>/manifests/<int:number>", rendered.manifests, "application-attempt-manifests",
+        scope=of_application,
+    ),
     action("applications/<str:name>/sync", applications.sync, "application-sync", scope=of_application),
     action(
         "applications/<str:name>/rollback/<str:commit>", applications.rollback, "application-rollback",

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('control', '0006_usage'),
+        ('control', '0007_webhooks'),
     ]
 
     operations = [

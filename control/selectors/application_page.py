@@ -16,6 +16,7 @@ from control.selectors.deployment_facts import Facts, facts
 from control.selectors.health import Judged, application_health, bare_pods, health_of_pod, network_health
 from control.selectors.kinds import BY_NAME
 from control.selectors.pod_lines import PodLine, pod_lines
+from control.selectors.rendered import way_of_application
 from control.selectors.words import Moment, State, commit, sentence, state_of
 from deployer.core.health import Health
 
@@ -60,7 +61,10 @@ class RepositoryWords:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationPage:
-    """`behind`: the commit that Git is at, when that is not the one that is applied."""
+    """`behind`: the commit that Git is at, when that is not the one that is applied.
+
+    `rendered`: there are manifests to look at; `way`: what makes them, "" for plain files; `values`: of a chart.
+    """
 
     line: ApplicationLine
     repository: RepositoryWords
@@ -71,6 +75,9 @@ class ApplicationPage:
     attempts: tuple[AttemptLine, ...]
     older: int
     applied: frozenset[str]
+    rendered: bool
+    way: str
+    values: tuple[str, ...]
 
 
 def application_page(name: str, now: float, before: int = 0) -> ApplicationPage | None:
@@ -84,6 +91,7 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
     attempts, older = _attempts(row, now, before)
     behind = row.repository.head if row.repository.head not in ("", row.commit) else ""
     applied = Sync.objects.filter(application=row, phase=Sync.SUCCEEDED).exclude(commit="").order_by()
+    way = way_of_application(row)
     return ApplicationPage(
         line=line,
         repository=_repository(row.repository, now),
@@ -94,6 +102,9 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
         attempts=tuple(attempts),
         older=older,
         applied=frozenset(applied.values_list("commit", flat=True).distinct()) - {row.commit},
+        rendered=way is not None,
+        way=way or "",
+        values=tuple(row.values),
     )
 
 

@@ -28,7 +28,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLine:
-    """`errors`: lines that begin with file:line; `more` are not shown. `sha` is the whole id."""
+    """`errors`: lines that begin with file:line; `more` are not shown. `sha` is the whole id.
+
+    `rendered`: what it came to is kept, and can be looked at.
+    """
 
     number: int
     application: str
@@ -43,6 +46,7 @@ class AttemptLine:
     errors: tuple[str, ...]
     more: int
     started: Moment
+    rendered: bool
     timeline: tuple[Step, ...]
 
 
@@ -63,6 +67,7 @@ def attempt_line(row: Sync, now: float, shown: int = ERRORS) -> AttemptLine:
         errors=tuple(errors[:shown]),
         more=max(len(errors) - shown, 0),
         started=Moment(row.started_at, now),
+        rendered=row.rendered_id is not None,
         timeline=tuple(_timeline(row, now)),
     )
 

@@ -77,11 +77,11 @@ def attempt_of(name: str, attempt: int | None) -> Sync | None:
     return rows.exclude(rendered=None).first() or rows.first()
 
 
-def way_of_application(row: Application) -> str:
-    """How the newest attempt that was kept was made; "" for plain files, or before the first."""
+def way_of_application(row: Application) -> str | None:
+    """How the newest attempt that was kept was made; "" for plain files, None before the first."""
     newest = Sync.objects.filter(application=row).exclude(rendered=None)
     way = newest.values_list("rendered__way", flat=True).first()
-    return "" if way in (None, "plain") else WORDS.get(str(way), "")
+    return "" if way == "plain" else None if way is None else WORDS.get(way, way)
 
 
 def content_of(row: RenderedManifests | None) -> Mapping[str, Any]:

@@ -148,7 +148,9 @@ def _dump(model: type[Model], path: Path) -> tuple[int, str]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know: moments, as Django's fields read them again."""
+    """What JSON does not know: moments and bytes, as Django's fields read them again."""
+    if isinstance(value, bytes | memoryview):
+        return base64.b64encode(value).decode()
     return value.isoformat()
 
 

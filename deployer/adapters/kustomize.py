@@ -28,6 +28,8 @@ ORIGIN = "config.kubernetes.io/origin"
 _ASK = b"\nbuildMetadata: [originAnnotations]\n"
 _BETWEEN = re.compile(rb"^---\n", re.MULTILINE)
 _PATCH = re.compile(r'patch: ".*"|`.*`', re.DOTALL)
+_LOGGED = re.compile(r"^(?:[IWEF]\d{4} .*?\] |# Warning: )")
+"""What a line of its log begins with: the time, and where in the program."""
 _PATH = re.compile(r"^(?:path|configuredIn): (.+)$", re.MULTILINE)
 
 
@@ -51,7 +53,8 @@ def build(tree: SourceTree, way: Way, folder: Path) -> Rendered:
         remedy = "`kubectl kustomize` on your machine says the same"
         said = f"kustomize refused it: {' '.join(told.split())}"
         return Rendered(way, (), (ManifestError(way.file, 0, "", said, remedy),))
-    warnings = [ManifestError(way.file, 0, "", line.lstrip("# "), "") for line in told.splitlines() if line.strip()]
+    lines = [_LOGGED.sub("", line) for line in told.splitlines() if line.strip()]
+    warnings = [ManifestError(way.file, 0, "", line, "") for line in lines]
     return Rendered(way, tuple(_pieces(ran.output, way, asked)), (), tuple(warnings))
 
 

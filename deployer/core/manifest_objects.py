@@ -20,8 +20,8 @@ _SINCE_V1 = {
 """What else to change in an object of an old version."""
 _NO_OBJECT = "move the file out of the application's path if it is no Kubernetes object"
 _LEGACY = {
-    "kustomization": "kustomize is not supported yet: commit the output of `kubectl kustomize`",
-    "services": "Compose files are not supported yet: write Deployments and Services",
+    "kustomization": "a kustomization is built when the application's path names its folder, as kustomization.yaml",
+    "services": "a Compose file is read when the application's path names it, or its folder and it is compose.yaml",
 }
 
 

@@ -132,9 +132,10 @@ def test_what_kubernetes_ignores_is_dropped_with_a_warning() -> None:
          "apiVersion: Service of serving.knative.dev/v1 is not supported (remove the object)"),
         ("apiVersion: v1", "kind: is required (move the file out of the application's path if it is no Kubernetes "
                            "object)"),
-        ("resources: [a.yaml]", "kind: is required (kustomize is not supported yet: commit the output of "
-                                "`kubectl kustomize`)"),
-        ("services: {}", "kind: is required (Compose files are not supported yet: write Deployments and Services)"),
+        ("resources: [a.yaml]", "kind: is required (a kustomization is built when the application's path names its "
+                                "folder, as kustomization.yaml)"),
+        ("services: {}", "kind: is required (a Compose file is read when the application's path names it, or its "
+                         "folder and it is compose.yaml)"),
         ("kind: [x]", "kind: is required (move the file out of the application's path if it is no Kubernetes object)"),
         ("kind: List\napiVersion: v1\nitems: 5", "items: must be a list (write '- ' before each object)"),
         ("kind: List\napiVersion: v1\nitems: []\nitem: []",

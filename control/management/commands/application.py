@@ -1,4 +1,4 @@
-"""`manage.py application add|list|sync|rollback|resume|history|remove`: what follows a path of a repository."""
+"""`manage.py application add|list|sync|rollback|resume|history|manifests|remove`: what follows a repository's path."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from control.selectors.syncs import Followed, error_lines, follow
 
 
 class Command(PierheadCommand):
-    help = "Applications, paths of repositories: add, list, sync, rollback, resume, history, remove."
+    help = "Applications, paths of repositories: add, list, sync, rollback, resume, history, manifests, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        make = verbs(parser, "add", "list", "sync", "rollback", "resume", "history", "remove")
+        make = verbs(parser, "add", "list", "sync", "rollback", "resume", "history", "manifests", "remove")
         add = make.add_parser("add", help="follow a path of a repository")
         add.add_argument("name", metavar="NAME")
         add.add_argument("--repository", required=True, metavar="R", help="a registered repository")
@@ -31,6 +31,10 @@ class Command(PierheadCommand):
         add.add_argument("-n", "--namespace", default="default", help="for objects that name none (%(default)s)")
         add.add_argument("--manual", action="store_true", help="sync only when asked")
         add.add_argument("--no-prune", action="store_true", help="keep objects that left the path")
+        add.add_argument(
+            "--values", action="append", default=[], metavar="FILE",
+            help="a Helm chart's file of values, from the repository's root; may be repeated, the last one wins",
+        )  # fmt: skip
         make.add_parser("list", help="all applications").add_argument("-o", "--output", choices=("wide",))
         sync = _followed(make.add_parser("sync", help="look at Git and apply now"))
         sync.add_argument("--prune-all", action="store_true", help="agree to losing every object of it")
@@ -38,6 +42,9 @@ class Command(PierheadCommand):
         rollback.add_argument("--to", required=True, metavar="COMMIT", help="a commit of `application history`")
         _followed(make.add_parser("resume", help="end a rollback's pin: apply what Git is at"))
         make.add_parser("history", help="every attempt, failures too").add_argument("name", metavar="NAME")
+        manifests = make.add_parser("manifests", help="what an attempt came to, object by object, Secrets masked")
+        manifests.add_argument("name", metavar="NAME")
+        manifests.add_argument("--attempt", type=int, metavar="ID", help="an ID of `application history`")
         remove = make.add_parser("remove", help="take it off the record and prune its objects")
         remove.add_argument("name", metavar="NAME")
         remove.add_argument("--keep-objects", action="store_true", help="leave its objects as nobody's")
@@ -50,7 +57,7 @@ class Command(PierheadCommand):
 
         row = repositories.add_application(
             options["name"], options["repository"], options["path"], actor(), namespace=options["namespace"],
-            automatic=not options["manual"], prune=not options["no_prune"],
+            automatic=not options["manual"], prune=not options["no_prune"], values=options["values"],
         )  # fmt: skip
         then = f"; `application sync {row.name}` applies it" if options["manual"] else ""
         self.stdout.write(f"application/{row.name} added{then}")
@@ -92,6 +99,19 @@ class Command(PierheadCommand):
             for one in reversed(row.syncs.all())
         ]
         self.stdout.write(table(header, lines), ending="")
+
+    def _manifests(self, options: dict[str, Any]) -> None:
+        from control.selectors.rendered import attempt_of, text_of
+
+        name, number = get(BY_NAME["Application"], options["name"]).name, options["attempt"]
+        attempt = attempt_of(name, number)
+        if attempt is None:
+            which = "no attempt yet" if number is None else f"no attempt {number}"
+            raise Failure(f"application {name} has {which}; `application history {name}` lists them")
+        text = text_of(attempt.rendered)
+        if not text:
+            raise Failure(f"attempt {attempt.pk} of application {name} came to no manifests: {attempt.message}")
+        self.stdout.write(text, ending="")
 
     def _remove(self, options: dict[str, Any]) -> None:
         from control.services import repositories

@@ -89,11 +89,15 @@ def security(service: Node, problems: Problems) -> dict[str, Any]:
     return made
 
 
-def marks(found: Node | None) -> dict[str, str]:
-    """Labels of containers may say anything, as annotations may."""
-    if found is None:
-        return {}
-    return {key: one.text for key, one in pairs(found).items() if key}
+def marks(found: Node | None, problems: Problems) -> dict[str, str]:
+    """Labels of containers may say anything, as annotations may. Sysctls are written alike."""
+    made = {}
+    for key, one in (pairs(found) if found is not None else {}).items():
+        if one.is_text or one.value is None:
+            made[key] = one.text
+        else:
+            problems.error(one, f"the value of {key} must be text", "write one value")
+    return made
 
 
 def _image(name: str, service: Node, problems: Problems) -> str:
@@ -163,7 +167,7 @@ def _environment(service: Node, project: Project, problems: Problems) -> list[di
 def _user(found: Node | None, problems: Problems) -> dict[str, int]:
     if found is None:
         return {}
-    user, _, group = found.text.partition(":")
+    user, _, group = ("0" if found.text == "root" else found.text).partition(":")
     if not all(part.isdecimal() and len(part) < 10 for part in (user, *([group] if group else []))):
         remedy = 'write the numbers, such as "1000:1000": names are known inside the image alone'
         problems.error(found, f"{found.text[:60]!r} names a user", remedy)
@@ -263,8 +267,8 @@ def _capability(text: str) -> str:
     return text.upper().removeprefix("CAP_")
 
 
-def sysctls(found: Node | None) -> list[dict[str, str]]:
-    return [{"name": key, "value": one.text} for key, one in (pairs(found) if found is not None else {}).items()]
+def sysctls(found: Node | None, problems: Problems) -> list[dict[str, str]]:
+    return [{"name": key, "value": value} for key, value in marks(found, problems).items()]
 
 
 def groups(found: Node | None, problems: Problems) -> list[int]:

@@ -115,12 +115,12 @@ class _Service:
         placing.check_restart()
         strategy, ready_seconds, marks = placing.strategy()
         labels = dict(self.selector)
-        labels.update({f"{NETWORK}{network}": "true" for network in self.link.networks})
+        labels.update({f"{NETWORK}{network}": "true" for network in sorted(self.link.networks)})
         notes = {
-            **containers.marks(self.node.get("labels")),
-            **containers.marks(self.node.get("annotations")),
+            **containers.marks(self.node.get("labels"), self.problems),
+            **containers.marks(self.node.get("annotations"), self.problems),
         }
-        marks |= containers.marks(placing.deploy.get("labels"))
+        marks |= containers.marks(placing.deploy.get("labels"), self.problems)
         template = {
             "metadata": {"labels": labels, **({"annotations": notes} if notes else {})},
             "spec": self._pod(placing, mounts, has_env),
@@ -156,7 +156,7 @@ class _Service:
 
     def _context(self) -> dict[str, Any]:
         groups = containers.groups(self.node.get("group_add"), self.problems)
-        sysctls = containers.sysctls(self.node.get("sysctls"))
+        sysctls = containers.sysctls(self.node.get("sysctls"), self.problems)
         return {**({"supplementalGroups": groups} if groups else {}), **({"sysctls": sysctls} if sysctls else {})}
 
     def _host_pid(self) -> bool:

@@ -142,7 +142,7 @@ def check_expose(service: Node, problems: Problems) -> None:
 
 
 def tcp_range(text: str) -> list[int]:
-    """"8080", "8000-8010", "8080/tcp"."""
+    """ "8080", "8000-8010", "8080/tcp"."""
     return list(port_range(text.partition("/")[0]))
 
 

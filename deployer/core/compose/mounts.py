@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deployer.core.compose.fields import read, refuse_rest, text_of, texts_of, truth
-from deployer.core.compose.nodes import Node, Problems
+from deployer.core.compose.nodes import Node, Problems, is_true
 from deployer.core.compose.project import Project
 from deployer.core.compose.refused import NO_VOLUME
 from deployer.core.compose.words import Unreadable, size_bytes
@@ -21,7 +21,7 @@ from deployer.core.rendering.collecting import resolved
 _BAD = re.compile(r"[^a-z0-9-]+")
 _MODES = ("ro", "rw", "cached", "delegated", "consistent", "nocopy")
 _SECRETS = "/run/secrets"
-_WRITE = "is a file of the repository, which a pod cannot write"
+_WRITE = "stands in the repository, where a pod cannot write"
 
 
 def object_name(text: str) -> str:
@@ -30,13 +30,14 @@ def object_name(text: str) -> str:
 
 
 def bind_source(volume: Node) -> str:
-    """The relative path of a bind mount, "" for anything else."""
+    """The relative path of a bind mount that is only read, "" for anything else."""
     if volume.is_text:
         parts = volume.text.split(":")
-        return parts[0] if len(parts) > 1 and parts[0].startswith(".") else ""
+        return parts[0] if len(parts) > 2 and parts[0].startswith(".") and "ro" in parts[2].split(",") else ""
     kind, source = volume.get("type"), volume.get("source")
-    is_bind = kind is not None and kind.text == "bind" and source is not None
-    return source.text if is_bind and source is not None and not source.text.startswith(("/", "~")) else ""
+    if kind is None or source is None or kind.text != "bind" or not is_true(volume.get("read_only")):
+        return ""
+    return "" if source.text.startswith(("/", "~")) else source.text
 
 
 class Mounts:
@@ -277,7 +278,7 @@ _OPTIONS = {
     "tmpfs": "it is for type: tmpfs",
 }
 _OBJECT = {
-    "external": "write its content into the repository: file, or for a secret environment",
+    "external": "its content must stand in the repository: write file, or environment",
     "labels": "remove it",
     "driver": "secrets come from the repository: write file",
     "driver_opts": "secrets come from the repository: write file",

@@ -39,9 +39,15 @@ class Placing:
                 else "one pod on every host is not supported yet: write replicas"
             )
             self.problems.error(mode, f"{mode.text[:40]!r} is not mapped", why)
-        found = self.deploy.get("replicas") or self.service.get("scale")
+        found = self._one(self.deploy.get("replicas"), self.service.get("scale"))
         given = number(found, self.problems, highest=10_000)
         return 1 if given is None else given
+
+    def _one(self, new: Node | None, old: Node | None) -> Node | None:
+        """What two spellings of one thing say."""
+        if new is not None and old is not None and new.text != old.text:
+            self.problems.error(old, f"says {old.text[:40]}, and deploy says {new.text[:40]}", "keep one of the two")
+        return new or old
 
     def check_restart(self) -> None:
         """A Deployment's pods are restarted whatever they end with."""
@@ -75,10 +81,9 @@ class Placing:
             part = given.get(theirs) if given is not None else None
             if part is not None:
                 refuse_rest(part, ("cpus", "memory"), devices, self.problems, theirs)
-            cpus = (part.get("cpus") if part is not None else None) or (
-                self.service.get(older[0]) if older[0] else None
-            )
-            memory = (part.get("memory") if part is not None else None) or self.service.get(older[1])
+            older_cpus = self.service.get(older[0]) if older[0] else None
+            cpus = self._one(part.get("cpus") if part is not None else None, older_cpus)
+            memory = self._one(part.get("memory") if part is not None else None, self.service.get(older[1]))
             if cpus is not None and (milli := read(cpus, millicores, self.problems)):
                 made[ours]["cpu"] = f"{milli}m"
             if memory is not None and (count := read(memory, size_bytes, self.problems)):

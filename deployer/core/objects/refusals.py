@@ -146,7 +146,7 @@ UNSUPPORTED_KINDS: dict[str, str] = {
     "ReplicaSet": "is made by Pierhead from a Deployment: write the Deployment",
     "ReplicationController": "is not supported: write a Deployment",
     "PodTemplate": "is not supported: write a Deployment",
-    "Kustomization": "is not supported yet: commit the output of `kubectl kustomize`",
+    "Kustomization": "is built when the application's path names its folder: move it there, or out of the path",
     "HelmRelease": "is not supported: commit the output of `helm template`",
     "HelmChart": "is not supported: commit the output of `helm template`",
     "ServiceAccount": "is not supported: there is no Kubernetes API for pods to talk to",

@@ -33,12 +33,12 @@ _FUNCTION = "config.kubernetes.io/function"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a kustomization names at `path` of itself. `inline`: it may be YAML instead of a path."""
+    """What a kustomization names at `path` of itself. `folder`: it may be one; `objects`: the file is read as YAML."""
 
     path: Path
     name: str
     folder: bool = False
-    inline: bool = False
+    objects: bool = False
     plugin: bool = False
 
 
@@ -144,7 +144,7 @@ class _Kustomizations(Gathering):
 
     def _look_into(self, path: str, one: Reference) -> None:
         """Broken YAML is told with its line, and what would run a program is refused, before kustomize is asked."""
-        if not path.lower().endswith((".yaml", ".yml", ".json")) or not (one.folder or one.plugin):
+        if not path.lower().endswith((".yaml", ".yml", ".json")) or not one.objects:
             return
         for document in read_documents(self.files[path].data):
             for problem in document.problems:
@@ -156,19 +156,21 @@ class _Kustomizations(Gathering):
 def references(data: Mapping[str, Any]) -> Iterator[Reference]:
     """All that a kustomization names outside of itself, whatever of it is malformed left to kustomize."""
     for name in _FOLDERS:
-        yield from (Reference((name, n), text, folder=True) for n, text in _texts(data.get(name)))
+        yield from (Reference((name, n), text, folder=True, objects=True) for n, text in _texts(data.get(name)))
     for name in _FILES:
         yield from (Reference((name, n), text) for n, text in _texts(data.get(name)))
     for name in _PLUGINS:
         for n, text in _texts(data.get(name)):
             if "\n" not in text.strip():
-                yield Reference((name, n), text, folder=True, plugin=True)
+                yield Reference((name, n), text, folder=True, objects=True, plugin=True)
     for n, text in _texts(data.get("patchesStrategicMerge")):
         if "\n" not in text.strip() and not text.lstrip().startswith("{"):
-            yield Reference(("patchesStrategicMerge", n), text)
+            yield Reference(("patchesStrategicMerge", n), text, objects=True)
     for name in _WITH_PATH:
-        yield from _paths_of(data.get(name), (name,))
-    yield from _paths_of([data.get("openapi")], ("openapi",))
+        yield from _paths_of(data.get(name), name)
+    openapi = data.get("openapi")
+    if isinstance(openapi, dict) and isinstance(schema := openapi.get("path"), str):
+        yield Reference(("openapi", "path"), schema)
     for name in ("configMapGenerator", "secretGenerator"):
         for n, one in _maps(data.get(name)):
             yield from _generator(one, (name, n))
@@ -184,10 +186,10 @@ def _generator(one: Mapping[str, Any], path: Path) -> Iterator[Reference]:
         yield Reference((*path, "env"), env)
 
 
-def _paths_of(found: Any, path: Path) -> Iterator[Reference]:
+def _paths_of(found: Any, name: str) -> Iterator[Reference]:
     for n, one in _maps(found):
-        if isinstance(name := one.get("path"), str) and name:
-            yield Reference((*path, n, "path") if len(path) == 1 and path != ("openapi",) else (*path, "path"), name)
+        if isinstance(text := one.get("path"), str) and text:
+            yield Reference((name, n, "path"), text, objects=True)
 
 
 def _program(data: Mapping[str, Any]) -> str:
