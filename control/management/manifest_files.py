@@ -52,7 +52,7 @@ class DiskLook:
         return {path: self._at(path) for path in asked}
 
     def _at(self, path: str) -> Found:
-        if not path or path.endswith(("/", "*")):
+        if path.endswith("/"):
             return Found("folder", names=tuple(self._names(path)))
         found, parts = self._root, path.split("/")
         for part in parts:
@@ -69,8 +69,8 @@ class DiskLook:
         return Found("file", data, hashlib.sha256(data).hexdigest())
 
     def _names(self, path: str) -> Iterator[str]:
-        folder = self._root / path.removesuffix("*")
-        for found in sorted(folder.iterdir() if path.endswith("*") else _below(folder)) if folder.is_dir() else ():
+        folder = self._root / path.rstrip("/")
+        for found in sorted(folder.iterdir() if path.endswith("//") else _below(folder)) if folder.is_dir() else ():
             if found.is_symlink() or not found.is_dir():
                 yield found.relative_to(self._root).as_posix()
 

@@ -44,7 +44,7 @@ class MirrorLook:
     omitted: set[str]
 
     def __call__(self, asked: Asked) -> Mapping[str, Found]:
-        folders = [path for path in asked if path.endswith(("/", "*")) or not path]
+        folders = [path for path in asked if path.endswith("/")]
         paths = [path for path in asked if path not in folders and not path.startswith(":") and "\0" not in path]
         entries = {one.path: one for one in _at(self.reader, self.root, paths)}
         wanted = [entries[path] for path in paths if path in entries and entries[path].kind == "blob"]
@@ -83,9 +83,9 @@ class MirrorLook:
         return made
 
     def _below(self, path: str) -> Iterator[str]:
-        """`folder/`: everything below; `folder/*`: what stands in it."""
-        folder = path.removesuffix("*").removesuffix("/")
-        command = ["ls-tree", *([] if path.endswith("*") else ["-r"]), "-z", "--full-tree", self.root]
+        """`folder/`: everything below; `folder//`: what stands in it."""
+        folder = path.rstrip("/")
+        command = ["ls-tree", *([] if path.endswith("//") else ["-r"]), "-z", "--full-tree", self.root]
         output = self.reader.run([*command, *(["--", f"{folder}/"] if folder else [])])
         for number, entry in enumerate(entries_of(output, "")):
             if number > MAX_FILES:

@@ -25,7 +25,8 @@ def collecting_compose(way: Way) -> Generator[Asked, Mapping[str, Found], Collec
         gathering.take(path)
         if gathering.at(path).what not in ("file", "missing"):
             _missing(gathering, Node(None, path, 0), path)
-    yield from _siblings(gathering, way)
+    if not way.named:
+        yield from _siblings(gathering, way)
     for _ in range(MAX_ROUNDS):  # what is extended names further files
         wanted = list(_named(gathering, way))
         yield from gathering.ask(path for _, path, _ in wanted)
@@ -51,7 +52,7 @@ def _missing(gathering: Gathering, node: Node, path: str) -> None:
 
 def _siblings(gathering: Gathering, way: Way) -> Generator[Asked, Mapping[str, Found], None]:
     """Manifests beside a Compose file: either could be meant."""
-    everything = f"{way.folder}/*" if way.folder else "*"
+    everything = f"{way.folder}//"
     yield from gathering.ask([everything])
     names = [
         name for name in gathering.at(everything).names

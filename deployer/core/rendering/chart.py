@@ -22,7 +22,7 @@ _TESTS = frozenset({"test", "test-success", "test-failure"})
 
 def collecting_chart(way: Way, values: Sequence[str]) -> Generator[Asked, Mapping[str, Found], Collected]:
     gathering = Gathering()
-    everything = f"{way.folder}/" if way.folder else ""
+    everything = f"{way.folder}/"
     yield from gathering.ask([everything])
     names = gathering.at(everything).names
     yield from gathering.ask([*names, *values])

@@ -30,7 +30,7 @@ What = Literal["file", "folder", "link", "submodule", "refused", "missing"]
 class Found:
     """What stands at a path. `data` of a file; `why` it is refused (too large, a pointer of LFS); `oid` its content.
 
-    `names`: of a folder, the paths of the files below it when they were asked for (`path/` with a slash at its end).
+    `names`: of a folder, the paths of all files below it when `path/` was asked for, of those in it for `path//`.
     """
 
     what: What

@@ -33,13 +33,15 @@ _NAMED_COMPOSE = re.compile(r"(docker-)?compose([.-][\w.-]+)?\.ya?ml")
 class Way:
     """`folder` ("" for the root) is where it stands, `file` what decided; both from the repository's root.
 
-    `overrides`: Compose files that are merged over `file`. `refusal`: why it cannot be decided, "" when it can.
+    `overrides`: Compose files that are merged over `file`. `named`: the path names the file itself, so that what stands
+    beside it does not matter. `refusal`: why it cannot be decided, "" when it can.
     """
 
     kind: Kind = "plain"
     folder: str = ""
     file: str = ""
     overrides: tuple[str, ...] = ()
+    named: bool = False
     refusal: str = ""
 
     @property
@@ -79,7 +81,7 @@ def way_of_file(path: str) -> Way:
     if name == CHART:
         return Way("helm", folder, path)
     if _NAMED_COMPOSE.fullmatch(name):
-        return Way("compose", folder, path)
+        return Way("compose", folder, path, named=True)
     return Way(folder=folder, file=path)
 
 

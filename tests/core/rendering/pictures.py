@@ -23,8 +23,8 @@ class Picture:
         return {path: self.at(path) for path in asked}
 
     def at(self, path: str) -> Found:
-        if not path or path.endswith(("/", "*")):
-            prefix, deep = path.removesuffix("*"), not path.endswith("*")
+        if path.endswith("/"):
+            prefix, deep = path.rstrip("/") + "/" if path.strip("/") else "", not path.endswith("//")
             below = [one for one in self.files if one.startswith(prefix)]
             return Found("folder", names=tuple(one for one in below if deep or "/" not in one.removeprefix(prefix)))
         found = self.files.get(path)
