@@ -8,6 +8,7 @@ from control.dashboard import (
     logs,
     overview,
     people_urls,
+    rendered,
     repository_urls,
     terminal,
     workloads,

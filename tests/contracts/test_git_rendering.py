@@ -22,9 +22,12 @@ FILES: dict[str, str] = {
     "stack/a.env": "A=1\n", "stack/.env": "B=1\n", "stack/conf/x/y.txt": "deep", "stack/rw/z": "z",
     "stack/README.md": "x", "lib/c.yaml": "services: {b: {image: b, extends: {service: d, file: d.yaml}}}\n",
     "lib/d.yaml": "services: {d: {image: d, env_file: d.env}}\n", "lib/d.env": "D=1\n",
-    "chart/Chart.yaml": "name: c\n", "chart/templates/_x.tpl": "x", "chart/.helmignore": "x", "values/prod.yaml": "a: 1\n",
+    "chart/Chart.yaml": "name: c\n", "chart/templates/_x.tpl": "x", "chart/.helmignore": "x",
+    "values/prod.yaml": "a: 1\n",
 }  # fmt: skip
-STACK = {"stack/compose.yaml", "stack/a.env", "stack/.env", "stack/conf/x/y.txt", "lib/c.yaml", "lib/d.yaml", "lib/d.env"}
+STACK = {
+    "stack/compose.yaml", "stack/a.env", "stack/.env", "stack/conf/x/y.txt", "lib/c.yaml", "lib/d.yaml", "lib/d.env",
+}  # fmt: skip
 NEEDED = {
     "apps/shop": {"apps/shop/kustomization.yaml", "apps/shop/a.conf", "base/kustomization.yaml", "base/web.yaml"},
     "stack": STACK, "stack/compose.yaml": STACK,
@@ -127,8 +130,8 @@ def test_what_could_be_meant_in_two_ways_is_refused(
 def test_manifests_beside_a_compose_file_are_refused(source: GitSource, served: Served) -> None:
     sha = fetched(source, served, {"a/compose.yaml": "services: {}\n", "a/web.yaml": WEB, "a/config.yaml": "kind: x\n"})
     assert [str(error) for error in source.files("shop", sha, "a").errors] == [
-        "a/web.yaml: is a Kubernetes manifest beside a/compose.yaml, and either could be meant (move one of them into a "
-        "folder of its own, or name the Compose file as the application's path)"
+        "a/web.yaml: is a Kubernetes manifest beside a/compose.yaml, and either could be meant (move one of them into "
+        "a folder of its own, or name the Compose file as the application's path)"
     ]
     assert not source.files("shop", sha, "a/compose.yaml").errors
 

@@ -183,7 +183,8 @@ def test_values_of_an_application_are_paths_of_the_repository(run: Run) -> None:
     name = Application.objects.model._meta.get_field("repository").related_model.objects.get().name
     words_ = ("application", "add", "chart", "--repository", name, "--path", "chart")
     assert run(*words_, "--values", "/etc/passwd").err == (
-        "error: /etc/passwd: write a path relative to the repository's root, with '/' between folders, such as k8s/prod\n"
+        "error: /etc/passwd: write a path relative to the repository's root, with '/' between folders, such as "
+        "k8s/prod\n"
     )
     assert run(*words_, "--values", "./a.yaml", "--values", "prod/b.yaml").code == 0
     assert Application.objects.get().values == ["a.yaml", "prod/b.yaml"]

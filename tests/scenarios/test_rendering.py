@@ -24,7 +24,11 @@ services:
   db: {image: "postgres:16", expose: [5432]}
 """
 ENV = "PASSWORD=hunter2-hunter2\n"
-KUSTOMIZATION = "resources: [web.yaml]\nreplicas: [{name: web, count: 2}]\nsecretGenerator: [{name: s, envs: [web.env]}]\n"
+KUSTOMIZATION = """\
+resources: [web.yaml]
+replicas: [{name: web, count: 2}]
+secretGenerator: [{name: s, envs: [web.env]}]
+"""
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ def test_a_compose_file_runs(world: World) -> None:
     assert Secret.objects.get().sealed.load() == {"PASSWORD": "aHVudGVyMi1odW50ZXIy"}
     assert Deployment.objects.get(name="web").source_file == "compose.yaml"
 
-    push(world, compose_yaml=COMPOSE, web_env=ENV, **{"_env": "TAG=2\n"})
+    push(world, compose_yaml=COMPOSE, web_env=ENV, _env="TAG=2\n")
     assert wanted()["template"]["spec"]["containers"][0]["image"] == "shop/web:2"
 
 

@@ -119,7 +119,8 @@ def test_an_override_is_merged() -> None:
         "services:\n  web:\n    command: [b]\n    environment: [B=2, C=3]\n    ports: ['80:81', '443:443']\n"
         "    tmpfs: [/t]\n    deploy: {replicas: 3}\n  more: {image: m}\n"
     )
-    fields = "command: [a, a]\nenvironment: {A: 1, B: 1}\nports: ['80:81', '90:90']\ntmpfs: [/s]\ndeploy: {labels: {a: b}}"
+    fields = "command: [a, a]\nenvironment: {A: 1, B: 1}\nports: ['80:81', '90:90']\ntmpfs: [/s]\n" \
+             "deploy: {labels: {a: b}}"  # fmt: skip
     found = service(fields, {"compose.override.yaml": override})
     assert not found.errors
     assert found.container["args"] == ["b"]

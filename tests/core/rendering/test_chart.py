@@ -36,8 +36,8 @@ def test_the_folder_and_the_values_that_are_named() -> None:
         ({"charts/shop/Chart.yaml": "dependencies:\n- {name: redis, repository: 'https://example.com'}"}, [],
          "charts/shop/Chart.yaml:2: dependencies[0]: the chart redis is not in charts/shop/charts/, and nothing is "
          "fetched (run `helm dependency update`, and commit what it puts there)"),
-        ({"charts/shop/Chart.yaml": "type: library"}, [], "charts/shop/Chart.yaml: type: a library chart has nothing to "
-                                                          "install (follow a chart that uses it)"),
+        ({"charts/shop/Chart.yaml": "type: library"}, [], "charts/shop/Chart.yaml: type: a library chart has nothing "
+                                                          "to install (follow a chart that uses it)"),
         ({"charts/shop/Chart.yaml": "a: b: c"}, [], "charts/shop/Chart.yaml:1: is not valid YAML"),
     ],
 )  # fmt: skip
@@ -58,7 +58,8 @@ HOOK = "kind: Pod\nmetadata: {{annotations: {{helm.sh/hook: '{}'}}}}\n"
 
 def test_tests_are_left_out_and_hooks_refused() -> None:
     made, errors, warnings = pieces(WAY, {
-        "shop/templates/web.yaml": "kind: Service\n", "shop/templates/NOTES.txt": "Thank you", "shop/templates/a": " \n",
+        "shop/templates/web.yaml": "kind: Service\n", "shop/templates/NOTES.txt": "Thank you",
+        "shop/templates/a": " \n",
         "shop/templates/tests/t.yaml": HOOK.format("test"), "shop/charts/redis/templates/r.yaml": "kind: Service\n",
         "shop/templates/hook.yaml": HOOK.format("pre-install, post-install"),
     })  # fmt: skip
