@@ -25,7 +25,12 @@ class Repository(models.Model):
     hinted_at = models.FloatField(default=0)  # when a webhook last said that something moved
     head_by = models.CharField(max_length=16, default="poll")  # what brought the head: poll, webhook
     failures = models.IntegerField(default=0)
+    failing_since = models.FloatField(default=0)  # the first of the failures in a row
     message = models.TextField(blank=True)
+    ssh_public_key = models.TextField(blank=True)  # of a key that was made here
+    signatures = models.CharField(max_length=8, default="none")  # none, head, tag: what must be signed
+    ssh_signers = models.TextField(blank=True)  # lines of allowed_signers
+    gpg_signers = models.TextField(blank=True)  # public keys, armored
     created_at = models.FloatField(default=now)
 
     class Meta:
@@ -33,6 +38,23 @@ class Repository(models.Model):
 
     def __str__(self) -> str:
         return f"Repository {self.name}"
+
+
+class AgeKey(models.Model):
+    """An age identity of a repository: files in it that SOPS encrypted for `recipient` are decrypted with it."""
+
+    uid = models.CharField(max_length=36, primary_key=True, default=new_uid, editable=False)
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="age_keys")
+    recipient = models.CharField(max_length=128, unique=True)
+    sealed = SealedField()  # {identity}
+    created_by = models.CharField(max_length=255, blank=True)
+    created_at = models.FloatField(default=now)
+
+    class Meta:
+        ordering = ("-created_at", "uid")
+
+    def __str__(self) -> str:
+        return f"age key {self.recipient}"
 
 
 class Application(models.Model):
@@ -88,7 +110,7 @@ class RenderedManifests(models.Model):
 
 
 class Sync(models.Model):
-    """One attempt to apply one commit, failures too. `errors` holds file, line, field, message and remedy."""
+    """One attempt to apply one commit, failures too. `errors` and `warnings`: file, line, field, message, remedy."""
 
     RUNNING, SUCCEEDED, FAILED = "Running", "Succeeded", "Failed"
 
@@ -102,6 +124,7 @@ class Sync(models.Model):
     phase = models.CharField(max_length=16, default=RUNNING)
     message = models.TextField(blank=True)
     errors = models.JSONField(default=list)
+    warnings = models.JSONField(default=list)
     changes = models.JSONField(default=list)  # [{op, kind, namespace, name}]
     rendered = models.ForeignKey(RenderedManifests, on_delete=models.SET_NULL, null=True, related_name="syncs")
     seen_at = models.FloatField(default=0)

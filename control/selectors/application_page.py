@@ -61,7 +61,7 @@ class RepositoryWords:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationPage:
-    """`behind`: the commit that Git is at, when that is not the one that is applied.
+    """`behind`: the commit that Git is at, when that is not the one that is applied. `warnings`: about that one.
 
     `rendered`: there are manifests to look at; `way`: what makes them, "" for plain files; `values`: of a chart.
     """
@@ -78,6 +78,7 @@ class ApplicationPage:
     rendered: bool
     way: str
     values: tuple[str, ...]
+    warnings: int
 
 
 def application_page(name: str, now: float, before: int = 0) -> ApplicationPage | None:
@@ -105,12 +106,19 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
         rendered=way is not None,
         way=way or "",
         values=tuple(row.values),
+        warnings=_warnings(row),
     )
 
 
 def _asked(row: Application) -> str:
     """What somebody asked for that nobody has answered yet: "rollback by ann"."""
     return sentence(" by ".join(str(row.request[key]) for key in ("trigger", "by") if row.request.get(key)))
+
+
+def _warnings(row: Application) -> int:
+    """How many there were when the commit that runs was applied."""
+    done = Sync.objects.filter(application=row, phase=Sync.SUCCEEDED, commit=row.commit)
+    return len(done.values_list("warnings", flat=True).first() or ())
 
 
 def _attempts(row: Application, now: float, before: int) -> tuple[list[AttemptLine], int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from control.models import Sync
-from control.selectors.syncs import error_lines
+from control.selectors.syncs import error_lines, warning_lines
 from control.selectors.words import Moment, State, commit, sentence, subject
 
 ERRORS = 5
@@ -28,7 +28,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLine:
-    """`errors`: lines that begin with file:line; `more` are not shown. `sha` is the whole id.
+    """`errors`, `warnings`: lines that begin with file:line; `more`, `more_warnings` are not shown. `sha`: the whole id.
 
     `rendered`: what it came to is kept, and can be looked at.
     """
@@ -45,6 +45,8 @@ class AttemptLine:
     message: str
     errors: tuple[str, ...]
     more: int
+    warnings: tuple[str, ...]
+    more_warnings: int
     started: Moment
     rendered: bool
     timeline: tuple[Step, ...]
@@ -53,6 +55,7 @@ class AttemptLine:
 def attempt_line(row: Sync, now: float, shown: int = ERRORS) -> AttemptLine:
     """`row` with its application at hand."""
     errors = [sentence(line) for line in error_lines(row)]
+    warnings = [sentence(line) for line in warning_lines(row)]
     return AttemptLine(
         number=row.pk,
         application=row.application.name,
@@ -66,6 +69,8 @@ def attempt_line(row: Sync, now: float, shown: int = ERRORS) -> AttemptLine:
         message=sentence(row.message) if row.phase == Sync.FAILED and not errors else "",
         errors=tuple(errors[:shown]),
         more=max(len(errors) - shown, 0),
+        warnings=tuple(warnings[:shown]),
+        more_warnings=max(len(warnings) - shown, 0),
         started=Moment(row.started_at, now),
         rendered=row.rendered_id is not None,
         timeline=tuple(_timeline(row, now)),

@@ -67,6 +67,7 @@ def syncs(rows: Sequence[Sync], _now: float) -> list[dict[str, Any]]:
             "status": {
                 **_attempt(row),
                 "errors": row.errors,
+                **_present(warnings=row.warnings),
                 "changes": row.changes,
                 **_present(
                     commitMessage=row.commit_message, commitAuthor=row.commit_author,

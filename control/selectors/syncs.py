@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from control.models import Application, Deployment, Pod, Sync
 from control.selectors.rollouts import RolloutState, rollout_states
@@ -42,7 +43,16 @@ def follow(application: Application, last: int, request: str, now: float) -> Fol
 
 def error_lines(attempt: Sync) -> Iterator[str]:
     """One line for each error: file:line: object: field: message (remedy)."""
-    for one in attempt.errors:
+    return finding_lines(attempt.errors)
+
+
+def warning_lines(attempt: Sync) -> Iterator[str]:
+    """Likewise; what is warned of did not keep the commit from being applied."""
+    return finding_lines(attempt.warnings)
+
+
+def finding_lines(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for one in found:
         file, line = one.get("file", ""), one.get("line")
         place = [f"{file}:{line}" if line else file, one.get("object", ""), one.get("field", "")]
         said = one.get("message", "") + (f" ({one['remedy']})" if one.get("remedy") else "")

@@ -15,7 +15,7 @@ from control.selectors.manifests import stored_body, wanted_body
 from control.selectors.words import plain, sentence, subject
 from control.services.refusal import Refused
 from control.services.repositories import get_application, state
-from control.store.repositories import access
+from control.store.repositories import access, age_identities
 from control.store.sync import policies, stored
 from deployer.composition import composition
 from deployer.core.difference import Change, difference, render_difference
@@ -87,8 +87,8 @@ def preview(name: str, sha: str = "") -> Preview:
     except SourceError as error:
         raise Refused(f"application {name}: {error.sentence}") from error
     read, kept = read_tree(
-        here.renderer, tree, path=row.path, application=row.name, namespace=row.namespace, values=row.values,
-        policies=policies(),
+        here.renderer, tree, lambda: age_identities(row.repository_id), path=row.path, application=row.name,
+        namespace=row.namespace, values=row.values, policies=policies(),
     )  # fmt: skip
     return _preview(row, info, read, kept.way)
 

@@ -14,6 +14,7 @@ from control.models import Application, Deployment, KubernetesObject, Repository
 from control.models.base import new_uid
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
+from control.services.repository_keys import add_age_key, get_repository
 from control.store import objects
 from control.store.repositories import access
 from control.store.sync import MODELS
@@ -53,6 +54,7 @@ def add_repository(
     try:
         with transaction.atomic():
             row.save(force_insert=True)
+            add_age_key(row, actor)
             composition().work.wake("poll", row.uid, at=time.time() + poll_seconds)
             record(actor, "repository add", str(row), parse_repository_url(url, allow_local=allow_local).display)
     except IntegrityError as error:
@@ -183,14 +185,6 @@ def resume(name: str, actor: Actor) -> tuple[Application, int]:
     _ask(row, _request(actor, "resume"))
     record(actor, "application resume", str(row))
     return row, last
-
-
-def get_repository(name: str) -> Repository:
-    row = Repository.objects.filter(name=name).first()
-    if row is None:
-        known = ", ".join(Repository.objects.values_list("name", flat=True)) or "none"
-        raise Refused(f"repository {name} is not registered; registered: {known}")
-    return row
 
 
 def get_application(name: str) -> Application:

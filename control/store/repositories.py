@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from control.models import Repository
+from control.models import AgeKey, Repository
 from control.store import objects
 from deployer.core.source import GitCredentials, RepositoryAccess
 
@@ -21,17 +21,25 @@ def access(row: Repository) -> RepositoryAccess:
     )  # fmt: skip
 
 
+def age_identities(uid: str) -> list[str]:
+    """What decrypts the repository's files, the newest first."""
+    return [str(row.sealed.load()["identity"]) for row in AgeKey.objects.filter(repository=uid)]
+
+
 def polled(uid: str, head: str, failure: str, wake: Callable[[str, str], None], now: float) -> int:
     """Record a poll. A new head wakes the applications that follow it. Returns the failures in a row."""
     row = Repository.objects.get(pk=uid)
     if (failure, head or row.head) != (row.message, row.head):
         objects.touch("Repository", "", row.name)
     row.failures = row.failures + 1 if failure else 0
+    row.failing_since = (row.failing_since or now) if failure else 0
     hinted = row.hinted_at > row.polled_at
     row.message, row.polled_at = failure, now
     if head and head != row.head:
         row.head, row.head_seen_at, row.head_by = head, now, "webhook" if hinted else "poll"
         for application in row.applications.filter(deleted_at=None).values_list("uid", flat=True):
             wake("sync", application)
-    row.save(update_fields=["failures", "message", "polled_at", "head", "head_seen_at", "head_by"])
+    row.save(
+        update_fields=["failures", "failing_since", "message", "polled_at", "head", "head_seen_at", "head_by"]
+    )
     return row.failures

@@ -24,6 +24,7 @@ from control.models import (
 )
 from control.store import adoption, objects, rendered, templates, waking
 from control.store.repositories import access
+from control.store.repositories import age_identities as age_identities  # for the loop
 from control.store.variants import follow_isolation
 from control.store.workloads import delete_pods
 from deployer.core.manifests import Manifest, NamespacePolicy
@@ -151,7 +152,9 @@ def policies() -> dict[str, NamespacePolicy]:
     return {name: NamespacePolicy(allowances=frozenset(given)) for name, given in rows}
 
 
-def begin(assignment: Assignment, commit: CommitInfo, kept: Kept, now: float) -> Sync:
+def begin(
+    assignment: Assignment, commit: CommitInfo, kept: Kept, warnings: list[dict[str, Any]], now: float
+) -> Sync:
     Repository.objects.filter(pk=assignment.repository.uid, head="").update(head=commit.sha, head_seen_at=now)
     if assignment.ask_server and not assignment.pinned_commit:
         Repository.objects.filter(pk=assignment.repository.uid).exclude(head=commit.sha).update(
@@ -161,7 +164,7 @@ def begin(assignment: Assignment, commit: CommitInfo, kept: Kept, now: float) ->
     attempt = Sync.objects.create(
         application_id=assignment.uid, commit=commit.sha, commit_message=commit.message[:2000],
         commit_author=commit.author[:255], committed_at=commit.committed_at, actor=assignment.actor,
-        trigger=assignment.trigger, seen_at=seen_at, started_at=now, rendered=rendered.keep(kept),
+        trigger=assignment.trigger, warnings=warnings, seen_at=seen_at, started_at=now, rendered=rendered.keep(kept),
     )  # fmt: skip
     _answered(assignment)
     return attempt

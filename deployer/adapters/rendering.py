@@ -10,6 +10,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from deployer.adapters.helm import render_chart
@@ -36,7 +37,7 @@ class ToolRenderer:
         if way.refusal:
             errors = (*errors, ManifestError(path or ".", 0, "", way.refusal, ""))
         if way.kind == "plain":
-            return Rendered(way, tuple(Piece(one.path, one.data) for one in tree.files), errors)
+            return Rendered(way, tuple(Piece(one.path, one.data, one.decrypted) for one in tree.files), errors)
         if values and way.kind != "helm":
             message = f"files of values ({', '.join(values)}) are for charts, and {path or '.'} is none"
             errors = (*errors, ManifestError(way.file, 0, "", message, "add the application without --values"))
@@ -49,8 +50,15 @@ class ToolRenderer:
             return Rendered(way, (), (ManifestError(way.file, 0, "", message, "split the application"),))
         with _copied(tree) as folder:
             if way.kind == "kustomize":
-                return build(tree, way, folder)
-            return render_chart(way, folder, application=application, namespace=namespace, values=values)
+                return _marked(build(tree, way, folder), tree)
+            rendered = render_chart(way, folder, application=application, namespace=namespace, values=values)
+            return _marked(rendered, tree)
+
+
+def _marked(rendered: Rendered, tree: SourceTree) -> Rendered:
+    """What a tool made of a file that was encrypted counts as decrypted."""
+    secret = {one.path for one in tree.files if one.decrypted}
+    return replace(rendered, pieces=tuple(replace(one, decrypted=one.origin in secret) for one in rendered.pieces))
 
 
 @contextlib.contextmanager

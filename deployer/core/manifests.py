@@ -116,8 +116,9 @@ def read_manifests(
 ) -> ReadResult:
     """Read every file; never raises for what they hold.
 
-    `cache` keeps what a file led to, by its path and content, the default namespace and the policies. Whoever passes
-    one bounds it; the values in it are immutable but for the manifests' data, which nobody may change.
+    `cache` keeps what a file led to, by its path and content, the default namespace and the policies; never of one
+    that was decrypted. Whoever passes one bounds it; the values in it are immutable but for the manifests' data, which
+    nobody may change.
     """
     context = _Context(default_namespace, policies)
     readings = [_cached(one, context, cache) for one in sorted(files, key=lambda one: one.path)]
@@ -143,7 +144,7 @@ class _Context:
 
 
 def _cached(file: SourceFile, context: _Context, cache: MutableMapping[Any, Any] | None) -> _FileReading:
-    if cache is None:
+    if cache is None or file.decrypted:
         return _read_file(file, context)
     key = (hashlib.sha256(file.data).hexdigest(), file.path, context.key)
     found: _FileReading | None = cache.get(key)
@@ -162,7 +163,7 @@ def _read_file(file: SourceFile, context: _Context) -> _FileReading:
             told.extend((ManifestError(file.path, one.line, "", one.message, one.remedy), False) for one in wrong)
             continue
         for item in items(document.data):
-            reading = _Reading(file.path, document, item, context)
+            reading = _Reading(file, document, item, context)
             manifest = reading.manifest()
             told.extend((reading.error(one), one.is_warning) for one in reading.findings)
             if manifest is not None:
@@ -179,8 +180,9 @@ def _read_file(file: SourceFile, context: _Context) -> _FileReading:
 class _Reading:
     """One object on its way from data to a manifest, gathering findings."""
 
-    def __init__(self, file: str, document: Document, item: Item, context: _Context) -> None:
-        self.file, self.document, self.item, self.context = file, document, item, context
+    def __init__(self, file: SourceFile, document: Document, item: Item, context: _Context) -> None:
+        self.file, self.document, self.item, self.context = file.path, document, item, context
+        self.decrypted = file.decrypted
         self.findings: list[Finding] = list(item.findings)
         self.title = ""
         self.typed: KubernetesObject | None = None
@@ -223,6 +225,8 @@ class _Reading:
             return None
         wrong = [finding.path for finding in read.findings]
         for finding in objects.check(read.typed, self.context.rights(namespace)):
+            if self.decrypted and finding.message == configs.IN_PLAIN_TEXT:
+                continue
             path = read.original(finding.path)
             if not any(_related(path, one) for one in wrong):
                 self.findings.append(Finding(path, finding.message, finding.remedy, finding.is_warning))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -60,10 +60,14 @@ class RepositoryAddress:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One manifest file of a commit; `path` is relative to the repository's root, with `/`."""
+    """One manifest file of a commit; `path` is relative to the repository's root, with `/`.
+
+    `decrypted`: its data stood encrypted in Git, and is kept in no cache.
+    """
 
     path: str
-    data: bytes
+    data: bytes = field(repr=False)
+    decrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,13 +75,33 @@ def read_documents(data: bytes) -> list[Document]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return [_broken(line, "is not UTF-8 text", "save the file as UTF-8; binary data belongs into binaryData")]
-    if text.lstrip(" \t\r\n").startswith("{"):
-        text = _SURROGATES.sub(_joined, text)
+    text = without_surrogates(text)
     found: list[Document] = []
     for line, chunk in _chunks(text):
         if not _ONLY_COMMENTS.fullmatch(chunk):
             found.extend(_read(chunk, line))
     return found
+
+
+def without_surrogates(text: str) -> str:
+    """The text of a JSON file as YAML reads it; any other as it is. Lines stay lines."""
+    return _SURROGATES.sub(_joined, text) if text.lstrip(" \t\r\n").startswith("{") else text
+
+
+def composed(text: str) -> Iterator[tuple[int, int, Node]]:
+    """(offset that its marks count from, line that they count from, node) of each document of a whole file.
+
+    Raises Refused or YAMLError for what `read_documents` answers with problems.
+    """
+    offset = 0
+    for line, chunk in _chunks(text):
+        _check_nesting(chunk)
+        loader = _Composer(chunk)
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None:
+                yield offset, line, node
+        offset += len(chunk)
 
 
 def _joined(match: re.Match[str]) -> str:

@@ -28,8 +28,8 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
 _NO_NUMBERS = frozenset({".nan", ".NaN", ".NAN", *(s + w for s in ("", "+", "-") for w in (".inf", ".Inf", ".INF"))})
-_INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
+FLOAT = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _LONGEST_NUMBER = 40
 
 
@@ -172,11 +172,11 @@ def _plain(text: str) -> Any:
     if text[0] not in "0123456789+-." or len(text) > _LONGEST_NUMBER:
         return text
     digits = text.replace("_", "")
-    if _INTEGER.fullmatch(digits):
-        number = _integer(digits)
+    if INTEGER.fullmatch(digits):
+        number = integer(digits)
         if -(2**63) <= number < 2**64:
             return number
-    if not _FLOAT.fullmatch(digits):
+    if not FLOAT.fullmatch(digits):
         return text
     value = float(digits)
     if math.isinf(value):
@@ -184,7 +184,7 @@ def _plain(text: str) -> Any:
     return int(value) if value.is_integer() and abs(value) < 2**63 else value
 
 
-def _integer(digits: str) -> int:
+def integer(digits: str) -> int:
     """Go's ParseInt with base 0: a leading 0 means octal."""
     bare = digits.lstrip("+-")
     if len(bare) > 1 and bare[0] == "0" and bare[1].isdigit():

@@ -1,13 +1,14 @@
 """From the files of a commit to manifests that are read and checked: for the sync loop, and for previews of it.
 
-files -> rendered (as they are, kustomize, Compose, Helm) -> read -> what is kept of it
+files -> decrypted (SOPS) -> rendered (as they are, kustomize, Compose, Helm) -> read -> what is kept of it
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
+from deployer.core import sops
 from deployer.core.manifests import NamespacePolicy, ReadResult
 from deployer.core.rendering.kept import Kept, kept
 from deployer.core.rendering.rendered import read_rendered
@@ -16,10 +17,15 @@ from deployer.ports import Renderer
 
 
 def read_tree(
-    renderer: Renderer, tree: SourceTree, *, path: str, application: str, namespace: str, values: Sequence[str],
-    policies: Mapping[str, NamespacePolicy], cache: MutableMapping[Any, Any] | None = None,
+    renderer: Renderer, tree: SourceTree, identities: Callable[[], Sequence[str]], *, path: str, application: str,
+    namespace: str, values: Sequence[str], policies: Mapping[str, NamespacePolicy],
+    cache: MutableMapping[Any, Any] | None = None,
 ) -> tuple[ReadResult, Kept]:  # fmt: skip
-    """What the files come to, with every error, and what of it is kept with the attempt."""
-    rendered = renderer.render(tree, path=path, application=application, namespace=namespace, values=values)
-    read = read_rendered(rendered, default_namespace=namespace, policies=policies, cache=cache)
+    """What the files come to, with every error, and what of it is kept with the attempt.
+
+    `identities`: age's, asked for when the first encrypted file is found.
+    """
+    opened = sops.opened(tree, identities)
+    rendered = renderer.render(opened.tree, path=path, application=application, namespace=namespace, values=values)
+    read = opened.told(read_rendered(rendered, default_namespace=namespace, policies=policies, cache=cache))
     return read, kept(rendered, read)

@@ -1,6 +1,6 @@
 """sync: an application's objects are made equal to its manifests at a commit, all of them or none.
 
-    which commit -> fetch -> render -> read and validate -> compare with what is stored -> write in one transaction
+    which commit -> fetch -> decrypt, render -> read and validate -> compare with what is stored -> write in one transaction
 
 Everything before the write may be slow and changes nothing. A commit that is refused leaves a record with file, line
 and field; the objects stay as they are, and the next good commit goes through.
@@ -24,14 +24,18 @@ RETRY_SECONDS = 30.0
 MAX_ERRORS = 100
 CACHED_FILES = 20_000
 _cache: dict[Any, Any] = {}
-"""What was read from each blob: a commit that changes one file of a thousand reads one."""
+"""What was read from each blob: a commit that changes one file of a thousand reads one. Nothing that was decrypted is
+in it: that is read anew each time, and gone with the pass."""
 
 
 class SyncStore(Protocol):
     def assignment(self, uid: str) -> Assignment | None: ...
     def policies(self) -> Any: ...
+    def age_identities(self, repository: str) -> list[str]: ...
     def stored(self, application: str, manifests: Any) -> Any: ...
-    def begin(self, assignment: Assignment, commit: CommitInfo, kept: Kept, now: float) -> Any: ...
+    def begin(
+        self, assignment: Assignment, commit: CommitInfo, kept: Kept, warnings: list[dict[str, Any]], now: float
+    ) -> Any: ...
     def failed(self, attempt: Any, message: str, errors: list[dict[str, Any]], now: float) -> None: ...
     def unreachable(self, assignment: Assignment, message: str, now: float) -> None: ...
     def resume(self, assignment: Assignment, head: str, now: float) -> None: ...
@@ -76,7 +80,7 @@ def _sync(
     files = source.files(repository, commit, assignment.path, assignment.values)
     read, kept = _read(files, assignment, store, renderer)
     with work.fenced(lease):
-        attempt = store.begin(assignment, info, kept, clock.now())
+        attempt = store.begin(assignment, info, kept, rows_of(read.warnings), clock.now())
         plan = decide(
             read.manifests, store.stored(assignment.uid, read.manifests), application=assignment.name,
             prune=assignment.prune, confirmed=assignment.prune_confirmed,
@@ -105,8 +109,9 @@ def _read(tree: SourceTree, assignment: Assignment, store: SyncStore, renderer: 
     if len(_cache) > CACHED_FILES:
         _cache.clear()
     return read_tree(
-        renderer, tree, path=assignment.path, application=assignment.name, namespace=assignment.namespace,
-        values=assignment.values, policies=store.policies(), cache=_cache,
+        renderer, tree, lambda: store.age_identities(assignment.repository.uid), path=assignment.path,
+        application=assignment.name, namespace=assignment.namespace, values=assignment.values,
+        policies=store.policies(), cache=_cache,
     )  # fmt: skip
 
 

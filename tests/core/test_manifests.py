@@ -196,7 +196,7 @@ def test_a_plain_secret_is_a_warning() -> None:
     assert not result.errors
     assert [str(one) for one in result.warnings] == [
         "k8s/app.yaml:4: Secret shop/s: data: a Secret in plain text in Git can be read by everyone who reads the "
-        "repository (keep it out of Git)"
+        "repository (give it new values and encrypt the file with sops: `manage.py repository age-key` says for whom)"
     ]
 
 

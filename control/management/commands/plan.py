@@ -116,9 +116,16 @@ def _read(path: Path, target: Target, values: list[str] | None) -> tuple[ReadRes
     folder = path.resolve() if path.is_dir() else path.resolve().parent
     name = row.name if row else object_name(folder.name) or "application"
     return read_tree(
-        ToolRenderer(), tree, path=inside, application=name, namespace=target.namespace, values=given,
-        policies=_policies(target),
+        ToolRenderer(), tree, lambda: _age_identities(target), path=inside, application=name,
+        namespace=target.namespace, values=given, policies=_policies(target),
     )  # fmt: skip
+
+
+def _age_identities(target: Target) -> list[str]:
+    """Those of the application's repository; whoever names no application holds none."""
+    from control.store.repositories import age_identities
+
+    return age_identities(target.application.repository_id) if target.application is not None else []
 
 
 def _policies(target: Target) -> dict[str, NamespacePolicy]:

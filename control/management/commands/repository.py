@@ -1,4 +1,4 @@
-"""`manage.py repository add|list|remove`: the Git repositories that applications follow."""
+"""`manage.py repository add|list|remove|age-key`: the Git repositories that applications follow, and their keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from control.management.commands.node import read_text
 from control.management.failure import Command as PierheadCommand
 from control.management.failure import Failure, actor, verbs
 from control.management.output import duration
+from control.selectors.age_keys import SOPS_COMMAND, sops_rules
 from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find
 
@@ -20,10 +21,10 @@ TOKEN_VARIABLE = "PIERHEAD_TOKEN"  # noqa: S105  (its name, not its value)
 
 
 class Command(PierheadCommand):
-    help = "Git repositories: add, list, remove."
+    help = "Git repositories: add, list, remove; the keys that open what is encrypted in them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        make = verbs(parser, "add", "list", "remove")
+        make = verbs(parser, "add", "list", "remove", "age-key")
         add = make.add_parser("add", help="register a repository; the server is asked for the ref at once")
         add.add_argument("name", metavar="NAME")
         add.add_argument("url", metavar="URL", help="https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH")
@@ -38,6 +39,11 @@ class Command(PierheadCommand):
         add.add_argument("--known-hosts", type=Path, metavar="FILE", help="the host's key, as ssh-keyscan prints it")
         make.add_parser("list", help="all repositories").add_argument("-o", "--output", choices=("wide",))
         make.add_parser("remove", help="take it off the record").add_argument("name", metavar="NAME")
+        key = make.add_parser("age-key", help="for whom sops encrypts Secrets in it; what to write into .sops.yaml")
+        key.add_argument("name", metavar="NAME")
+        change = key.add_mutually_exclusive_group()
+        change.add_argument("--new", action="store_true", help="make another key; those before it stay valid")
+        change.add_argument("--remove", metavar="RECIPIENT", help="what only this key opens is refused from then on")
 
     def handle(self, **options: Any) -> None:
         match options["verb"]:
@@ -50,6 +56,8 @@ class Command(PierheadCommand):
 
                 repositories.remove_repository(options["name"], actor())
                 self.stdout.write(f"repository/{options['name']} removed")
+            case "age-key":
+                self._age_key(options)
 
     def _add(self, options: dict[str, Any]) -> None:
         from control.services import repositories
@@ -66,6 +74,21 @@ class Command(PierheadCommand):
             allow_local=options["allow_local"], credentials=credentials,
         )  # fmt: skip
         self.stdout.write(f"repository/{row.name} added: {row.ref} is at {row.head[:7]}")
+
+    def _age_key(self, options: dict[str, Any]) -> None:
+        from control.services import repository_keys
+
+        name = options["name"]
+        if options["remove"]:
+            repository_keys.remove_age_key(name, options["remove"], actor())
+            self.stdout.write(f"repository/{name}: age key {options['remove']} removed")
+            return
+        if options["new"]:
+            repository_keys.new_age_key(name, actor())
+        for recipient in repository_keys.recipients(name, actor()):
+            self.stdout.write(recipient)
+        self.stderr.write(f"# .sops.yaml, at the root of the repository; then: {SOPS_COMMAND}")
+        self.stderr.write(sops_rules(repository_keys.recipients(name, actor())), ending="")
 
     def _list(self, *, wide: bool) -> None:
         kind = BY_NAME["Repository"]

@@ -25,7 +25,7 @@ from control.models import (
 from control.models.budgets import budgets
 from control.selectors.health import application_health, health_of_deployment
 from control.selectors.kubernetes_records import sync_name
-from control.selectors.syncs import error_lines
+from control.selectors.syncs import error_lines, warning_lines
 
 LAST_ATTEMPTS = 10
 
@@ -88,6 +88,7 @@ def describe_sync(row: Sync, now: float) -> str:
         for one in row.changes
     )
     text += parts.section("Changes", changes)
+    text += parts.section("Warnings", "".join(f"  {line}\n" for line in warning_lines(row)))
     return text + parts.section("Errors", "".join(f"  {line}\n" for line in error_lines(row)))
 
 
@@ -106,6 +107,8 @@ def describe_repository(row: Repository, now: float) -> str:
             ("Head Seen", parts.time_of(row.head_seen_at, now)),
             ("Polled", parts.time_of(row.polled_at, now)),
             ("Failures", f"{row.failures} in a row: {row.message}" if row.failures else "none"),
+            *([("Failing Since", parts.time_of(row.failing_since, now))] if row.failures else []),
+            ("Age Recipients", "\n".join(row.age_keys.values_list("recipient", flat=True))),
             ("Applications", names),
         ]
     ) + parts.events("Repository", "", row.name, now)
@@ -194,7 +197,11 @@ def _attempt(one: Sync, now: float) -> str:
     who = f" by {one.actor}" if one.actor else ""
     said = f"{one.phase}: {one.message}" if one.message else one.phase
     first = f"  {short(one.commit) or '-':<8} {age(now - one.started_at)} ago, {one.trigger}{who}: {said}"
-    return "".join(indented(line, 0) for line in [first, *(f"    {line}" for line in error_lines(one))])
+    return "".join(indented(line, 0) for line in [first, *(f"    {line}" for line in (*error_lines(one), *_warnings(one)))])
+
+
+def _warnings(one: Sync) -> list[str]:
+    return [f"warning: {line}" for line in warning_lines(one)]
 
 
 def _bytes(base64_text: Any) -> int:

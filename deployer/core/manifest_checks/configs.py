@@ -25,6 +25,10 @@ _REFUSED_TYPES: Mapping[str, str] = {
     "kubernetes.io/dockercfg": f"write type: {_DOCKER_CONFIG}",
 }
 
+IN_PLAIN_TEXT = "a Secret in plain text in Git can be read by everyone who reads the repository"
+"""Not told of a file that was decrypted."""
+ENCRYPT = "give it new values and encrypt the file with sops: `manage.py repository age-key` says for whom"
+
 
 def config_map(found: ConfigMap) -> Iterator[Finding]:
     for field, keys in (("data", found.data), ("binaryData", found.binary_data)):
@@ -43,8 +47,7 @@ def config_map(found: ConfigMap) -> Iterator[Finding]:
 
 def secret(found: Secret) -> Iterator[Finding]:
     if found.data or found.string_data:
-        message = "a Secret in plain text in Git can be read by everyone who reads the repository"
-        yield Finding(("data" if found.data else "stringData",), message, "keep it out of Git", is_warning=True)
+        yield Finding(("data" if found.data else "stringData",), IN_PLAIN_TEXT, ENCRYPT, is_warning=True)
     values: dict[str, bytes] = {}
     for key, value in found.data.items():
         yield from names.config_key(key, ("data", key))

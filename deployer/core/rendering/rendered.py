@@ -17,10 +17,14 @@ from deployer.core.repository import SourceFile
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One rendered document; `origin` is the file of the repository that it comes from."""
+    """One rendered document; `origin` is the file of the repository that it comes from.
+
+    `decrypted`: that file stood encrypted in Git.
+    """
 
     origin: str
     data: bytes = field(repr=False)
+    decrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ def read_rendered(
     cache: MutableMapping[Any, Any] | None = None,
 ) -> ReadResult:  # fmt: skip
     """As `read_manifests`; `cache` is for plain files, which a commit mostly leaves alone."""
-    files = [SourceFile(one.origin, one.data) for one in rendered.pieces]
+    files = [SourceFile(one.origin, one.data, one.decrypted) for one in rendered.pieces]
     kept = cache if rendered.way.kind == "plain" else None
     read = read_manifests(files, default_namespace=default_namespace, policies=policies, cache=kept)
     if rendered.way.kind != "plain":

@@ -1,0 +1,109 @@
+"""Secrets that stand encrypted in Git: what a push of them leads to, and what it never leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.serializers.json import DjangoJSONEncoder
+
+from control.models import Application, Repository, Secret, Sync
+from control.services import repository_keys
+from control.services.audit import Actor
+from control.services.previews import preview
+from control.services.refusal import Refused
+from deployer.composition import composition
+from deployer.loops import sync
+from tests.core.sops_files import SECRETS_ONLY, STRANGER, Key, encrypted
+from tests.scenarios.world import World
+
+pytestmark = pytest.mark.django_db
+ANN = Actor("ann")
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: hunter2hunter2}\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path)
+    monkeypatch.setattr(composition(), "source", made.source)
+    made.follow()
+    return made
+
+
+def key_of() -> Key:
+    """The newest age key of the repository."""
+    made = Key()
+    row = Repository.objects.get()
+    (made.recipient, *_) = repository_keys.recipients(row.name, ANN)
+    return made
+
+
+def rows() -> str:
+    """Every row of every table, as text."""
+    found = {one.__name__: list(one._default_manager.values()) for one in apps.get_app_config("control").get_models()}
+    return json.dumps(found, cls=DjangoJSONEncoder)
+
+
+def push(world: World, text: str) -> Sync:
+    world.push(text)
+    world.pass_time(40)
+    return Sync.objects.all()[0]
+
+
+def passwords() -> list[Any]:
+    return [row.sealed.load() for row in Secret.objects.all()]
+
+
+def test_an_encrypted_secret_is_applied_and_left_nowhere_in_plain(world: World) -> None:
+    key = key_of()
+    attempt = push(world, encrypted(SECRET, *SECRETS_ONLY, recipients=[key]))
+    assert (attempt.phase, attempt.warnings, attempt.errors) == (Sync.SUCCEEDED, [], [])
+    assert passwords() == [{"password": "aHVudGVyMmh1bnRlcjI="}]
+    changed = encrypted(SECRET.replace("hunter2h", "HUNTER2h"), *SECRETS_ONLY, recipients=[key])
+    Application.objects.update(automatic=False)
+    push(world, changed)
+    shown = preview("shop")
+    assert [(one.op, one.kind, one.lines) for one in shown.objects] == [
+        ("change", "Secret", (("~", "data.password: *** -> ***"),))
+    ]
+    for word in ("unter2", "UNTER2", "aHVudGVy", "SFVOVEVS", "AGE-SECRET-KEY"):
+        assert word not in rows() + repr(sync._cache)
+
+
+def test_what_does_not_open_changes_nothing_and_says_what_to_do(world: World) -> None:
+    push(world, encrypted(SECRET, *SECRETS_ONLY, recipients=[key_of()]))
+    attempt = push(world, encrypted(SECRET.replace("hunter2", "other"), *SECRETS_ONLY, recipients=[STRANGER]))
+    assert attempt.phase == Sync.FAILED
+    assert f"0.yaml:7: sops: is encrypted for {STRANGER.recipient}; here is only the key of {key_of().recipient}" in (
+        attempt.message
+    )
+    assert (attempt.errors[0]["file"], attempt.errors[0]["field"]) == ("0.yaml", "sops")
+    assert passwords() == [{"password": "aHVudGVyMmh1bnRlcjI="}]
+
+
+def test_a_key_that_was_followed_by_another_still_opens(world: World) -> None:
+    old = key_of()
+    repository_keys.new_age_key("shop", ANN)
+    new = key_of()
+    assert push(world, encrypted(SECRET, *SECRETS_ONLY, recipients=[old])).phase == Sync.SUCCEEDED
+    repository_keys.remove_age_key("shop", old.recipient, ANN)
+    assert (
+        "the key of" in push(world, encrypted(SECRET, *SECRETS_ONLY, "--mac-only-encrypted", recipients=[old])).message
+    )
+    assert push(world, encrypted(SECRET, *SECRETS_ONLY, recipients=[new])).phase == Sync.SUCCEEDED
+    with pytest.raises(Refused, match="has no other age key"):
+        repository_keys.remove_age_key("shop", new.recipient, ANN)
+    with pytest.raises(Refused, match="has no age key age1x"):
+        repository_keys.remove_age_key("shop", "age1x", ANN)
+
+
+def test_a_plain_secret_is_applied_with_a_warning_that_is_kept(world: World) -> None:
+    attempt = push(world, SECRET)
+    assert attempt.phase == Sync.SUCCEEDED
+    (warning,) = attempt.warnings
+    assert (warning["file"], warning["line"], warning["object"]) == ("0.yaml", 4, "Secret shop/db")
+    assert warning["message"].startswith("a Secret in plain text in Git")
+    assert "hunter" not in rows()
