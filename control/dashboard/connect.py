@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from control.dashboard import credential_forms
 from control.dashboard.access import actor
 from control.models import Repository
 
-FIELDS = ("repository", "url", "ref", "username", "name", "path", "namespace")
+FIELDS = ("repository", "url", "ref", "name", "path", "namespace", *credential_forms.SHOWN_AGAIN)
 """What is shown again when the form was refused. A token or a key never is."""
 
 
+@sensitive_post_parameters(*credential_forms.SECRETS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def connect(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
@@ -29,31 +32,31 @@ def connect(request: HttpRequest) -> HttpResponse:
         given["repository"] = given["repository"] or _repository(request, given)
         row = _application(request, given)
     except Refused as refused:
-        return _form(request, given, refused.sentence)
+        return _form(request, given, refused.sentence, credential_forms.host_keys_of(refused))
     messages.success(request, f"{row.name} follows {given['repository']}: a first look at Git was asked for.")
+    if request.POST.get("make_ssh_key"):
+        messages.warning(request, "Its SSH key was made: paste the public half where the repository is.")
+        return redirect("repository", name=given["repository"])
     return redirect("application", name=row.name)
 
 
-def _form(request: HttpRequest, given: dict[str, str], refused: str = "") -> HttpResponse:
+def _form(
+    request: HttpRequest, given: dict[str, str], refused: str = "", host_keys: tuple[tuple[str, str], ...] = ()
+) -> HttpResponse:
     known = list(Repository.objects.values_list("name", flat=True))
-    context = {"given": given, "known": known, "refused": refused}
+    context = {"given": given, "known": known, "refused": refused, "host_keys": host_keys}
     return render(request, "connect.html", context, status=409 if refused else 200)
 
 
 def _repository(request: HttpRequest, given: dict[str, str]) -> str:
     """Registers it, having asked its server, under the name of the application. Returns that."""
     from control.services import repositories
-    from deployer.core.source import GitCredentials
 
-    credentials = GitCredentials(
-        username=given["username"],
-        token=request.POST.get("token", "").strip(),
-        ssh_key=_text(request.POST, "ssh_key"),
-        known_hosts=_text(request.POST, "known_hosts"),
-    )
+    wanted = credential_forms.wanted(request)
     row = repositories.add_repository(
-        given["name"], given["url"], actor(request), ref=given["ref"] or "main", credentials=credentials
-    )
+        given["name"], given["url"], actor(request), ref=given["ref"] or "main", credentials=wanted.credentials,
+        make_ssh_key=wanted.make_ssh_key, host_key=wanted.host_key,
+    )  # fmt: skip
     return row.name
 
 
@@ -65,9 +68,3 @@ def _application(request: HttpRequest, given: dict[str, str]) -> Any:
         namespace=given["namespace"] or given["name"], automatic=given["automatic"] == "yes",
         prune=given["prune"] == "yes",
     )  # fmt: skip
-
-
-def _text(form: QueryDict, field: str) -> str:
-    """A pasted file: with the line ends that programs expect."""
-    pasted = str(form.get(field, "")).replace("\r\n", "\n").strip()
-    return pasted + "\n" if pasted else ""

@@ -12,10 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from control.dashboard.access import actor, may, refusal
 from control.dashboard.live import Page, answer
-from control.models import ADMIN
+from control.models import ADMIN, OPERATOR
+from control.selectors.age_keys import age_keys
 from control.selectors.hooks import address, delivery_page
 from control.selectors.newest_first import read_key
 from control.selectors.repositories import repository_lines, repository_page
+from control.selectors.repository_credentials import credentials_words
 from deployer.core.hooks.providers import PROVIDERS
 
 KINDS = ("Repository", "Application", "Webhook")
@@ -35,7 +37,11 @@ def repository(request: HttpRequest, name: str) -> HttpResponse:
     found = repository_page(name, _base(request), key, time.time())
     if found is None:
         return refusal(request, f"Repository {name} does not exist (any more).", 404)
-    context = {"found": found, "line": found.line, "may_set": may(request, ADMIN), "is_newest": key is None}
+    now = time.time()
+    context = {
+        "found": found, "line": found.line, "may_set": may(request, ADMIN), "is_newest": key is None,
+        "may_act": may(request, OPERATOR), "credentials": credentials_words(name, now), "age": age_keys(name, now),
+    }  # fmt: skip
     page = Page(f"{name}: {found.line.state.word}", "applications", KINDS)
     return answer(request, page, "repositories/repository.html", context)
 

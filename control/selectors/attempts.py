@@ -28,7 +28,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLine:
-    """`errors`, `warnings`: lines that begin with file:line; `more`, `more_warnings` are not shown. `sha`: the whole id.
+    """`errors`, `warnings`: lines that begin with file:line; `more...` are not shown. `sha` is the whole id.
 
     `rendered`: what it came to is kept, and can be looked at.
     """

@@ -14,7 +14,9 @@ from control.models import Application, Deployment, KubernetesObject, Repository
 from control.models.base import new_uid
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
-from control.services.repository_keys import add_age_key, get_repository
+from control.services.repository_credentials import Wanted, fill, prepared, try_head
+from control.services.repository_keys import add_age_key
+from control.services.repository_keys import get_repository as get_repository
 from control.store import objects
 from control.store.repositories import access
 from control.store.sync import MODELS
@@ -29,9 +31,13 @@ SHORTEST_POLL_SECONDS = 1.0
 
 def add_repository(
     name: str, url: str, actor: Actor, *, ref: str = "main", poll_seconds: float = 30, allow_local: bool = False,
-    credentials: GitCredentials | None = None,
+    credentials: GitCredentials | None = None, make_ssh_key: bool = False, host_key: str = "",
 ) -> Repository:  # fmt: skip
-    """Ask the server for the ref before anything is stored: a typing error is told here, not in a log."""
+    """Ask the server for the ref before anything is stored: a typing error is told here, not in a log.
+
+    With `make_ssh_key` the server does not know us yet: its key is in `ssh_public_key`, for whoever pastes it there.
+    Raises HostKeyUnknown, a Refused, when a person has to compare fingerprints first; `host_key` is the one they did.
+    """
     check_name("repository", name)
     allow_local = allow_local or settings.PIERHEAD.allow_local_repositories
     if not SHORTEST_POLL_SECONDS <= poll_seconds <= 86400:
@@ -43,14 +49,14 @@ def add_repository(
         raise Refused(str(error)) from error
     if Repository.objects.filter(name=name).exists():
         raise Refused(f"repository {name} is registered already; remove it first, or use another name")
-    given = credentials or GitCredentials()
+    wanted = Wanted(credentials or GitCredentials(), make_ssh_key, host_key)
     row = Repository(name=name, url=url, ref=ref, poll_seconds=poll_seconds, allow_local=allow_local)
-    fields = ("username", "token", "ssh_key", "known_hosts")
-    row.credentials.store({key: value for key in fields if (value := getattr(given, key))})
     try:
-        row.head, row.head_seen_at = composition().source.head(access(row)), time.time()
-    except SourceError as error:
+        done = prepared(name, url, wanted, allow_local=allow_local)
+    except (RepositoryRefused, SourceError) as error:
         raise Refused(error.sentence) from error
+    fill(row, done)
+    try_head(row, done)
     try:
         with transaction.atomic():
             row.save(force_insert=True)

@@ -22,11 +22,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from deployer.adapters import github_tokens
 from deployer.adapters.git_failure import GitFailed
 from deployer.adapters.git_process import GitCommand, HiddenEnvironment
+from deployer.core.host_keys import keys_in, place_of, published
 from deployer.core.repository import RepositoryAddress, forbidden_address
 from deployer.core.source import GitCredentials
 
@@ -90,6 +93,7 @@ def remote_session(
 ) -> Iterator[GitCommand]:
     """Git as it may talk to this address, for as long as the block lasts; raises GitFailed if it may not."""
     deadline = time.monotonic() + timeout_seconds
+    credentials = _complete(address, credentials, allow_local=allow_local)
     _check_credentials(address, credentials)
     settings = _remote_settings(address, credentials)
     if not allow_local:
@@ -107,7 +111,12 @@ def remote_session(
             timeout_seconds=timeout_seconds,
             deadline=deadline,
             secrets=_secrets(credentials),
+            host_keys=" or ".join(one.title for one in keys_in(credentials.known_hosts)),
         )
+    except GitFailed as failure:
+        if failure.reason == "AuthenticationFailed" and credentials.app:
+            github_tokens.forget(credentials.app)
+        raise
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
@@ -189,6 +198,16 @@ def _settings_variables(settings: dict[str, str]) -> dict[str, str]:
     return variables
 
 
+def _complete(address: RepositoryAddress, credentials: GitCredentials, *, allow_local: bool) -> GitCredentials:
+    """With the token of a GitHub App, and with the published keys of a host that nobody had to confirm."""
+    if address.transport == "ssh" and not credentials.known_hosts.strip():
+        return replace(credentials, known_hosts=published(*place_of(address)))
+    if address.transport in ("https", "http") and credentials.app:
+        token = github_tokens.installation_token(credentials.app, allow_local=allow_local)
+        return replace(credentials, username="", token=token)
+    return credentials
+
+
 def _check_credentials(address: RepositoryAddress, credentials: GitCredentials) -> None:
     if any(character in credentials.username + credentials.token for character in "\r\n\0"):
         raise GitFailed("Refused", f"{address.display}: the user name or token holds a line break: give it again")
@@ -197,10 +216,12 @@ def _check_credentials(address: RepositoryAddress, credentials: GitCredentials) 
     if not credentials.known_hosts.strip():
         raise GitFailed(
             "HostKeyUnknown",
-            f"{address.display}: host key of {address.host} is not in known_hosts: SSH needs --known-hosts",
+            f"{address.display}: the host key of {address.host} is not known: somebody has to confirm its fingerprint, "
+            "on the repository's page or with --confirm-host-key",
         )
     if not credentials.ssh_key.strip():
-        raise GitFailed("AuthenticationFailed", f"{address.display}: SSH needs a private key: give one with --ssh-key")
+        sentence = "SSH needs a private key: give one with --ssh-key, or have one made here with --make-ssh-key"
+        raise GitFailed("AuthenticationFailed", f"{address.display}: {sentence}")
 
 
 def _transport_variables(private: Path, address: RepositoryAddress, credentials: GitCredentials) -> dict[str, str]:

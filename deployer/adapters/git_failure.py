@@ -45,14 +45,15 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (
         r"HOST IDENTIFICATION HAS CHANGED",
         "HostKeyUnknown",
-        "the host key of {host} differs from known_hosts: ask its administrator whether it was changed on purpose, "
-        "then register the new key",
+        "{host} shows the host key {told}, and is known by {known}: ask its administrator whether it was changed on "
+        "purpose; if so, confirm the new one on the repository's page or with `manage.py repository set "
+        "--confirm-host-key`, if not, somebody stands in between",
     ),
     (
         r"Host key verification failed|host key is known for",
         "HostKeyUnknown",
-        "host key of {host} is not in known_hosts: take its line from ssh-keyscan, compare the fingerprint, "
-        "and register it with --known-hosts",
+        "{host} shows no host key of the kind that it is known by ({known}): compare the fingerprints that it shows "
+        "now, and confirm one on the repository's page or with `manage.py repository set --confirm-host-key`",
     ),
     (
         r"Load key .*(invalid format|libcrypto|passphrase|not supported)",
@@ -62,12 +63,14 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     (
         r"Permission denied \(|Too many authentication failures",
         "AuthenticationFailed",
-        "authentication failed: check the SSH key, and that it may read this repository",
+        "authentication failed: the SSH key is not admitted there (any more): paste its public half, which the "
+        "repository's page shows, into the deploy keys of this repository",
     ),
     (
         r"could not read (Username|Password)|Authentication failed|returned error: 40[13]|\b401\b.*Unauthorized",
         "AuthenticationFailed",
-        "authentication failed: check the token, and that it may read this repository",
+        "authentication failed: the token is wrong, has expired or was revoked, or may not read this repository: "
+        "replace it on the repository's page or with `manage.py repository set --token-file`",
     ),
     (
         r"returned error: 30[12378]|unable to update url base from redirection",
@@ -126,13 +129,18 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def failure_from(display: str, host: str, text: str) -> GitFailed:
-    """The failure that this (already scrubbed) error text of Git or SSH describes."""
+def failure_from(display: str, host: str, text: str, known: str = "") -> GitFailed:
+    """The failure that this (already scrubbed) error text of Git or SSH describes.
+
+    `known`: the fingerprints that the host is known by.
+    """
     answer = _answer(text)
+    told = re.search(r"SHA256:[A-Za-z0-9+/]{43}", text)
+    words = {"answer": answer, "told": told[0] if told else "of another", "known": known or "none"}
     for pattern, reason, sentence in _PATTERNS:
         if re.search(pattern, text):
             place = host or "this machine"
-            return GitFailed(reason, f"{display}: {sentence.format(host=place, answer=answer)}")
+            return GitFailed(reason, f"{display}: {sentence.format(host=place, **words)}")
     return GitFailed("Refused", f"{display}: Git refused: {answer or 'it gave no reason'}")
 
 

@@ -46,6 +46,7 @@ class GitCommand:
     timeout_seconds: float
     deadline: float
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    host_keys: str = ""  # the fingerprints that the host is known by
     # Open files that Git inherits: the mirror's lock, which thus outlives a killed caller for as long as Git works.
     inherited: tuple[int, ...] = ()
 
@@ -71,7 +72,8 @@ class GitCommand:
         finally:
             _end(process)
         if code != 0:
-            raise failure_from(self.display, self.host, scrubbed(errors.decode("utf-8", "replace"), self.secrets))
+            said = scrubbed(errors.decode("utf-8", "replace"), self.secrets)
+            raise failure_from(self.display, self.host, said, self.host_keys)
         return output
 
     def timed_out(self) -> GitFailed:

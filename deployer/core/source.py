@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from deployer.core.github_app import GITHUB_API, GitHubApp
+
 
 @dataclass(frozen=True, slots=True)
 class CommitInfo:
@@ -17,12 +19,25 @@ class CommitInfo:
 
 @dataclass(frozen=True, slots=True)
 class GitCredentials:
-    """What a repository is opened with. `ssh_key` and `known_hosts` are the files' contents, not their paths."""
+    """What a repository is opened with. `ssh_key` and `known_hosts` are the files' contents, not their paths.
+
+    `app_*`: a GitHub App, whose tokens take the place of `token`; `api_url` is "" for github.com's.
+    """
 
     username: str = ""
     token: str = field(default="", repr=False)
     ssh_key: str = field(default="", repr=False)
     known_hosts: str = field(default="", repr=False)
+    app_id: str = field(default="", repr=False)
+    installation_id: str = field(default="", repr=False)
+    app_key: str = field(default="", repr=False)
+    api_url: str = field(default="", repr=False)
+
+    @property
+    def app(self) -> GitHubApp | None:
+        if not self.app_id:
+            return None
+        return GitHubApp(self.app_id, self.installation_id, self.app_key, self.api_url or GITHUB_API)
 
 
 @dataclass(frozen=True, slots=True)

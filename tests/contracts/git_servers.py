@@ -210,6 +210,7 @@ class SshServer:
     stranger: str
     known_hosts: str
     other_known_hosts: str
+    authorized: Path
 
     def url(self, path: Path) -> str:
         return f"ssh://{self.user}@127.0.0.1:{self.port}{path}"
@@ -248,6 +249,7 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
             stranger=(folder / "stranger").read_text(),
             known_hosts=f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}",
             other_known_hosts=f"[127.0.0.1]:{port} {(folder / 'other.pub').read_text()}",
+            authorized=folder / "authorized",
         )
     finally:
         process.terminate()

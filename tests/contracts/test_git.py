@@ -179,7 +179,8 @@ def test_failures_over_http(source: GitSource, served: Served, http: HttpServer)
     }
     assert {reason: failure(action).reason for reason, action in cases.items()} == {reason: reason for reason in cases}
     assert failure(cases["AuthenticationFailed"]).sentence == (
-        f"{url}: authentication failed: check the token, and that it may read this repository"
+        f"{url}: authentication failed: the token is wrong, has expired or was revoked, or may not read this "
+        "repository: replace it on the repository's page or with `manage.py repository set --token-file`"
     )
     assert "branch nowhere does not exist" in failure(cases["RefNotFound"]).sentence
     assert failure(lambda: source.head(url, "main", NOTHING, True)).reason == "AuthenticationFailed"
@@ -203,10 +204,11 @@ def test_failures_over_ssh(source: GitSource, served: Served, ssh: SshServer) ->
         return failed.reason, failed.sentence
 
     assert sentence(ssh.key, "")[0] == "HostKeyUnknown"
-    assert "host key of 127.0.0.1 is not in known_hosts" in sentence(ssh.key, "example.com ssh-ed25519 AAAA")[1]
-    assert "differs from known_hosts" in sentence(ssh.key, ssh.other_known_hosts)[1]
+    assert "the host key of 127.0.0.1 is not known" in sentence(ssh.key, "")[1]
+    assert "127.0.0.1 shows no host key" in sentence(ssh.key, "example.com ssh-ed25519 AAAA")[1]
+    assert "is known by ED25519 SHA256:" in sentence(ssh.key, ssh.other_known_hosts)[1]
     assert sentence("", ssh.known_hosts)[0] == "AuthenticationFailed"
-    assert "check the SSH key" in sentence(ssh.stranger, ssh.known_hosts)[1]
+    assert "the SSH key is not admitted" in sentence(ssh.stranger, ssh.known_hosts)[1]
     assert "cannot be used" in sentence("no key at all", ssh.known_hosts)[1]
     assert sentence(ssh.key, ssh.known_hosts, ssh.url(served.path / "nowhere"))[0] == "RepositoryNotFound"
 

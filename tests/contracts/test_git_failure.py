@@ -37,13 +37,13 @@ param = pytest.param
         param(
             "No ED25519 host key is known for h and you have requested strict checking.\nHost key verification failed.",
             "HostKeyUnknown",
-            "ssh-keyscan",
+            "of the kind that it is known by (ED25519 SHA256:a)",
             id="unknown key",
         ),
         param(
             "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
             "HostKeyUnknown",
-            "differs",
+            "shows the host key of another, and is known by ED25519 SHA256:a",
             id="changed key",
         ),
         param(
@@ -96,7 +96,7 @@ param = pytest.param
     ],
 )
 def test_what_git_says(text: str, reason: str, advice: str) -> None:
-    failed = failure_from("https://h/x", "h", text)
+    failed = failure_from("https://h/x", "h", text, "ED25519 SHA256:a")
     assert failed.reason == reason
     assert failed.sentence.startswith("https://h/x: ")
     assert advice in failed.sentence

@@ -1,4 +1,4 @@
-"""`manage.py repository add|list|remove|age-key`: the Git repositories that applications follow, and their keys."""
+"""`manage.py repository add|set|list|remove|age-key`: the Git repositories that applications follow, and their keys."""
 
 from __future__ import annotations
 
@@ -16,27 +16,26 @@ from control.management.output import duration
 from control.selectors.age_keys import SOPS_COMMAND, sops_rules
 from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find
+from control.selectors.repository_credentials import key_places
 
 TOKEN_VARIABLE = "PIERHEAD_TOKEN"  # noqa: S105  (its name, not its value)
 
 
 class Command(PierheadCommand):
-    help = "Git repositories: add, list, remove; the keys that open what is encrypted in them."
+    help = "Git repositories: add, set, list, remove; age-key: for whom Secrets in them are encrypted."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        make = verbs(parser, "add", "list", "remove", "age-key")
+        make = verbs(parser, "add", "set", "list", "remove", "age-key")
         add = make.add_parser("add", help="register a repository; the server is asked for the ref at once")
         add.add_argument("name", metavar="NAME")
         add.add_argument("url", metavar="URL", help="https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH")
         add.add_argument("--ref", default="main", help="branch or tag (%(default)s)")
         add.add_argument("--poll", type=duration, default=30.0, help="how often the ref is looked at (30s)")
         add.add_argument("--allow-local", action="store_true", help="admit file://, plain paths and this machine")
-        add.add_argument("--username", default="", help="for HTTPS, where the token's server wants one")
-        add.add_argument(
-            "--token-file", metavar="FILE", help=f"holds the token; - reads it from stdin; else ${TOKEN_VARIABLE}"
-        )
-        add.add_argument("--ssh-key", type=Path, metavar="FILE", help="the private key, without a passphrase")
-        add.add_argument("--known-hosts", type=Path, metavar="FILE", help="the host's key, as ssh-keyscan prints it")
+        _add_credential_options(add)
+        change = make.add_parser("set", help="replace what it is opened with; the server is asked with it at once")
+        change.add_argument("name", metavar="NAME")
+        _add_credential_options(change)
         make.add_parser("list", help="all repositories").add_argument("-o", "--output", choices=("wide",))
         make.add_parser("remove", help="take it off the record").add_argument("name", metavar="NAME")
         key = make.add_parser("age-key", help="for whom sops encrypts Secrets in it; what to write into .sops.yaml")
@@ -49,6 +48,8 @@ class Command(PierheadCommand):
         match options["verb"]:
             case "add":
                 self._add(options)
+            case "set":
+                self._set(options)
             case "list":
                 self._list(wide=options["output"] == "wide")
             case "remove":
@@ -61,19 +62,33 @@ class Command(PierheadCommand):
 
     def _add(self, options: dict[str, Any]) -> None:
         from control.services import repositories
-        from deployer.core.source import GitCredentials
 
-        credentials = GitCredentials(
-            username=options["username"],
-            token=token(options["token_file"], options["url"]),
-            ssh_key=read_text(options["ssh_key"]) if options["ssh_key"] else "",
-            known_hosts=read_text(options["known_hosts"]) if options["known_hosts"] else "",
-        )
         row = repositories.add_repository(
             options["name"], options["url"], actor(), ref=options["ref"], poll_seconds=options["poll"],
-            allow_local=options["allow_local"], credentials=credentials,
+            allow_local=options["allow_local"], credentials=_credentials(options, options["url"]),
+            make_ssh_key=options["make_ssh_key"], host_key=options["confirm_host_key"],
         )  # fmt: skip
-        self.stdout.write(f"repository/{row.name} added: {row.ref} is at {row.head[:7]}")
+        at = f"{row.ref} is at {row.head[:7]}" if row.head else "it is looked at once its key is there"
+        self.stdout.write(f"repository/{row.name} added: {at}")
+        self._show_key(row, made=options["make_ssh_key"])
+
+    def _set(self, options: dict[str, Any]) -> None:
+        from control.services.repository_credentials import NOTHING, Wanted, set_credentials
+        from control.services.repository_keys import get_repository
+
+        url = get_repository(options["name"]).url
+        wanted = Wanted(_credentials(options, url), options["make_ssh_key"], options["confirm_host_key"])
+        if wanted == Wanted(NOTHING):
+            raise Failure("nothing was given that could be set: see `repository set --help`")
+        row = set_credentials(options["name"], wanted, actor())
+        self.stdout.write(f"repository/{row.name} set")
+        self._show_key(row, made=options["make_ssh_key"])
+
+    def _show_key(self, row: Any, *, made: bool) -> None:
+        """The public half on stdout, what to do with it on stderr."""
+        if made:
+            self.stdout.write(row.ssh_public_key)
+            self.stderr.write(f"# paste it: {'; or '.join(place for _, place in key_places(row.url))}")
 
     def _age_key(self, options: dict[str, Any]) -> None:
         from control.services import repository_keys
@@ -97,6 +112,42 @@ class Command(PierheadCommand):
             self.stderr.write("No repositories; add one: repository add NAME URL")
             return
         self.stdout.write(kind_table(kind, rows, "", wide=wide), ending="")
+
+
+def _add_credential_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--username", default="", help="for HTTPS, where the token's server wants one")
+    parser.add_argument(
+        "--token-file", metavar="FILE", help=f"holds the token; - reads it from stdin; else ${TOKEN_VARIABLE}"
+    )
+    keys = parser.add_mutually_exclusive_group()
+    keys.add_argument("--ssh-key", type=Path, metavar="FILE", help="the private key, without a passphrase")
+    keys.add_argument("--make-ssh-key", action="store_true", help="make a key here and print its public half")
+    hosts = parser.add_mutually_exclusive_group()
+    hosts.add_argument("--known-hosts", type=Path, metavar="FILE", help="the host's key, as ssh-keyscan prints it")
+    hosts.add_argument(
+        "--confirm-host-key", default="", metavar="SHA256:...",
+        help="the host's fingerprint, compared by you; not needed for the big Git hosts",
+    )  # fmt: skip
+    parser.add_argument("--github-app", default="", metavar="ID", help="a GitHub App's id, for HTTPS")
+    parser.add_argument("--installation", default="", metavar="ID", help="the number of that App's installation")
+    parser.add_argument("--app-key", type=Path, metavar="FILE", help="that App's private key (.pem)")
+    parser.add_argument(
+        "--github-api", default="", metavar="URL", help="for GitHub Enterprise, such as https://git.example.com/api/v3"
+    )
+
+
+def _credentials(options: dict[str, Any], url: str) -> Any:
+    from deployer.core.source import GitCredentials
+
+    files = {name: read_text(options[name]) if options[name] else "" for name in ("ssh_key", "known_hosts", "app_key")}
+    app = options["github_app"]
+    environment_for = url if options["verb"] == "add" else ""  # what is set is named, or it is not meant
+    if bool(app) != bool(options["installation"]) or bool(app) != bool(files["app_key"]):
+        raise Failure("a GitHub App takes all three: --github-app, --installation and --app-key")
+    return GitCredentials(
+        username=options["username"], token="" if app else token(options["token_file"], environment_for), app_id=app,
+        installation_id=options["installation"], api_url=options["github_api"].rstrip("/"), **files,
+    )  # fmt: skip
 
 
 def token(file: str | None, url: str) -> str:

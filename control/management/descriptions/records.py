@@ -197,7 +197,8 @@ def _attempt(one: Sync, now: float) -> str:
     who = f" by {one.actor}" if one.actor else ""
     said = f"{one.phase}: {one.message}" if one.message else one.phase
     first = f"  {short(one.commit) or '-':<8} {age(now - one.started_at)} ago, {one.trigger}{who}: {said}"
-    return "".join(indented(line, 0) for line in [first, *(f"    {line}" for line in (*error_lines(one), *_warnings(one)))])
+    below = (f"    {line}" for line in (*error_lines(one), *_warnings(one)))
+    return "".join(indented(line, 0) for line in [first, *below])
 
 
 def _warnings(one: Sync) -> list[str]:
