@@ -280,6 +280,12 @@ class RepositorySource:
     def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
         return self._git.tree_id(repository.uid, sha, path, values)
 
+    def signature_refusal(self, repository: RepositoryAccess, sha: str) -> str:
+        return self._git.signature_refusal(
+            repository.uid, repository.url, repository.ref, sha, repository.credentials, repository.allow_local,
+            repository.signatures,
+        )  # fmt: skip
+
 
 class Composition:
     """Everything that a process of the deployer holds."""

@@ -214,6 +214,9 @@ class Source(Protocol):
     def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
         """Equal for equal content of all that `files` would answer; "" when nothing is there."""
 
+    def signature_refusal(self, repository: RepositoryAccess, sha: str) -> str:
+        """Why the repository's policy does not take this fetched commit: one sentence; "" if it does."""
+
 
 class Renderer(Protocol):
     """Makes manifests of files: as they are, or by kustomize, Compose or Helm. Never raises for what files hold."""

@@ -18,6 +18,7 @@ from control.selectors.hooks import address, delivery_page
 from control.selectors.newest_first import read_key
 from control.selectors.repositories import repository_lines, repository_page
 from control.selectors.repository_credentials import credentials_words
+from control.selectors.repository_signatures import signatures_words
 from deployer.core.hooks.providers import PROVIDERS
 
 KINDS = ("Repository", "Application", "Webhook")
@@ -41,6 +42,7 @@ def repository(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "found": found, "line": found.line, "may_set": may(request, ADMIN), "is_newest": key is None,
         "may_act": may(request, OPERATOR), "credentials": credentials_words(name, now), "age": age_keys(name, now),
+        "signatures": signatures_words(name),
     }  # fmt: skip
     page = Page(f"{name}: {found.line.state.word}", "applications", KINDS)
     return answer(request, page, "repositories/repository.html", context)

@@ -6,10 +6,10 @@ Reads Git's mirror and the database, writes neither. A commit that the mirror do
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from control.models import Application
+from control.models import Application, Sync
 from control.selectors.kinds import BY_NAME
 from control.selectors.manifests import stored_body, wanted_body
 from control.selectors.words import plain, sentence, subject
@@ -84,13 +84,20 @@ def preview(name: str, sha: str = "") -> Preview:
         wanted = sha or str(row.pin.get("commit", "")) or row.repository.head or here.source.head(repository)
         info = here.source.fetch(repository, wanted)
         tree = here.source.files(repository, wanted, row.path, row.values)
+        unsigned = here.source.signature_refusal(repository, wanted) if _is_new(row, wanted) else ""
     except SourceError as error:
         raise Refused(f"application {name}: {error.sentence}") from error
     read, kept = read_tree(
         here.renderer, tree, lambda: age_identities(row.repository_id), path=row.path, application=row.name,
         namespace=row.namespace, values=row.values, policies=policies(),
     )  # fmt: skip
-    return _preview(row, info, read, kept.way)
+    found = _preview(row, info, read, kept.way)
+    return replace(found, refusal=sentence(unsigned)) if unsigned else found
+
+
+def _is_new(row: Application, sha: str) -> bool:
+    """What was applied before was judged then."""
+    return not row.syncs.filter(phase=Sync.SUCCEEDED, commit=sha).exists()
 
 
 def _preview(row: Application, info: CommitInfo, read: ReadResult, way: str) -> Preview:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from control.models import AgeKey, Repository
 from control.store import objects
+from deployer.core.signatures import SignaturePolicy
 from deployer.core.source import GitCredentials, RepositoryAccess
 
 
@@ -18,6 +19,7 @@ def access(row: Repository) -> RepositoryAccess:
     return RepositoryAccess(
         uid=row.uid, name=row.name, url=row.url, ref=row.ref, allow_local=row.allow_local,
         poll_seconds=row.poll_seconds, credentials=GitCredentials(**row.credentials.load()),
+        signatures=SignaturePolicy(row.signatures, row.ssh_signers, row.gpg_signers),
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from deployer.adapters.git_failure import GitFailed
 from deployer.adapters.git_looking import MirrorLook, standing_at
 from deployer.adapters.git_mirror import KEPT, Mirror
 from deployer.adapters.git_process import GitCommand
+from deployer.adapters.git_signatures import commit_refusal, tag_refusal
 from deployer.adapters.git_tree import TreeEntry, read_tree
 from deployer.core.rendering.needs import collect
 from deployer.core.rendering.ways import Way, way_of_file, way_of_folder
@@ -39,12 +40,14 @@ from deployer.core.repository import (
     parse_repository_url,
     shown,
 )
+from deployer.core.signatures import HEAD, NONE, TAG, SignaturePolicy
 from deployer.core.source import CommitInfo, GitCredentials
 
 __all__ = ["CommitInfo", "GitCredentials", "GitFailed", "GitSource", "SourceFile", "SourceTree"]
 
 # Configuration in GIT_CONFIG_* variables, on which everything here rests, came with 2.31.
 OLDEST_GIT = (2, 31)
+KEPT_VERDICTS = 10_000
 MAX_MESSAGE_LENGTH = 4096
 MAX_COMMIT_BYTES = 1024 * 1024
 
@@ -71,6 +74,7 @@ class GitSource:
     def __init__(self, folder: Path, *, timeout_seconds: float = 60) -> None:
         self._folder = Path(folder).absolute()
         self._timeout_seconds = timeout_seconds
+        self._taken: set[tuple[str, str, str, SignaturePolicy]] = set()
 
     def head(self, url: str, ref: str, credentials: GitCredentials, allow_local: bool) -> str:
         """The id of the commit that the server's branch, tag, `refs/...` or `HEAD` names now.
@@ -135,6 +139,42 @@ class GitSource:
             if here.entry is None or here.way.kind == "plain":
                 return here.entry.oid if here.entry else ""
             return collect(here.way, _admitted_paths(values), here.look(mirror)).id
+
+    def signature_refusal(
+        self, repository_id: str, url: str, ref: str, sha: str, credentials: GitCredentials, allow_local: bool,
+        policy: SignaturePolicy,
+    ) -> str:  # fmt: skip
+        """Why the policy does not take this fetched commit; "" if it does. A verdict is kept, and not asked again."""
+        key = (repository_id, sha, ref if policy.what == TAG else "", policy)
+        if policy.what == NONE or key in self._taken:
+            return ""
+        mirror = self._mirror(repository_id)
+        if policy.what == HEAD:
+            with _disk(f"repository {repository_id}"):
+                refused = commit_refusal(mirror.reader(), self._folder, _checked_sha(sha), policy)
+        else:
+            with self._remote(url, ref, credentials, allow_local) as (remote, ref):
+                refused = self._tag_refusal(mirror, remote, ref, _checked_sha(sha), policy)
+        if not refused:
+            if len(self._taken) >= KEPT_VERDICTS:
+                self._taken.clear()
+            self._taken.add(key)
+        return refused
+
+    def _tag_refusal(self, mirror: Mirror, remote: GitCommand, ref: str, sha: str, policy: SignaturePolicy) -> str:
+        """The tag object is asked for and fetched: the mirror holds commits alone."""
+        tag = ref.removeprefix("refs/tags/")
+        name = f"refs/tags/{tag}"
+        lines = remote.run(["ls-remote", "--quiet", "--", REMOTE, name, f"{name}^{{}}"]).decode("utf-8", "replace")
+        found = {line.partition("\t")[2]: line.partition("\t")[0] for line in lines.splitlines()}
+        if name not in found:
+            return f"the policy takes a signed tag alone, and {ref} is none: name the tag as the repository's ref"
+        if f"{name}^{{}}" not in found:
+            return f"tag {tag} is not annotated, so nobody signed it: sign it (git tag -s), and push it"
+        if found[f"{name}^{{}}"] != sha:
+            return f"tag {tag} names another commit by now: the next look finds it"
+        mirror.fetch_tag(remote, name, _checked_sha(found[name]))
+        return tag_refusal(mirror.reader(), self._folder, tag, found[name], sha, policy)
 
     def forget(self, repository_id: str) -> None:
         """Remove the mirror. One that is not there is forgotten already."""

@@ -98,7 +98,7 @@ def remote_session(
     settings = _remote_settings(address, credentials)
     if not allow_local:
         settings |= _pinned_addresses(address)
-    private = _private_folder(folder)
+    private = private_folder(folder)
     try:
         variables = _base_variables(private) | _settings_variables(settings)
         variables["GIT_ALLOW_PROTOCOL"] = address.transport
@@ -226,18 +226,18 @@ def _check_credentials(address: RepositoryAddress, credentials: GitCredentials) 
 
 def _transport_variables(private: Path, address: RepositoryAddress, credentials: GitCredentials) -> dict[str, str]:
     if address.transport == "ssh":
-        _write(private / "ssh", _SSH_PROGRAM, mode=0o700)
-        _write(private / "config", _SSH_CONFIG)
+        write_private(private / "ssh", _SSH_PROGRAM, mode=0o700)
+        write_private(private / "config", _SSH_CONFIG)
         # OpenSSH refuses keys without a last line end, and with a carriage return.
-        _write(private / "key", credentials.ssh_key.replace("\r\n", "\n").strip() + "\n")
-        _write(private / "known_hosts", credentials.known_hosts.replace("\r\n", "\n").strip() + "\n")
+        write_private(private / "key", credentials.ssh_key.replace("\r\n", "\n").strip() + "\n")
+        write_private(private / "known_hosts", credentials.known_hosts.replace("\r\n", "\n").strip() + "\n")
         return {"GIT_SSH": str(private / "ssh"), "GIT_SSH_VARIANT": "ssh"}
     if address.transport == "file":
         # Whoever said --allow-local meant this folder, also when another user owns it.
         path = address.url.removeprefix("file://").rstrip("/")
         quoted = path.replace("\\", "\\\\").replace('"', '\\"')
         lines = "".join(f'\tdirectory = "{quoted}{suffix}"\n' for suffix in ("", "/.git", ".git"))
-        _write(private / "gitconfig", f"[safe]\n{lines}")
+        write_private(private / "gitconfig", f"[safe]\n{lines}")
         return {"GIT_CONFIG_GLOBAL": str(private / "gitconfig")}
     return {}
 
@@ -261,7 +261,7 @@ def _pinned_addresses(address: RepositoryAddress) -> dict[str, str]:
     return {"http.curloptResolve": f"{address.host}:{port}:{','.join(addresses)}"}
 
 
-def _private_folder(folder: Path) -> Path:
+def private_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for abandoned in folder.glob(f"{SESSION_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):
@@ -270,7 +270,7 @@ def _private_folder(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=SESSION_PREFIX, dir=folder))
 
 
-def _write(path: Path, text: str, mode: int = 0o600) -> None:
+def write_private(path: Path, text: str, mode: int = 0o600) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

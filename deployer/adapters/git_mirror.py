@@ -29,6 +29,7 @@ from deployer.adapters.git_process import GitCommand
 from deployer.core.repository import is_commit_id
 
 KEPT = "refs/pierhead/"
+TAGS = "refs/pierhead-tags/"
 LOCK_POLL_SECONDS = 0.02
 # A server that ignores the blob limit may send anything; a repository of manifests is far below this.
 MAX_FETCH_BYTES = 1024 * 1024 * 1024
@@ -67,6 +68,14 @@ class Mirror:
             self._clear_leftovers()
             if not self.holds(sha) and not self._fetched(remote, refs, sha):
                 self._make_anew(remote, refs, sha)
+
+    def fetch_tag(self, remote: GitCommand, name: str, oid: str) -> None:
+        """Hold a tag's object beside its commit; at once if it is here."""
+        with self.locked(remote) as remote:
+            if self.reader().answer(["cat-file", "-e", f"{oid}^{{tag}}"])[0] != 0:
+                at = _at(remote, self.path)
+                refspec = f"+{name}:{TAGS}{oid}"
+                _fetch_refspecs(at, _SizeGuard(self.path, remote.display), ["--depth=1"], REMOTE, [refspec])
 
     def holds(self, sha: str) -> bool:
         """Whether the commit was kept, the mirror is not suspect, and the commit's folders can all be read."""

@@ -59,6 +59,21 @@ class GitCommand:
         guard: Callable[[], None] = unguarded,
     ) -> bytes:
         """Run `git ARGUMENTS` with `data` on its input. `guard` is called again and again and may raise to stop it."""
+        code, output, errors = self.answer(arguments, data=data, max_output_bytes=max_output_bytes, guard=guard)
+        if code != 0:
+            said = scrubbed(errors.decode("utf-8", "replace"), self.secrets)
+            raise failure_from(self.display, self.host, said, self.host_keys)
+        return output
+
+    def answer(
+        self,
+        arguments: Sequence[str],
+        *,
+        data: bytes = b"",
+        max_output_bytes: int = 64 * 1024 * 1024,
+        guard: Callable[[], None] = unguarded,
+    ) -> tuple[int, bytes, bytes]:
+        """The same, for whom the exit code says something: (code, output, errors)."""
         # A file rather than a third pipe: nothing to feed while both outputs are read.
         with tempfile.TemporaryFile() if data else Path(os.devnull).open("r+b") as source:
             source.write(data)
@@ -71,10 +86,7 @@ class GitCommand:
             raise self.timed_out() from None
         finally:
             _end(process)
-        if code != 0:
-            said = scrubbed(errors.decode("utf-8", "replace"), self.secrets)
-            raise failure_from(self.display, self.host, said, self.host_keys)
-        return output
+        return code, output, errors
 
     def timed_out(self) -> GitFailed:
         return GitFailed("TimedOut", f"{self.display}: timed out after {self.timeout_seconds:g} s")

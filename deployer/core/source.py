@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from deployer.core.github_app import GITHUB_API, GitHubApp
+from deployer.core.signatures import SignaturePolicy
+
+NO_POLICY = SignaturePolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class RepositoryAccess:
     allow_local: bool
     poll_seconds: float
     credentials: GitCredentials
+    signatures: SignaturePolicy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)

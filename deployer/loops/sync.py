@@ -1,6 +1,7 @@
 """sync: an application's objects are made equal to its manifests at a commit, all of them or none.
 
-    which commit -> fetch -> decrypt, render -> read and validate -> compare with what is stored -> write in one transaction
+    which commit -> fetch -> who signed it -> decrypt, render -> read and validate -> compare with what is stored
+        -> write in one transaction
 
 Everything before the write may be slow and changes nothing. A commit that is refused leaves a record with file, line
 and field; the objects stay as they are, and the next good commit goes through.
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from deployer.core.manifests import ManifestError, ReadResult
 from deployer.core.rendering.kept import Kept
 from deployer.core.repository import SourceTree
+from deployer.core.signatures import TAG
 from deployer.core.source import Assignment, CommitInfo
 from deployer.core.sync import decide
 from deployer.loops import single_flight
@@ -72,9 +74,15 @@ def _sync(
     if assignment.pinned_commit and head and head != assignment.skipped_commit:
         source.fetch(repository, head)
         if source.tree_id(repository, head, assignment.path, assignment.values) != assignment.skipped_tree:
+            if refusal := source.signature_refusal(repository, head):  # then the pin stays, too
+                return _refuse(assignment, source.fetch(repository, head), refusal, lease, work, store, clock)
             with work.fenced(lease):
                 store.resume(assignment, head, clock.now())
             return 0.0
+    # What was applied before was judged then.
+    judged = commit in (assignment.pinned_commit, assignment.applied_commit)
+    if refusal := "" if judged else source.signature_refusal(repository, commit):
+        return _refuse(assignment, info, refusal, lease, work, store, clock)
     if store.up_to_date(assignment, commit, tree):
         return None
     files = source.files(repository, commit, assignment.path, assignment.values)
@@ -92,6 +100,16 @@ def _sync(
         else:
             store.apply(attempt, plan, tree, work.wake, clock.now())
     return None
+
+
+def _refuse(
+    assignment: Assignment, info: CommitInfo, why: str, lease: Any, work: Work, store: SyncStore, clock: Clock
+) -> float | None:
+    """A commit never gets another signature, and is looked at once; a tag may be signed later without moving."""
+    with work.fenced(lease):
+        attempt = store.begin(assignment, info, [], clock.now())
+        store.failed(attempt, f"nothing was changed: {why}", [], clock.now())
+    return clock.now() + RETRY_SECONDS if assignment.repository.signatures.what == TAG else None
 
 
 def _head(assignment: Assignment, source: Source) -> str:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.test import Client
 
-from control.models import AgeKey, AuditEntry, Repository
+from control.models import AgeKey, AuditEntry, Repository, Work
 from control.services import repositories, repository_keys
 from control.services.audit import Actor
 from control.services.refusal import Refused
@@ -226,3 +226,38 @@ def test_credentials_are_changed_on_a_page(ann: Client, source: Source) -> None:
     viewer = people_data.signed_in(people_data.person("vic", {"": "viewer"}))
     assert viewer.post("/repositories/shop/credentials", {"token": "x"}).status_code == 403
     assert viewer.post("/repositories/shop/age-key").status_code == 403
+
+
+# Signatures
+
+
+SIGNER = f"ann@example.com ssh-ed25519 {KEY.key}\n"
+
+
+def test_a_policy_is_set_by_command(run: Run, source: Source, tmp_path: Path) -> None:
+    factories.application("shop", repository=factories.repository())
+    (tmp_path / "signers").write_text(SIGNER)
+    assert "nobody could sign" in run("repository", "set", "shop", "--signatures", "head").err
+    words = ("repository", "set", "shop", "--signatures", "head", "--ssh-signers", str(tmp_path / "signers"))
+    assert run(*words).out == "repository/shop set\n"
+    policy = store.access(Repository.objects.get()).signatures
+    assert (policy.what, policy.ssh_signers) == ("head", SIGNER)
+    assert Work.objects.filter(loop="sync").exists()
+    assert AuditEntry.objects.filter(action="repository signatures", detail="head").exists()
+    assert run("repository", "set", "shop", "--signatures", "none").code == 0
+    assert Repository.objects.get().ssh_signers == SIGNER
+
+
+def test_a_policy_is_set_on_a_page_by_administrators(ann: Client, source: Source) -> None:
+    factories.repository()
+    assert ann.post("/repositories/shop/signatures", {"what": "head"}).status_code == 403
+    admin = people_data.signed_in(people_data.person("root", {"": "admin"}))
+    refused = admin.post("/repositories/shop/signatures", {"what": "head", "ssh_signers": "ann"})
+    assert refused.status_code == 409
+    assert "line 1 of the SSH signers is none" in refused.content.decode()
+    assert admin.post("/repositories/shop/signatures", {"what": "head", "ssh_signers": SIGNER}).status_code == 302
+    html = admin.get("/repositories/shop").content.decode()
+    assert "the commit must be signed by an allowed signer" in html
+    assert KEY.fingerprint in html.replace("&#x2B;", "+")
+    assert admin.get("/repositories/shop/signatures").status_code == 200
+    assert admin.get("/repositories/other/signatures").status_code == 404

@@ -1,4 +1,4 @@
-"""Secrets that stand encrypted in Git: what a push of them leads to, and what it never leaves behind."""
+"""Pushes that are encrypted or have to be signed: what they lead to, and what they never leave behind."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
 
-from control.models import Application, Repository, Secret, Sync
-from control.services import repository_keys
+from control.models import Application, ConfigMap, Repository, Secret, Sync
+from control.services import repositories, repository_keys
 from control.services.audit import Actor
 from control.services.previews import preview
 from control.services.refusal import Refused
@@ -107,3 +107,49 @@ def test_a_plain_secret_is_applied_with_a_warning_that_is_kept(world: World) -> 
     assert (warning["file"], warning["line"], warning["object"]) == ("0.yaml", 4, "Secret shop/db")
     assert warning["message"].startswith("a Secret in plain text in Git")
     assert "hunter" not in rows()
+
+
+# Signatures
+
+
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{a: '{}'}}\n"
+WHY = "commit abc1234 is signed by nobody: have an allowed signer sign it"
+
+
+def unsigned(world: World, number: int) -> str:
+    """The id of a commit that the repository's policy does not take, once it was looked at."""
+    sha = world.push(CONFIG.format(number))
+    world.source.unsigned[sha] = WHY
+    world.pass_time(40)
+    return sha
+
+
+def applied() -> str:
+    return str(ConfigMap.objects.get().spec["data"]["a"])
+
+
+def test_a_commit_that_is_not_signed_changes_nothing_and_is_told_once(world: World) -> None:
+    push(world, CONFIG.format(1))
+    unsigned(world, 2)
+    world.pass_time(120)
+    assert applied() == "1"
+    assert [(one.phase, one.message) for one in Sync.objects.all()[:2]] == [
+        (Sync.FAILED, f"nothing was changed: {WHY}"), (Sync.SUCCEEDED, "1 created, 0 changed, 0 pruned, 0 unchanged")
+    ]  # fmt: skip
+    assert preview("shop").refusal == WHY
+    push(world, CONFIG.format(3))
+    assert applied() == "3"
+
+
+def test_what_was_applied_before_can_be_gone_back_to_and_an_unsigned_commit_does_not_end_that(world: World) -> None:
+    first = push(world, CONFIG.format(1)).commit
+    push(world, CONFIG.format(2))
+    world.source.unsigned[first] = WHY  # the policy came later
+    repositories.rollback("shop", first, ANN)
+    world.pass_time(40)
+    assert applied() == "1"
+    unsigned(world, 3)
+    assert (applied(), bool(Application.objects.get().pin)) == ("1", True)
+    assert Sync.objects.all()[0].message == f"nothing was changed: {WHY}"
+    push(world, CONFIG.format(4))
+    assert (applied(), Application.objects.get().pin) == ("4", {})

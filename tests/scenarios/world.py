@@ -77,6 +77,7 @@ class FakeSource:
     def __init__(self) -> None:
         self.commits: list[tuple[str, dict[str, str], CommitInfo]] = []
         self.failure = ""
+        self.unsigned: dict[str, str] = {}
 
     def push(self, files: dict[str, str], message: str, now: float) -> str:
         sha = hashlib.sha1(f"{len(self.commits)}{sorted(files.items())}".encode()).hexdigest()
@@ -94,6 +95,9 @@ class FakeSource:
     def files(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
         found = sorted(self._commit(sha)[1].items())
         return SourceTree(tuple(SourceFile(name, text.encode()) for name, text in found), ())
+
+    def signature_refusal(self, repository: RepositoryAccess, sha: str) -> str:
+        return self.unsigned.get(sha, "")
 
     def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
         return hashlib.sha1(repr(sorted(self._commit(sha)[1].items())).encode()).hexdigest()

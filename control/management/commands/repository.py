@@ -33,9 +33,16 @@ class Command(PierheadCommand):
         add.add_argument("--poll", type=duration, default=30.0, help="how often the ref is looked at (30s)")
         add.add_argument("--allow-local", action="store_true", help="admit file://, plain paths and this machine")
         _add_credential_options(add)
-        change = make.add_parser("set", help="replace what it is opened with; the server is asked with it at once")
+        change = make.add_parser("set", help="replace what it is opened with, tried at once; whose commits are taken")
         change.add_argument("name", metavar="NAME")
         _add_credential_options(change)
+        signed = change.add_argument_group("whose commits are taken", "what was applied before can be gone back to")
+        signed.add_argument(
+            "--signatures", choices=("none", "head", "tag"),
+            help="head: the commit must be signed by an allowed signer; tag: --ref must be a signed tag",
+        )  # fmt: skip
+        signed.add_argument("--ssh-signers", type=Path, metavar="FILE", help="lines of OpenSSH's allowed_signers")
+        signed.add_argument("--gpg-keys", type=Path, metavar="FILE", help="from gpg --armor --export")
         make.add_parser("list", help="all repositories").add_argument("-o", "--output", choices=("wide",))
         make.add_parser("remove", help="take it off the record").add_argument("name", metavar="NAME")
         key = make.add_parser("age-key", help="for whom sops encrypts Secrets in it; what to write into .sops.yaml")
@@ -78,8 +85,12 @@ class Command(PierheadCommand):
 
         url = get_repository(options["name"]).url
         wanted = Wanted(_credentials(options, url), options["make_ssh_key"], options["confirm_host_key"])
+        signed = _set_signatures(options)
         if wanted == Wanted(NOTHING):
-            raise Failure("nothing was given that could be set: see `repository set --help`")
+            if not signed:
+                raise Failure("nothing was given that could be set: see `repository set --help`")
+            self.stdout.write(f"repository/{options['name']} set")
+            return
         row = set_credentials(options["name"], wanted, actor())
         self.stdout.write(f"repository/{row.name} set")
         self._show_key(row, made=options["make_ssh_key"])
@@ -112,6 +123,17 @@ class Command(PierheadCommand):
             self.stderr.write("No repositories; add one: repository add NAME URL")
             return
         self.stdout.write(kind_table(kind, rows, "", wide=wide), ending="")
+
+
+def _set_signatures(options: dict[str, Any]) -> bool:
+    """Whether anything was asked for. What is not named stays."""
+    from control.services.repository_signatures import set_signatures
+
+    files = [read_text(options[name]) if options[name] else None for name in ("ssh_signers", "gpg_keys")]
+    if options["signatures"] is None and files == [None, None]:
+        return False
+    set_signatures(options["name"], actor(), what=options["signatures"], ssh_signers=files[0], gpg_keys=files[1])
+    return True
 
 
 def _add_credential_options(parser: ArgumentParser) -> None:

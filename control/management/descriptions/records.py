@@ -108,6 +108,7 @@ def describe_repository(row: Repository, now: float) -> str:
             ("Polled", parts.time_of(row.polled_at, now)),
             ("Failures", f"{row.failures} in a row: {row.message}" if row.failures else "none"),
             *([("Failing Since", parts.time_of(row.failing_since, now))] if row.failures else []),
+            ("Signatures", row.signatures),
             ("Age Recipients", "\n".join(row.age_keys.values_list("recipient", flat=True))),
             ("Applications", names),
         ]
