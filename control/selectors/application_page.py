@@ -49,7 +49,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryWords:
-    """`seen`: when Git was last asked; `trouble`: why it could not be."""
+    """`seen`: when Git was last asked; `trouble`: why it could not be, and `failing` since when."""
 
     name: str
     url: str
@@ -57,6 +57,7 @@ class RepositoryWords:
     head: str
     seen: Moment
     trouble: str
+    failing: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ def _repository(row: Repository, now: float) -> RepositoryWords:
         head=commit(row.head),
         seen=Moment(row.polled_at, now),
         trouble=sentence(row.message) if row.failures else "",
+        failing=Moment(row.failing_since, now),
     )
 
 

@@ -13,6 +13,7 @@ Knows neither Git nor who keeps the identities; nothing here is written anywhere
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +36,8 @@ SHORTEST_MASKED = 4
 _OPEN = frozenset(("apiVersion", "kind", "metadata", "type"))
 """What sops encrypts unless it is told not to, and what every page names an object by."""
 
+_SUFFIXES = (".yaml", ".yml", ".json")
+_OTHER_STORES = re.compile(rb"^(?:sops_mac\s*=\s*ENC\[|\[sops\]\s*$)", re.MULTILINE)
 _CLASH = "is encrypted, but stands in a {kind}: only what a Secret holds is sealed and masked"
 _MOVE = "move it into a Secret, and let sops encrypt its values only: encrypted_regex: ^(data|stringData)$"
 
@@ -121,6 +124,9 @@ class _Sealed:
         """None for a file that is not encrypted, or that whoever reads it next will say is no YAML."""
         if BLOCK.encode() not in file.data:
             return None
+        if _OTHER_STORES.search(file.data) and not file.path.lower().endswith(_SUFFIXES):
+            message = "was encrypted by sops as dotenv or INI, not as YAML or JSON"
+            raise SopsRefused(message, "put its values into a Secret in YAML, and let sops encrypt that")
         try:
             text = without_surrogates(file.data.decode("utf-8-sig"))
             documents = list(composed(text))

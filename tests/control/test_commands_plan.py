@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from control.models import Application, Change, ConfigMap, Secret, Sync
+from control.services import repository_keys
+from control.services.audit import Actor
 from control.store import sync
 from deployer.core.manifests import read_manifests
 from deployer.core.repository import SourceFile
 from deployer.core.sync import decide
 from tests.control import factories
 from tests.control.commands import Run, runner
+from tests.core.sops_files import SECRETS_ONLY, Key, encrypted
 
 pytestmark = pytest.mark.django_db
 
@@ -139,3 +142,16 @@ def test_one_file_and_another_namespace(run: Run, folder: Path) -> None:
 
 def test_a_path_that_is_not_there_is_one_sentence(run: Run, folder: Path) -> None:
     assert run("plan", "nowhere").err == ("error: nowhere does not exist: name a folder or a file with manifests\n")
+
+
+def test_an_encrypted_secret_is_read_with_the_application_s_key(run: Run, folder: Path) -> None:
+    row = applied(folder)
+    (recipient,) = repository_keys.recipients(row.repository.name, Actor("ann"))
+    key = Key()
+    key.recipient = recipient
+    text = encrypted(TOKEN.replace("hunter2", "hunter3"), *SECRETS_ONLY, recipients=[key])
+    (folder / "token.yaml").write_text(text)
+    found = run("plan", "k8s", "--application", "shop")
+    assert (found.code, "warning" in found.out) == (0, False)
+    assert "change  Secret shop/token   (k8s/token.yaml:1)\n        ~ data.password: *** -> ***\n" in found.out
+    assert "there is no age key here to open it" in run("plan", "k8s").err

@@ -92,7 +92,7 @@ def read(text: str) -> ReadResult:
 def test_a_secret_is_read_as_sops_reads_it(rule: str) -> None:
     text = encrypted(SECRET, *RULES[rule])
     found = ours(text)
-    assert data(found) == data(decrypted(text)) == data(SECRET)
+    assert data(found) == data(SECRET)
     assert found.count("\n") == text.count("\n")
 
 
@@ -119,7 +119,7 @@ def test_any_of_several_recipients_opens_it_and_so_does_an_older_key() -> None:
     assert open_text(encrypted(SECRET), STRANGER.identity, OURS.identity).errors == ()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z][a-zA-Z._-]{0,8}", fullmatch=True).filter(lambda key: key != "sops"),
@@ -259,7 +259,7 @@ def test_what_was_tampered_with_is_refused(make: Callable[[], str], sentence: st
     assert re.match(rf"{PATH}:[1-9]", said)
     if "sops.mac" in sentence:
         assert said.startswith(f"{PATH}:{line}: ")
-    if "expression" not in sentence and "alias" not in sentence:
+    if "sops.mac" in sentence:  # which sops itself finds out as well; what it says of the others is its own
         with pytest.raises(AssertionError, match=r"Failed|Error|MAC|panic"):
             decrypted(text)
 
@@ -298,6 +298,13 @@ def test_a_stranger_s_file_names_both_recipients() -> None:
 def test_a_binary_file_is_refused_by_name() -> None:
     text = encrypted("any text", kind="binary")
     assert "was encrypted by sops as a binary file" in refusal(text, path="x.json")
+
+
+@pytest.mark.parametrize("kind", ["dotenv", "ini"])
+def test_what_is_no_yaml_is_refused_by_name(kind: str) -> None:
+    text = encrypted("[a]\nPASSWORD = hunter2\n" if kind == "ini" else "PASSWORD=hunter2\n", kind=kind)
+    said = "was encrypted by sops as dotenv or INI, not as YAML or JSON"
+    assert refusal(text, path="k8s/db.env").startswith(f"k8s/db.env: {said}")
 
 
 def test_only_secrets_may_be_encrypted() -> None:
