@@ -54,8 +54,8 @@ class Prepared:
     public_key: str = ""
 
 
-def prepared(name: str, url: str, wanted: Wanted, *, allow_local: bool, known: str = "") -> Prepared:
-    """Checks what was given and completes it. `known`: lines of known_hosts that were confirmed before."""
+def prepared(name: str, url: str, wanted: Wanted, *, allow_local: bool) -> Prepared:
+    """Checks what was given and completes it."""
     address = parse_repository_url(url, allow_local=allow_local)
     given, public = wanted.credentials, ""
     if given.app is not None:
@@ -64,11 +64,10 @@ def prepared(name: str, url: str, wanted: Wanted, *, allow_local: bool, known: s
         if wanted.make_ssh_key or wanted.host_key:
             raise Refused(f"repository {name}: SSH keys are for ssh:// addresses, and {address.display} is none")
         return Prepared(given)
-    if not given.known_hosts.strip():
-        lines = _confirmed(address, wanted.host_key, allow_local=allow_local) if wanted.host_key else known
-        if not lines and not published(*place_of(address)):
-            raise _question(address, allow_local=allow_local)
-        given = replace(given, known_hosts=lines)
+    if wanted.host_key:
+        given = replace(given, known_hosts=_confirmed(address, wanted.host_key, allow_local=allow_local))
+    elif not given.known_hosts.strip() and not published(*place_of(address)):
+        raise _question(address, allow_local=allow_local)
     if wanted.make_ssh_key:
         private, public = ssh_keys.new_key(address.host, f"pierhead-{name}")
         given = replace(given, ssh_key=private)
@@ -80,10 +79,8 @@ def set_credentials(name: str, wanted: Wanted, actor: Actor) -> Repository:
     row = get_repository(name)
     before = GitCredentials(**row.credentials.load())
     try:
-        done = prepared(
-            name, row.url, replace(wanted, credentials=_merged(before, wanted.credentials)),
-            allow_local=row.allow_local, known=before.known_hosts,
-        )  # fmt: skip
+        whole = replace(wanted, credentials=_merged(before, wanted.credentials))
+        done = prepared(name, row.url, whole, allow_local=row.allow_local)
     except (RepositoryRefused, SourceError) as error:
         raise Refused(error.sentence) from error
     fill(row, done)

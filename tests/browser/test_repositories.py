@@ -10,12 +10,14 @@ import uuid
 import pytest
 from playwright.sync_api import expect
 
-from control.models import Delivery, Webhook
+from control.models import AgeKey, Delivery, Webhook
+from deployer.core.host_keys import PUBLISHED
 from tests.browser.conftest import Open, Site
 from tests.browser.walk import faults, shoot, walked
 from tests.control import factories
 from tests.core.hooks.samples import GITHUB, headers
 
+KEY = PUBLISHED["github.com"].keys[0]
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -57,7 +59,13 @@ def test_from_setting_one_up_to_its_first_delivery(window: Open, site: Site) -> 
 
 
 def test_on_a_phone_in_the_dark_nothing_sticks_out(window: Open) -> None:
-    row = factories.repository(failures=3, message="git.example.com does not answer", polled_at=time.time())
+    row = factories.repository(
+        url="git@github.com:team/shop.git", failures=3, message="git.example.com does not answer",
+        failing_since=time.time() - 90, polled_at=time.time(), ssh_public_key=f"ssh-ed25519 {KEY.key} pierhead-shop",
+        signatures="head", ssh_signers=f"ann@example.com {KEY.kind} {KEY.key}",
+    )  # fmt: skip
+    for name in "ab":
+        AgeKey.objects.create(repository=row, recipient=f"age1{name * 58}", created_by="ann")
     hook = Webhook.objects.create(repository=row, provider="gitlab")
     hook.secrets.store({"current": "a", "previous": "b"})
     hook.save()
@@ -65,5 +73,6 @@ def test_on_a_phone_in_the_dark_nothing_sticks_out(window: Open) -> None:
     one = Delivery.objects.create(**kept, status=202, accepted=True, message="accepted", payload="{}")
     Delivery.objects.create(**kept, status=400, event="Push Hook", message="the payload has nothing at ref")
     page = window(width=390, theme="dark", lax=True)
-    paths = ("", "/shop", f"/shop/deliveries/{one.pk}", "/shop/webhooks/add", f"/shop/webhooks/{hook.uid}/remove")
+    paths = ("", "/shop", f"/shop/deliveries/{one.pk}", "/shop/webhooks/add", f"/shop/webhooks/{hook.uid}/remove",
+             "/shop/credentials", "/shop/signatures")  # fmt: skip
     assert walked(page, [f"/repositories{path}" for path in paths], "390-dark") == {}

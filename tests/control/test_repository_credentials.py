@@ -92,6 +92,18 @@ def test_any_other_host_is_confirmed_once(source: Source) -> None:
     assert kept() == {"ssh_key": "k2", "known_hosts": LINE}
 
 
+def test_a_host_s_new_key_is_confirmed_by_a_person(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = GitCredentials(ssh_key="k", known_hosts=LINE)
+    repositories.add_repository("shop", SSH, ANN, credentials=given)
+    other = PUBLISHED["codeberg.org"].keys[0]
+    monkeypatch.setattr(ssh_keys, "host_keys", lambda address, allow_local: [other])
+    with pytest.raises(HostKeyUnknown, match="shows no host key SHA256:eUXG"):
+        set_credentials("shop", Wanted(host_key=KEY.fingerprint), ANN)
+    set_credentials("shop", Wanted(host_key=other.fingerprint), ANN)
+    assert kept() == {"ssh_key": "k", "known_hosts": f"git.example.com ssh-ed25519 {other.key}\n"}
+    assert AuditEntry.objects.filter(detail=f"host key {other.fingerprint}").exists()
+
+
 def test_a_key_that_is_made_here_is_kept_before_anybody_knows_it(source: Source) -> None:
     row = repositories.add_repository("shop", "git@github.com:a/b.git", ANN, make_ssh_key=True)
     assert source.asked == []
