@@ -107,7 +107,7 @@ def _refuse(
 ) -> float | None:
     """A commit never gets another signature, and is looked at once; a tag may be signed later without moving."""
     with work.fenced(lease):
-        attempt = store.begin(assignment, info, [], clock.now())
+        attempt = store.begin(assignment, info, Kept(""), [], clock.now())
         store.failed(attempt, f"nothing was changed: {why}", [], clock.now())
     return clock.now() + RETRY_SECONDS if assignment.repository.signatures.what == TAG else None
 
