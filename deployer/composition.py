@@ -30,8 +30,10 @@ from control.store import (
     collection,
     draining,
     identities,
+    incidents,
     measurements,
     nodes,
+    notices,
     pins,
     routing,
     usage,
@@ -43,6 +45,7 @@ from control.store import scheduling as scheduling_store
 from control.store import sync as sync_store
 from control.store import workloads as workload_store
 from deployer.adapters import authority
+from deployer.adapters.apprise_notifier import AppriseNotifier
 from deployer.adapters.clock import WallClock
 from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
@@ -60,7 +63,8 @@ from deployer.core.network.values import Identity
 from deployer.core.node import AdoptedPod
 from deployer.core.repository import SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, drain, poll, reconcile, resync, route, schedule, sync
+from deployer.loops import converge, drain, notify, poll, reconcile, resync, route, schedule, sync
+from deployer.loops import incidents as incident
 from deployer.loops.images import NodeImages
 from deployer.loops.router_access import RouterAccess
 from deployer.ports import Engine, EngineError, RouterLine
@@ -71,6 +75,8 @@ CONVERGING_NODES = 1024
 those whose hosts hang are never in the way of the others."""
 ROUTED_NODES = 1024
 """Likewise, routers that one worker is at."""
+OUTSIDE = 4
+"""Threads that wait for services of others, such as people's channels: slow ones keep only each other waiting."""
 LINE_TIMEOUT_SECONDS = 5.0
 S = TypeVar("S")
 
@@ -300,6 +306,8 @@ class Composition:
         self.source = RepositorySource(GitSource(settings.PIERHEAD.data_dir / "git"))
         self.renderer = ToolRenderer()
         self._routers = ThreadPoolExecutor(ROUTED_NODES, "router", initializer=_fresh_connections)
+        self.notifier = AppriseNotifier(allow_local=settings.PIERHEAD.allow_local_notifications)
+        self._outside = ThreadPoolExecutor(OUTSIDE, "outside", initializer=_fresh_connections)
         self._convergers = ThreadPoolExecutor(CONVERGING_NODES, "converge", initializer=_fresh_connections)
 
     def run(self, loop: str, key: str) -> None:
@@ -319,6 +327,10 @@ class Composition:
                 sync.run(key, self.work, sync_store, self.source, self.renderer, self.clock)
             case poll.LOOP:
                 poll.run(key, self.work, repository_store, self.source, self.clock, random.random())  # noqa: S311 - spreads polls, guards nothing
+            case incident.LOOP:
+                incident.run(key, self.work, incidents, self.clock)
+            case notify.LOOP:
+                self._outside.submit(self._tell, key)
 
     def look_at_the_clock(self) -> None:
         """Every second: one that was set leaves no lease and no wait behind."""
@@ -349,6 +361,14 @@ class Composition:
                 converge.run(access.node, cluster, brief(self.work), brief(NodeRows()), self.clock)
         except Exception:  # noqa: BLE001
             hints.log.exception("%s of node %s failed; it is tried again in %s s", loop, uid, converge.RETRY_SECONDS)
+        finally:
+            close_old_connections()
+
+    def _tell(self, channel: str) -> None:
+        try:
+            notify.run(channel, brief(self.work), brief(notices), self.notifier, self.clock)
+        except Exception:  # noqa: BLE001
+            hints.log.exception("telling channel %s failed; it is tried again", channel)
         finally:
             close_old_connections()
 

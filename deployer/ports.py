@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from deployer.core.announcements import Announcement
 from deployer.core.container import (
     ContainerSeen,
     ContainerSpec,
@@ -224,3 +225,21 @@ class Renderer(Protocol):
     def render(
         self, tree: SourceTree, *, path: str, application: str, namespace: str, values: Sequence[str] = ()
     ) -> Rendered: ...
+
+
+class NotifyError(Exception):
+    """A message that did not arrive, as far as anybody knows. `sentence` holds nothing of the channel's secrets.
+
+    `retryable` is False when asking again cannot help.
+    """
+
+    def __init__(self, sentence: str, *, retryable: bool = True) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.retryable = retryable
+
+
+class Notifier(Protocol):
+    """Sends messages to people's channels. Has a timeout, and raises `NotifyError`."""
+
+    def send(self, url: str, announcement: Announcement) -> None: ...

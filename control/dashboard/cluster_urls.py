@@ -1,8 +1,8 @@
-"""The addresses of nodes, network, events and audit."""
+"""The addresses of nodes, network, events, notifications and audit."""
 
 from __future__ import annotations
 
-from control.dashboard import network, node_actions, node_form, nodes, records
+from control.dashboard import network, node_actions, node_form, nodes, notifications, records
 from control.dashboard.access import action, admin, page
 
 urlpatterns = [
@@ -18,6 +18,10 @@ urlpatterns = [
     page("network/<str:namespace>/<str:name>", network.service, "service"),
     page("events", records.events, "events"),
     page("events.csv", records.events_csv, "events-csv"),
+    page("notifications", notifications.notifications, "notifications"),
+    admin("notifications/add", notifications.add, "notification-add"),
+    admin("notifications/<str:name>/test", notifications.trial, "notification-test"),
+    admin("notifications/<str:name>/remove", notifications.remove, "notification-remove"),
     page("audit", records.audit, "audit"),
     page("audit.csv", records.audit_csv, "audit-csv"),
 ]

@@ -4,6 +4,7 @@ from control.models.base import Change, Counter, KubernetesObject
 from control.models.events import AuditEntry, Event
 from control.models.measurements import Look, Measurement
 from control.models.nodes import Node
+from control.models.notifications import Incident, Notice, NotificationChannel
 from control.models.objects import (
     ConfigMap,
     Ingress,
@@ -40,6 +41,7 @@ __all__ = [
     "Delivery",
     "Deployment",
     "Event",
+    "Incident",
     "Ingress",
     "KubernetesObject",
     "Look",
@@ -47,6 +49,8 @@ __all__ = [
     "Namespace",
     "NetworkPolicy",
     "Node",
+    "Notice",
+    "NotificationChannel",
     "Pod",
     "PodDisruptionBudget",
     "PodNetwork",

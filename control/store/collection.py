@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from django.conf import settings
 from django.db import transaction
 
-from control.models import Change, Event, Node, Pod, ReplicaSet, Sync
+from control.models import Change, Event, Incident, Node, Notice, Pod, ReplicaSet, Sync
 from control.store.addresses import network_of
 from control.store.rendered import forget_unused
 from deployer.core.collection import Needed
@@ -45,6 +45,8 @@ def forget_the_past(now: float, retention_days: float) -> None:
     """Old events, changes and attempts go; the newest attempt of each application stays whatever its age."""
     before = now - retention_days * 86400
     Event.objects.filter(last_at__lt=before).delete()
+    Incident.objects.filter(closed_at__gt=0, closed_at__lt=before).delete()
+    Notice.objects.filter(incident=None, created_at__lt=before).delete()
     Change.objects.filter(at__lt=now - CHANGES_KEPT_SECONDS).delete()
     newest = Sync.objects.order_by("application_id", "-id").values_list("application_id", "id")
     keep = set(dict(reversed(list(newest))).values())

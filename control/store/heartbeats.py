@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from control.models import Node, Pod
-from control.store import objects, stranded, waking
+from control.store import incidents, objects, stranded, waking
 from control.store.leaving import Wake, wake_released
 from deployer.core.heartbeat import Pulse
 from deployer.core.scheduling.cluster import ZONE
@@ -45,6 +45,7 @@ def changed(before: Host, verdict: Verdict, wake: Wake, now: float) -> None:
     is_serving = serves(row.ready, row.reason)
     if row.reason != before.state:
         _tell(row, now)
+        wake(incidents.LOOP, row.uid)
     if was_ready and not row.ready:
         wake_released(wake)  # nobody waits for its router any more
     if was_serving and not is_serving:

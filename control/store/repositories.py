@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from control.models import AgeKey, Repository
-from control.store import objects
+from control.store import incidents, objects
 from deployer.core.signatures import SignaturePolicy
 from deployer.core.source import GitCredentials, RepositoryAccess
 
@@ -33,6 +33,8 @@ def polled(uid: str, head: str, failure: str, wake: Callable[[str, str], None], 
     row = Repository.objects.get(pk=uid)
     if (failure, head or row.head) != (row.message, row.head):
         objects.touch("Repository", "", row.name)
+    if failure or row.failures:
+        wake(incidents.LOOP, uid)
     row.failures = row.failures + 1 if failure else 0
     row.failing_since = (row.failing_since or now) if failure else 0
     hinted = row.hinted_at > row.polled_at

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from django.db import transaction
 
 from control.models import Application, Deployment, Node, Pod, ReplicaSet, Repository, Work
-from control.store import draining, stranded
+from control.store import draining, incidents, notices, stranded
 from control.store.leaving import Wake
 from control.store.statuses import deployment_status
 from control.store.workloads import POD_COLUMNS, Loaded, pod_values, resumed, snapshot
 from deployer.core.workloads import values
+
+UNTOLD_SECONDS = 60.0
 
 
 def load_all(now: float) -> Iterator[Loaded]:
@@ -45,7 +47,13 @@ def keys_without_work() -> Iterable[tuple[str, str]]:
     should += [("route", uid) for _, uid in should]
     should += [("poll", uid) for uid in Repository.objects.values_list("uid", flat=True)]
     should += [("sync", uid) for uid in Application.objects.filter(deleted_at=None).values_list("uid", flat=True)]
+    should += [(incidents.LOOP, uid) for uid in incidents.subjects_to_watch()]
     return [key for key in should if key not in have]
+
+
+def untold(now: float) -> list[tuple[str, str]]:
+    """Channels with notices that nobody came for."""
+    return [(incidents.NOTIFY, uid) for uid in notices.waiting_channels(now - UNTOLD_SECONDS)]
 
 
 def overdue(wake: Wake, now: float) -> None:

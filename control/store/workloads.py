@@ -16,7 +16,7 @@ from django.db.models import F
 
 from control.models import Deployment, Pod, ReplicaSet, Sync
 from control.models.budgets import budgets_of
-from control.store import objects, stranded, templates, waking
+from control.store import incidents, objects, stranded, templates, waking
 from control.store.statuses import deployment_status
 from deployer.core.workloads import values
 from deployer.core.workloads.progress import COMPLETE
@@ -182,9 +182,10 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     tell_held({held.uid: held.why for held in plan.held}, now)
     for uid, _ in plan.delete_replica_sets:
         objects.delete([sets[uid]])
-    _write_status(row, plan, now)
+    _write_status(row, plan, wake, now)
     if plan.rollback:
         _pin_back(row, plan.rollback, sets.values(), now)
+        wake(incidents.LOOP, row.uid)
     for event in plan.events:
         kind, name = event.object
         objects.record_event(kind, row.namespace, name, event.type, event.reason, event.message, at=now)
@@ -301,12 +302,14 @@ def tell_held(words: Mapping[str, str], now: float) -> None:
     objects.update(pods, ["message"])
 
 
-def _write_status(row: Deployment, plan: values.Plan, now: float) -> None:
-    progress = dataclasses.asdict(plan.progress)
+def _write_status(row: Deployment, plan: values.Plan, wake: Callable[[str, str], None], now: float) -> None:
+    progress, was = dataclasses.asdict(plan.progress), row.progress.get("reason")
     status = deployment_status(row.status, plan, now)
     if progress != row.progress or status != row.status:
         row.progress, row.status = progress, status
         objects.update([row], ["progress", "status"])
+        if progress["reason"] != was:
+            wake(incidents.LOOP, row.uid)
         if is_done(row) and row.application_id:
             _note_healthy(str(row.application_id), now)
 

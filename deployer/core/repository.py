@@ -220,7 +220,7 @@ def _https(url: str, parts: SplitResult, allow_local: bool) -> RepositoryAddress
 
 def _http(url: str, parts: SplitResult, allow_local: bool) -> RepositoryAddress:
     address = _https(url, parts, allow_local=True)
-    if not (allow_local and _local_reason(address.host) == "a loopback address"):
+    if not (allow_local and local_reason(address.host) == "a loopback address"):
         raise RepositoryRefused(f"{shown(url)}: http:// sends tokens and manifests in the clear; use https://")
     return RepositoryAddress(url=url, transport="http", host=address.host, display=url)
 
@@ -277,7 +277,7 @@ def _check_host(url: str, host: str, allow_local: bool) -> str:
     host = host.lower()
     if not (_HOST.fullmatch(host) or _is_ipv6(host)):
         raise RepositoryRefused(f"{shown(url)}: the host name is missing or holds characters that no host name has")
-    reason = _local_reason(host)
+    reason = local_reason(host)
     if reason and not allow_local:
         raise RepositoryRefused(f"{shown(url)}: {host} is {reason}; repeat with --allow-local if that is meant")
     return host
@@ -290,7 +290,9 @@ def _check_remote_path(url: str, path: str) -> None:
         raise RepositoryRefused(f"{shown(url)}: the path on the server holds '-' first or an encoded control character")
 
 
-def _local_reason(host: str) -> str:
+def local_reason(host: str) -> str:
+    """Why a host, by its name or by an address that it spells, is not to be asked: "" if it may be. No name is looked
+    up."""
     host = host.rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return "a loopback address"

@@ -17,7 +17,7 @@ from deployer.core.repository import SourceTree
 from deployer.core.signatures import TAG
 from deployer.core.source import Assignment, CommitInfo
 from deployer.core.sync import decide
-from deployer.loops import single_flight
+from deployer.loops import incidents, single_flight
 from deployer.loops.rendering import read_tree
 from deployer.ports import Clock, Renderer, Source, SourceError, Work
 
@@ -55,6 +55,7 @@ def run(uid: str, work: Work, store: SyncStore, source: Source, renderer: Render
         except SourceError as error:
             with work.fenced(lease):
                 store.unreachable(assignment, error.sentence, clock.now())
+                work.wake(incidents.LOOP, uid)
             return clock.now() + RETRY_SECONDS
 
     single_flight.run(work, LOOP, uid, clock, one_pass)
@@ -84,6 +85,8 @@ def _sync(
     if refusal := "" if judged else source.signature_refusal(repository, commit):
         return _refuse(assignment, info, refusal, lease, work, store, clock)
     if store.up_to_date(assignment, commit, tree):
+        if commit != assignment.applied_commit:
+            work.wake(incidents.LOOP, assignment.uid)  # a commit that was refused before it may be gone
         return None
     files = source.files(repository, commit, assignment.path, assignment.values)
     read, kept = _read(files, assignment, store, renderer)
@@ -99,6 +102,7 @@ def _sync(
             store.failed(attempt, plan.refusal, [], clock.now())
         else:
             store.apply(attempt, plan, tree, work.wake, clock.now())
+        work.wake(incidents.LOOP, assignment.uid)
     return None
 
 

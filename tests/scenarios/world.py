@@ -20,6 +20,8 @@ from typing import Any
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
 from control.store import adoption, draining, heartbeats
+from control.store import incidents as incident_store
+from control.store import notices as notice_store
 from control.store import repositories as repository_store
 from control.store import resync as resync_store
 from control.store import routing as routing_store
@@ -32,16 +34,17 @@ from deployer.adapters.rendering import ToolRenderer
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
 from deployer.composition import NodeRows
+from deployer.core.announcements import Announcement
 from deployer.core.container import LABEL_COMPONENT, LABEL_REVISION, ContainerSeen
 from deployer.core.network.endpoints import node_label
 from deployer.core.repository import SourceFile, SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, drain, poll, reconcile, resync, route, schedule, sync
+from deployer.loops import converge, drain, incidents, notify, poll, reconcile, resync, route, schedule, sync
 from deployer.loops.heartbeat import Beating, Heartbeats
 from deployer.loops.images import NodeImages
 from deployer.loops.probe_watch import ProbeLook
 from deployer.loops.router_access import RouterAccess
-from deployer.ports import RouterLine, SourceError
+from deployer.ports import NotifyError, RouterLine, SourceError
 
 CLUSTER = "0123456789ab"
 BEGIN = 1_750_000_000.0
@@ -106,6 +109,23 @@ class FakeSource:
         return next(commit for commit in self.commits if commit[0] == sha)
 
 
+class FakeNotifier:
+    """Channels as lists of titles, by address. What `failure` says, each message fails with."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Announcement]] = []
+        self.failure: NotifyError | None = None
+
+    def send(self, url: str, announcement: Announcement) -> None:
+        if self.failure:
+            raise self.failure
+        self.told.append((url, announcement))
+
+    @property
+    def titles(self) -> list[str]:
+        return [announcement.title for _, announcement in self.told]
+
+
 class World:
     """`settle` runs whatever is due until nothing is; `pass_time` moves the clock and settles along the way."""
 
@@ -116,6 +136,7 @@ class World:
         self.access: dict[str, converge.NodeAccess] = {}
         self.routers: dict[str, RouterAccess] = {}
         self.looks: dict[str, ProbeLook] = {}
+        self.notifier = FakeNotifier()
         self.routes = routing_store.RouteRows(authority)
         self._workers = itertools.count(1)
         self.work = self.new_worker()
@@ -217,6 +238,10 @@ class World:
                 schedule.run(self.work, scheduling_store, self.clock)
             case "sync":
                 sync.run(key, self.work, sync_store, self.source, self.renderer, self.clock)
+            case "incident":
+                incidents.run(key, self.work, incident_store, self.clock)
+            case "notify":
+                notify.run(key, self.work, notice_store, self.notifier, self.clock)
             case "poll":
                 poll.run(key, self.work, repository_store, self.source, self.clock, 0.0)
             case "converge":
