@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import git as gitpython
 
+from deployer.adapters.git_commit import Author, commit_files, push
 from deployer.adapters.git_environment import REMOTE, remote_session
 from deployer.adapters.git_failure import GitFailed
 from deployer.adapters.git_looking import MirrorLook, standing_at
@@ -43,7 +44,7 @@ from deployer.core.repository import (
 from deployer.core.signatures import HEAD, NONE, TAG, SignaturePolicy
 from deployer.core.source import CommitInfo, GitCredentials
 
-__all__ = ["CommitInfo", "GitCredentials", "GitFailed", "GitSource", "SourceFile", "SourceTree"]
+__all__ = ["Author", "CommitInfo", "GitCredentials", "GitFailed", "GitSource", "SourceFile", "SourceTree"]
 
 # Configuration in GIT_CONFIG_* variables, on which everything here rests, came with 2.31.
 OLDEST_GIT = (2, 31)
@@ -175,6 +176,25 @@ class GitSource:
             return f"tag {tag} names another commit by now: the next look finds it"
         mirror.fetch_tag(remote, name, _checked_sha(found[name]))
         return tag_refusal(mirror.reader(), self._folder, tag, found[name], sha, policy)
+
+    def commit_and_push(
+        self, repository_id: str, url: str, ref: str, parent: str, files: Mapping[str, bytes | None], author: Author,
+        message: str, at: float, credentials: GitCredentials, allow_local: bool,
+    ) -> str:  # fmt: skip
+        """A commit of these files on `parent` (which was fetched), pushed to the branch `ref`; its id.
+
+        `Superseded` when the branch is not at the parent any more: look again, and make another.
+        """
+        mirror, _ = self._mirror(repository_id), _checked_sha(parent)
+        files = {_admitted_path(path): data for path, data in files.items()}
+        with self._remote(url, ref, credentials, allow_local) as (remote, ref):
+            name, head = _resolve(remote, ref) if not is_commit_id(ref) else (ref, parent)
+            if head != parent:
+                raise GitFailed("Superseded", f"{remote.display}: its branch has moved meanwhile")
+            with mirror.locked(remote) as locked:
+                made = commit_files(mirror.reader(), parent, files, author, message, at)
+                push(mirror.remote(locked), made, name)
+        return made
 
     def forget(self, repository_id: str) -> None:
         """Remove the mirror. One that is not there is forgotten already."""

@@ -17,7 +17,7 @@ class GitFailed(SourceError):
     """A Git operation that did not happen.
 
     Reasons: AuthenticationFailed, HostKeyUnknown, RepositoryNotFound, RefNotFound, PathNotFound, Unreachable, TimedOut,
-    Refused, TooLarge, DiskFull, Corrupt.
+    Refused, TooLarge, DiskFull, Corrupt; of a push also Superseded (the branch has moved meanwhile).
     """
 
 
@@ -54,6 +54,18 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "HostKeyUnknown",
         "{host} shows no host key of the kind that it is known by ({known}): compare the fingerprints that it shows "
         "now, and confirm one on the repository's page or with `manage.py repository set --confirm-host-key`",
+    ),
+    (
+        r"\[rejected\]|non-fast-forward|fetch first|stale info|failed to update ref|cannot lock ref",
+        "Superseded",
+        "its branch has moved meanwhile",
+    ),
+    (
+        r"\[remote rejected\]|hook declined|protected branch|returned error: 403.*git-receive-pack"
+        r"|receive-pack.*403|not allowed to push|Write access to repository not granted|denied to ",
+        "Refused",
+        "the server does not take a push ({answer}): check that these credentials may write, and that the branch is not "
+        "protected from them",
     ),
     (
         r"Load key .*(invalid format|libcrypto|passphrase|not supported)",

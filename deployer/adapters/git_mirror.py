@@ -102,6 +102,10 @@ class Mirror:
     def reader(self) -> GitCommand:
         return local_command(f"repository {self.repository_id}", self.path, self.timeout_seconds)
 
+    def remote(self, command: GitCommand) -> GitCommand:
+        """The command, as it works on this mirror."""
+        return _at(command, self.path)
+
     def forget(self) -> None:
         """Remove all that is kept of the repository."""
         with self.locked(local_command(f"repository {self.repository_id}", self.folder, self.timeout_seconds)):

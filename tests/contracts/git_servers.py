@@ -183,7 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": str(len(body)),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.state.protocol,
+            # A push knows no version 2, whatever the server may speak.
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") and self.state.protocol,
             "REMOTE_ADDR": "127.0.0.1",
         }
         done = subprocess.run(["git", "http-backend"], env=variables, input=body, capture_output=True)

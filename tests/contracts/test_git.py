@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.adapters.git import GitCredentials, GitFailed, GitSource
+from deployer.adapters.git import Author, GitCredentials, GitFailed, GitSource
 from tests.contracts.git_servers import (
     HttpServer,
     Served,
@@ -96,7 +96,11 @@ def test_over_http_with_a_token(source: GitSource, served: Served, http: HttpSer
 
 
 def test_over_ssh(source: GitSource, served: Served, ssh: SshServer) -> None:
-    follow(source, served, ssh.url(served.path), GitCredentials(ssh_key=ssh.key, known_hosts=ssh.known_hosts))
+    url, credentials = ssh.url(served.path), GitCredentials(ssh_key=ssh.key, known_hosts=ssh.known_hosts)
+    follow(source, served, url, credentials)
+    head, ann = source.head(url, "main", credentials, True), Author("Ann", "ann@example.com")
+    made = source.commit_and_push("shop", url, "main", head, {"k8s/web.yaml": b"x"}, ann, "more", 1.0, credentials, True)
+    assert served.git("rev-parse", "main") == made
 
 
 def test_over_an_old_protocol_that_gives_no_commit_by_its_id(
