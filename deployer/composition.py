@@ -49,7 +49,7 @@ from deployer.adapters.apprise_notifier import AppriseNotifier
 from deployer.adapters.clock import WallClock
 from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
-from deployer.adapters.git import GitSource
+from deployer.adapters.git import Author, ChangedFile, GitSource
 from deployer.adapters.host_names import HostNames
 from deployer.adapters.rendering import ToolRenderer
 from deployer.adapters.router_line import open_line
@@ -290,6 +290,19 @@ class RepositorySource:
         return self._git.signature_refusal(
             repository.uid, repository.url, repository.ref, sha, repository.credentials, repository.allow_local,
             repository.signatures,
+        )  # fmt: skip
+
+    def changed_files(self, repository: RepositoryAccess, head: str, earlier: str, path: str) -> list[ChangedFile]:
+        return self._git.changed_files(repository.uid, head, earlier, path)
+
+    def revert(
+        self, repository: RepositoryAccess, head: str, earlier: str, path: str, branch: str, author: Author,
+        message: str, at: float,
+    ) -> str:  # fmt: skip
+        """See `GitSource.revert_and_push`."""
+        return self._git.revert_and_push(
+            repository.uid, repository.url, repository.ref, head, earlier, path, branch, author, message, at,
+            repository.credentials, repository.allow_local,
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from control.dashboard import (
     people_urls,
     rendered,
     repository_urls,
+    reverts,
     terminal,
     workloads,
 )
@@ -35,6 +36,7 @@ urlpatterns = [
         "applications/<str:name>/rollback/<str:commit>", applications.rollback, "application-rollback",
         scope=of_application,
     ),
+    action("applications/<str:name>/revert", reverts.revert, "application-revert", scope=of_application),
     action("applications/<str:name>/resume", applications.resume, "resume-application", scope=of_application),
     page("workloads/<str:namespace>/<str:name>", workloads.workload, "workload"),
     page("workloads/<str:namespace>/<str:name>/logs", logs.workload_logs, "workload-logs"),

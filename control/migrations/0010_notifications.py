@@ -77,4 +77,39 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('incident', 'channel', 'what'), name='notice_once_per_incident')],
             },
         ),
+        migrations.AddField(
+            model_name='repository',
+            name='api_url',
+            field=models.CharField(blank=True, max_length=512),
+        ),
+        migrations.AddField(
+            model_name='repository',
+            name='provider',
+            field=models.CharField(blank=True, max_length=20),
+        ),
+        migrations.AddField(
+            model_name='repository',
+            name='tells_status',
+            field=models.BooleanField(default=True),
+        ),
+        migrations.CreateModel(
+            name='CommitStatus',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('commit', models.CharField(max_length=64)),
+                ('state', models.CharField(blank=True, max_length=16)),
+                ('description', models.CharField(blank=True, max_length=255)),
+                ('told_at', models.FloatField(default=0)),
+                ('attempts', models.IntegerField(default=0)),
+                ('due_at', models.FloatField(default=0)),
+                ('refused_with', models.CharField(blank=True, max_length=64)),
+                ('message', models.TextField(blank=True)),
+                ('changed_at', models.FloatField(default=control.models.base.now)),
+                ('application', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='statuses', to='control.application')),
+            ],
+            options={
+                'ordering': ('-id',),
+                'constraints': [models.UniqueConstraint(fields=('application', 'commit'), name='commitstatus_once')],
+            },
+        ),
     ]

@@ -16,7 +16,7 @@ from control.models.objects import (
 )
 from control.models.people import ADMIN, OPERATOR, ROLES, VIEWER, ApiToken, CacheEntry, RoleBinding
 from control.models.pods import Pod
-from control.models.repositories import AgeKey, Application, RenderedManifests, Repository, Sync
+from control.models.repositories import AgeKey, Application, CommitStatus, RenderedManifests, Repository, Sync
 from control.models.routers import Authority, PodNetwork, Router, ServiceAddress
 from control.models.usage import PodUsage, WorkloadUsage
 from control.models.webhooks import Delivery, Webhook
@@ -36,6 +36,7 @@ __all__ = [
     "Authority",
     "CacheEntry",
     "Change",
+    "CommitStatus",
     "ConfigMap",
     "Counter",
     "Delivery",

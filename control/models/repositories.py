@@ -19,6 +19,10 @@ class Repository(models.Model):
     poll_seconds = models.FloatField(default=30)
     allow_local = models.BooleanField(default=False)
     credentials = SealedField()
+    # What its host's API is, "" for what its address says; and whether statuses of commits are told there.
+    provider = models.CharField(max_length=20, blank=True)
+    api_url = models.CharField(max_length=512, blank=True)
+    tells_status = models.BooleanField(default=True)
     head = models.CharField(max_length=64, blank=True)
     head_seen_at = models.FloatField(default=0)
     polled_at = models.FloatField(default=0)
@@ -107,6 +111,31 @@ class RenderedManifests(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} objects, {self.way}"
+
+
+class CommitStatus(models.Model):
+    """What the Git host was last told of a commit, by an application. Nothing yet with `told_at` 0.
+
+    `refused_with` names the settings with which the host said no for good: it is not asked again before they change.
+    """
+
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="statuses")
+    commit = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, blank=True)
+    description = models.CharField(max_length=255, blank=True)
+    told_at = models.FloatField(default=0)
+    attempts = models.IntegerField(default=0)
+    due_at = models.FloatField(default=0)
+    refused_with = models.CharField(max_length=64, blank=True)
+    message = models.TextField(blank=True)
+    changed_at = models.FloatField(default=now)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["application", "commit"], name="commitstatus_once"),)
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.commit[:7]} of {self.application_id}: {self.state or 'untold'}"
 
 
 class Sync(models.Model):

@@ -19,7 +19,8 @@ def access(row: Repository) -> RepositoryAccess:
     return RepositoryAccess(
         uid=row.uid, name=row.name, url=row.url, ref=row.ref, allow_local=row.allow_local,
         poll_seconds=row.poll_seconds, credentials=GitCredentials(**row.credentials.load()),
-        signatures=SignaturePolicy(row.signatures, row.ssh_signers, row.gpg_signers),
+        signatures=SignaturePolicy(row.signatures, row.ssh_signers, row.gpg_signers), provider=row.provider,
+        api_url=row.api_url,
     )  # fmt: skip
 
 

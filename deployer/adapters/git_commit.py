@@ -40,6 +40,11 @@ def commit_files(
         lines = [_line(git, parent, path, data) for path, data in sorted(files.items())]
         git.run(["update-index", "-z", "--index-info"], data="".join(f"{line}\0" for line in lines).encode())
         tree = git.run(["write-tree", "--missing-ok"]).decode("ascii").strip()
+    return commit_tree(mirror, parent, tree, author, message, at)
+
+
+def commit_tree(mirror: GitCommand, parent: str, tree: str, author: Author, message: str, at: float) -> str:
+    """The id of a commit of this tree on `parent`."""
     when = f"@{int(at)} +0000"
     who = {
         f"GIT_{role}_{what}": value

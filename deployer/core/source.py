@@ -55,6 +55,8 @@ class RepositoryAccess:
     poll_seconds: float
     credentials: GitCredentials
     signatures: SignaturePolicy = NO_POLICY
+    provider: str = ""  # what was told of its host's API; "" for what the URL says
+    api_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

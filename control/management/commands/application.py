@@ -1,4 +1,4 @@
-"""`manage.py application add|list|sync|rollback|resume|history|manifests|remove`: what follows a repository's path."""
+"""`manage.py application add|list|sync|rollback|resume|revert|history|manifests|remove`: what follows a path."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from control.selectors.syncs import Followed, error_lines, follow
 
 
 class Command(PierheadCommand):
-    help = "Applications, paths of repositories: add, list, sync, rollback, resume, history, manifests, remove."
+    help = "Applications, paths of repositories: add, list, sync, rollback, resume, revert, history, manifests, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        make = verbs(parser, "add", "list", "sync", "rollback", "resume", "history", "manifests", "remove")
+        make = verbs(parser, "add", "list", "sync", "rollback", "resume", "revert", "history", "manifests", "remove")
         add = make.add_parser("add", help="follow a path of a repository")
         add.add_argument("name", metavar="NAME")
         add.add_argument("--repository", required=True, metavar="R", help="a registered repository")
@@ -41,6 +41,10 @@ class Command(PierheadCommand):
         rollback = _followed(make.add_parser("rollback", help="apply an earlier commit and hold it"))
         rollback.add_argument("--to", required=True, metavar="COMMIT", help="a commit of `application history`")
         _followed(make.add_parser("resume", help="end a rollback's pin: apply what Git is at"))
+        revert = make.add_parser("revert", help="after a rollback: push a commit that makes Git say what runs")
+        revert.add_argument("name", metavar="NAME")
+        revert.add_argument("--pull-request", action="store_true", help="as a branch, with a pull or merge request")
+        revert.add_argument("--dry-run", action="store_true", help="only show what would be pushed")
         make.add_parser("history", help="every attempt, failures too").add_argument("name", metavar="NAME")
         manifests = make.add_parser("manifests", help="what an attempt came to, object by object, Secrets masked")
         manifests.add_argument("name", metavar="NAME")
@@ -90,6 +94,25 @@ class Command(PierheadCommand):
 
         row, last = repositories.resume(options["name"], actor())
         self._asked(row, last, options, "resumed")
+
+    def _revert(self, options: dict[str, Any]) -> None:
+        from control.services import reverts
+
+        shown = reverts.preview(options["name"], actor())
+        self.stdout.write(shown.message)
+        self.stdout.write("".join(f"  {one.op:<6}  {one.path}\n" for one in shown.files), ending="")
+        for other in shown.neighbours:
+            self.stderr.write(f"application {other} reads some of these files too")
+        if options["dry_run"]:
+            return
+        pushed = reverts.push(
+            options["name"], actor(), head=shown.head.sha, seen=shown.state, pull_request=options["pull_request"]
+        )
+        self.stdout.write(f"application/{options['name']}: {short(pushed.commit)} was pushed to {pushed.branch}")
+        if pushed.url:
+            self.stdout.write(pushed.url)
+        if pushed.trouble:
+            raise Failure(f"the pull request could not be opened, open it by hand: {pushed.trouble}")
 
     def _history(self, options: dict[str, Any]) -> None:
         row, now = get(BY_NAME["Application"], options["name"]), time.time()

@@ -1,0 +1,102 @@
+"""Requests to Git hosts' APIs: bounded in time and size, to the host that was looked at, and to no other.
+
+A name that leads to this machine or its link is refused and the connection goes to the address that was looked at;
+redirects are not followed, so a token reaches nobody else. Sentences hold nothing of a token.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+
+from deployer.core.git_hosts import Ask
+from deployer.core.repository import forbidden_address, shown
+from deployer.core.source import GitCredentials
+from deployer.ports import SourceError
+
+TIMEOUT_SECONDS = 10.0
+MAX_ANSWER_BYTES = 1 << 18
+LONGEST_WAIT_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`retry_after_seconds`: how long the host wants to be left alone, 0 when it does not say."""
+
+    code: int
+    body: bytes
+    retry_after_seconds: float = 0.0
+
+
+def api_token(credentials: GitCredentials) -> str:
+    """The token for the API of a repository's host, "" when there is none: the one that Git is given over HTTPS."""
+    return credentials.token
+
+
+def request(ask: Ask, *, allow_local: bool, now: float) -> Answer:
+    """Raises SourceError when no answer came."""
+    parts = urlsplit(ask.url)
+    place, proxy = f"{parts.scheme}://{parts.netloc}", _proxy(parts.scheme)
+    options: dict[str, Any] = {
+        "headers": {**ask.headers, "Host": parts.netloc}, "body": ask.body or None, "retries": False,
+        "redirect": False, "timeout": TIMEOUT_SECONDS, "preload_content": False,
+    }  # fmt: skip
+    try:
+        with _pool(parts, allow_local) if not proxy else urllib3.ProxyManager(proxy) as pool:
+            target = ask.url if proxy else parts.path
+            answer = pool.request(ask.method, target, **options)
+            body = answer.read(MAX_ANSWER_BYTES)
+            return Answer(answer.status, body, _retry_after(dict(answer.headers), now))
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        name = type(error).__name__
+        raise SourceError("Unreachable", f"{shown(place)} does not answer ({name}): it is asked again") from None
+
+
+def _pool(parts: Any, allow_local: bool) -> Any:
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    address = _address(host, port, allow_local)
+    if not secure:
+        return urllib3.HTTPConnectionPool(address, port, maxsize=1)
+    return urllib3.HTTPSConnectionPool(
+        address, port, maxsize=1, cert_reqs="CERT_REQUIRED", server_hostname=host, assert_hostname=host
+    )
+
+
+def _address(host: str, port: int, allow_local: bool) -> str:
+    try:
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError):
+        sentence = f"the name {shown(host)} cannot be resolved: check the API's address"
+        raise SourceError("Unreachable", sentence) from None
+    for candidate in found:
+        if not allow_local and (reason := forbidden_address(candidate)):
+            raise SourceError("Refused", f"{shown(host)} is {candidate}, {reason}: its API is not asked")
+    return found[0]
+
+
+def _proxy(scheme: str) -> str:
+    return (os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or "") if scheme == "https" else ""
+
+
+def _retry_after(headers: dict[str, str], now: float) -> float:
+    """`Retry-After` in seconds, or GitHub's `X-RateLimit-Reset` when nothing is left."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    wait = _number(lower.get("retry-after", ""))
+    if not wait and lower.get("x-ratelimit-remaining") == "0":
+        wait = _number(lower.get("x-ratelimit-reset", "")) - now
+    return min(max(wait, 0.0), LONGEST_WAIT_SECONDS)
+
+
+def _number(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        return 0.0
+    return found if math.isfinite(found) else 0.0
