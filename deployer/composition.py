@@ -28,6 +28,7 @@ from control.store import (
     adoption,
     clock,
     collection,
+    commit_statuses,
     draining,
     identities,
     incidents,
@@ -44,7 +45,7 @@ from control.store import resync as resync_store
 from control.store import scheduling as scheduling_store
 from control.store import sync as sync_store
 from control.store import workloads as workload_store
-from deployer.adapters import authority
+from deployer.adapters import authority, git_host
 from deployer.adapters.apprise_notifier import AppriseNotifier
 from deployer.adapters.clock import WallClock
 from deployer.adapters.docker import open_engine
@@ -63,7 +64,7 @@ from deployer.core.network.values import Identity
 from deployer.core.node import AdoptedPod
 from deployer.core.repository import SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, drain, notify, poll, reconcile, resync, route, schedule, sync
+from deployer.loops import converge, drain, notify, poll, reconcile, resync, route, schedule, status, sync
 from deployer.loops import incidents as incident
 from deployer.loops.images import NodeImages
 from deployer.loops.router_access import RouterAccess
@@ -343,7 +344,9 @@ class Composition:
             case incident.LOOP:
                 incident.run(key, self.work, incidents, self.clock)
             case notify.LOOP:
-                self._outside.submit(self._tell, key)
+                self._outside.submit(self._tell, notify.LOOP, key)
+            case status.LOOP:
+                self._outside.submit(self._tell, status.LOOP, key)
 
     def look_at_the_clock(self) -> None:
         """Every second: one that was set leaves no lease and no wait behind."""
@@ -377,11 +380,15 @@ class Composition:
         finally:
             close_old_connections()
 
-    def _tell(self, channel: str) -> None:
+    def _tell(self, loop: str, key: str) -> None:
+        """In a thread of its own: somebody else's server may take its time."""
         try:
-            notify.run(channel, brief(self.work), brief(notices), self.notifier, self.clock)
+            if loop == notify.LOOP:
+                notify.run(key, brief(self.work), brief(notices), self.notifier, self.clock)
+            else:
+                status.run(key, brief(self.work), brief(commit_statuses), git_host, self.clock)
         except Exception:  # noqa: BLE001
-            hints.log.exception("telling channel %s failed; it is tried again", channel)
+            hints.log.exception("%s of %s failed; it is tried again", loop, key)
         finally:
             close_old_connections()
 

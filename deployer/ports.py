@@ -23,6 +23,7 @@ from deployer.core.container import (
     Subnet,
     VolumeSpec,
 )
+from deployer.core.git_hosts import Status, Verdict
 from deployer.core.rendering.rendered import Rendered
 from deployer.core.repository import SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
@@ -225,6 +226,12 @@ class Renderer(Protocol):
     def render(
         self, tree: SourceTree, *, path: str, application: str, namespace: str, values: Sequence[str] = ()
     ) -> Rendered: ...
+
+
+class Host(Protocol):
+    """The API of a repository's Git host. Has a timeout and never raises: a failure is a verdict."""
+
+    def tell_status(self, repository: RepositoryAccess, said: Status, now: float) -> tuple[Verdict, float]: ...
 
 
 class NotifyError(Exception):

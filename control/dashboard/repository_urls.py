@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control.dashboard import credential_forms, repositories, repository_keys, signature_form
+from control.dashboard import credential_forms, git_host, repositories, repository_keys, signature_form
 from control.dashboard.access import action, admin, page
 
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     admin("repositories/<str:name>/signatures", signature_form.signatures, "repository-signatures"),
     action("repositories/<str:name>/age-key", repository_keys.new_age_key, "repository-age-key"),
     action("repositories/<str:name>/age-key/remove", repository_keys.remove_age_key, "repository-age-key-remove"),
+    admin("repositories/<str:name>/host", git_host.host, "repository-host"),
     admin("repositories/<str:name>/webhooks/add", repositories.hook_add, "webhook-add"),
     admin("repositories/<str:name>/webhooks/<str:uid>/rotate", repositories.hook_rotate, "webhook-rotate"),
     admin("repositories/<str:name>/webhooks/<str:uid>/retire", repositories.hook_retire, "webhook-retire"),

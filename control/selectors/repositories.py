@@ -9,6 +9,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from control.models import Repository
 from control.selectors.application_page import shown_url
 from control.selectors.applications import ApplicationLine, application_lines
+from control.selectors.git_hosts import HostLine, host_line
 from control.selectors.hooks import DeliveryLine, HookLine, delivery_lines, hook_lines
 from control.selectors.newest_first import Key
 from control.selectors.words import Moment, State, commit, sentence
@@ -37,6 +38,7 @@ class RepositoryLine:
 @dataclass(frozen=True, slots=True)
 class RepositoryPage:
     line: RepositoryLine
+    host: HostLine
     applications: tuple[ApplicationLine, ...]
     hooks: tuple[HookLine, ...]
     deliveries: tuple[DeliveryLine, ...]
@@ -58,6 +60,7 @@ def repository_page(name: str, base: str, key: Key | None, now: float) -> Reposi
     deliveries, older = delivery_lines(row.uid, key, now)
     return RepositoryPage(
         line=_line(row, now),
+        host=host_line(row),
         applications=tuple(application_lines(now, names=names)) if names else (),
         hooks=tuple(hook_lines(row.uid, base, now)),
         deliveries=tuple(deliveries),

@@ -21,6 +21,7 @@ from control.store import objects
 from control.store.repositories import access
 from control.store.sync import MODELS
 from deployer.composition import composition
+from deployer.core.git_hosts import HostRefused, place_of
 from deployer.core.repository import RepositoryRefused, check_path, check_ref, parse_repository_url
 from deployer.core.source import GitCredentials
 from deployer.ports import SourceError
@@ -65,6 +66,32 @@ def add_repository(
             record(actor, "repository add", str(row), parse_repository_url(url, allow_local=allow_local).display)
     except IntegrityError as error:
         raise Refused(f"repository {name} was registered by somebody else at the same moment") from error
+    return row
+
+
+def set_host(
+    name: str, actor: Actor, *, provider: str | None = None, api_url: str | None = None,
+    tells_status: bool | None = None,
+) -> Repository:  # fmt: skip
+    """What the API of a repository's host is ("": what its URL says), and whether commits' statuses are told there."""
+    row = get_repository(name)
+    row.provider = row.provider if provider is None else provider
+    row.api_url = row.api_url if api_url is None else api_url
+    row.tells_status = row.tells_status if tells_status is None else tells_status
+    try:
+        place = place_of(row.url, row.provider, row.api_url, allow_local=row.allow_local)
+    except HostRefused as refused:
+        raise Refused(f"repository {name}: {refused.sentence}") from None
+    if row.api_url and place is None:
+        raise Refused(f"repository {name}: say which kind of host is at {row.api_url}, with --provider")
+    with transaction.atomic():
+        row.save(update_fields=["provider", "api_url", "tells_status"])
+        told = "statuses on" if row.tells_status else "statuses off"
+        kind = f"{place.provider} at {place.api}" if place else "a host that is not known"
+        record(actor, "repository host", str(row), f"{kind}, {told}")
+        objects.touch("Repository", "", name)
+        for application in row.applications.filter(deleted_at=None).order_by("uid").values_list("uid", flat=True):
+            composition().work.wake("status", application)
     return row
 
 

@@ -82,7 +82,8 @@ def preview(name: str, actor: Actor) -> RevertPreview:
     except SourceError as error:
         raise Refused(f"application {name}: {error.sentence}") from error
     if not files:
-        raise Refused(f"application {name}: Git is at {short(head.sha)}, which holds at its path what is pinned already")
+        at = f"Git is at {short(head.sha)}"
+        raise Refused(f"application {name}: {at}, which holds at its path what is pinned already")
     return RevertPreview(
         application=name,
         path=row.path or ".",
@@ -122,7 +123,7 @@ def push(name: str, actor: Actor, *, head: str, seen: str | None = None, pull_re
             repository, head, shown.pinned.sha, row.path, branch, _author(actor), shown.message, at
         )
     except SourceError as error:
-        raise Refused(_push_refusal(name, shown, branch, error)) from error
+        raise Refused(_push_refusal(name, branch, error)) from error
     url, trouble = _open(repository, shown) if pull_request else ("", "")
     _note(row, actor, Pushed(made, branch or shown.ref, url, trouble), head)
     return Pushed(made, branch or shown.ref, url, trouble)
@@ -137,7 +138,7 @@ def _note(row: Application, actor: Actor, pushed: Pushed, head: str) -> None:
         composition().work.wake("poll", row.repository_id)
 
 
-def _push_refusal(name: str, shown: RevertPreview, branch: str, error: SourceError) -> str:
+def _push_refusal(name: str, branch: str, error: SourceError) -> str:
     if error.reason != "Superseded":
         return f"application {name}: {error.sentence}"
     if branch:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from django.db import transaction
 
 from control.models import Application, Deployment, Node, Pod, ReplicaSet, Repository, Work
-from control.store import draining, incidents, notices, stranded
+from control.store import commit_statuses, draining, incidents, notices, stranded
 from control.store.leaving import Wake
 from control.store.statuses import deployment_status
 from control.store.workloads import POD_COLUMNS, Loaded, pod_values, resumed, snapshot
@@ -52,8 +52,9 @@ def keys_without_work() -> Iterable[tuple[str, str]]:
 
 
 def untold(now: float) -> list[tuple[str, str]]:
-    """Channels with notices that nobody came for."""
-    return [(incidents.NOTIFY, uid) for uid in notices.waiting_channels(now - UNTOLD_SECONDS)]
+    """Channels with notices, and applications with statuses of commits, that nobody came for."""
+    found = [(incidents.NOTIFY, uid) for uid in notices.waiting_channels(now - UNTOLD_SECONDS)]
+    return [*found, *(("status", uid) for uid in commit_statuses.waiting(now))]
 
 
 def overdue(wake: Wake, now: float) -> None:

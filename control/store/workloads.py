@@ -186,6 +186,7 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     if plan.rollback:
         _pin_back(row, plan.rollback, sets.values(), now)
         wake(incidents.LOOP, row.uid)
+        _wake_status(row, wake)
     for event in plan.events:
         kind, name = event.object
         objects.record_event(kind, row.namespace, name, event.type, event.reason, event.message, at=now)
@@ -310,8 +311,15 @@ def _write_status(row: Deployment, plan: values.Plan, wake: Callable[[str, str],
         objects.update([row], ["progress", "status"])
         if progress["reason"] != was:
             wake(incidents.LOOP, row.uid)
+            _wake_status(row, wake)
         if is_done(row) and row.application_id:
             _note_healthy(str(row.application_id), now)
+
+
+def _wake_status(row: Deployment, wake: Callable[[str, str], None]) -> None:
+    """Its Git host is told how the commit fares."""
+    if row.application_id:
+        wake("status", str(row.application_id))
 
 
 def is_done(row: Deployment) -> bool:

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from deployer.core.git_hosts import Ask
+from deployer.core.git_hosts import Ask, HostRefused, Status, Verdict, judge, place_of, status
 from deployer.core.repository import forbidden_address, shown
-from deployer.core.source import GitCredentials
+from deployer.core.source import GitCredentials, RepositoryAccess
 from deployer.ports import SourceError
 
 TIMEOUT_SECONDS = 10.0
@@ -56,6 +56,22 @@ def request(ask: Ask, *, allow_local: bool, now: float) -> Answer:
     except (urllib3.exceptions.HTTPError, OSError) as error:
         name = type(error).__name__
         raise SourceError("Unreachable", f"{shown(place)} does not answer ({name}): it is asked again") from None
+
+
+def tell_status(repository: RepositoryAccess, said: Status, now: float) -> tuple[Verdict, float]:
+    """Tell a repository's host how a commit fares. What came of it, and how long the host wants to be left alone."""
+    credentials = repository.credentials
+    try:
+        place = place_of(repository.url, repository.provider, repository.api_url, allow_local=repository.allow_local)
+        if place is None:
+            return Verdict(False, "which kind of host this is is not known", final=True), 0.0
+        ask = status(place, said, credentials.username, api_token(credentials))
+        answer = request(ask, allow_local=repository.allow_local, now=now)
+    except HostRefused as refused:
+        return Verdict(False, refused.sentence, final=True), 0.0
+    except SourceError as error:
+        return Verdict(False, error.sentence), 0.0
+    return judge(place, answer.code, answer.body, of_status=True), answer.retry_after_seconds
 
 
 def _pool(parts: Any, allow_local: bool) -> Any:

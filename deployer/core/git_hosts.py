@@ -17,7 +17,8 @@ from urllib.parse import quote, urlsplit
 
 from deployer.core.repository import RepositoryRefused, local_reason, parse_repository_url, shown
 
-State = Literal["pending", "success", "failure"]
+State = Literal["pending", "success", "failure", "stopped"]
+"""`stopped`: nobody will say any more how it went, since a newer commit came."""
 PROVIDERS = {
     "github": "GitHub", "gitlab": "GitLab", "gitea": "Gitea", "forgejo": "Forgejo", "bitbucket": "Bitbucket Cloud",
     "bitbucket-server": "Bitbucket Data Center",
@@ -35,13 +36,15 @@ KNOWN_HOSTS = {
 _API_PATHS = {"github": "/api/v3", "gitlab": "/api/v4", "gitea": "/api/v1", "forgejo": "/api/v1",
               "bitbucket": "/2.0", "bitbucket-server": ""}  # fmt: skip
 _STATES: dict[str, dict[State, str]] = {
-    "github": {"pending": "pending", "success": "success", "failure": "failure"},
-    "gitlab": {"pending": "running", "success": "success", "failure": "failed"},
-    "gitea": {"pending": "pending", "success": "success", "failure": "failure"},
-    "forgejo": {"pending": "pending", "success": "success", "failure": "failure"},
-    "bitbucket": {"pending": "INPROGRESS", "success": "SUCCESSFUL", "failure": "FAILED"},
-    "bitbucket-server": {"pending": "INPROGRESS", "success": "SUCCESSFUL", "failure": "FAILED"},
-}
+    "github": {"pending": "pending", "success": "success", "failure": "failure", "stopped": "error"},
+    "gitlab": {"pending": "running", "success": "success", "failure": "failed", "stopped": "canceled"},
+    "gitea": {"pending": "pending", "success": "success", "failure": "failure", "stopped": "warning"},
+    "forgejo": {"pending": "pending", "success": "success", "failure": "failure", "stopped": "warning"},
+    "bitbucket": {"pending": "INPROGRESS", "success": "SUCCESSFUL", "failure": "FAILED", "stopped": "STOPPED"},
+    "bitbucket-server": {
+        "pending": "INPROGRESS", "success": "SUCCESSFUL", "failure": "FAILED", "stopped": "CANCELLED",
+    },
+}  # fmt: skip
 _SCOPES = {
     "github": ("Commit statuses: read and write (classic: repo:status)", "Contents and Pull requests: read and write"),
     "gitlab": ("the scope api and the role Developer", "the scope api and the role Developer"),

@@ -17,7 +17,7 @@ from deployer.core.repository import SourceTree
 from deployer.core.signatures import TAG
 from deployer.core.source import Assignment, CommitInfo
 from deployer.core.sync import decide
-from deployer.loops import incidents, single_flight
+from deployer.loops import incidents, single_flight, status
 from deployer.loops.rendering import read_tree
 from deployer.ports import Clock, Renderer, Source, SourceError, Work
 
@@ -103,6 +103,7 @@ def _sync(
         else:
             store.apply(attempt, plan, tree, work.wake, clock.now())
         work.wake(incidents.LOOP, assignment.uid)
+        work.wake(status.LOOP, assignment.uid)
     return None
 
 

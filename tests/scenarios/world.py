@@ -20,6 +20,7 @@ from typing import Any
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
 from control.store import adoption, draining, heartbeats
+from control.store import commit_statuses as status_store
 from control.store import incidents as incident_store
 from control.store import notices as notice_store
 from control.store import repositories as repository_store
@@ -36,10 +37,11 @@ from deployer.adapters.simulated_router import open_simulated_line
 from deployer.composition import NodeRows
 from deployer.core.announcements import Announcement
 from deployer.core.container import LABEL_COMPONENT, LABEL_REVISION, ContainerSeen
+from deployer.core.git_hosts import Status, Verdict
 from deployer.core.network.endpoints import node_label
 from deployer.core.repository import SourceFile, SourceTree
 from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, drain, incidents, notify, poll, reconcile, resync, route, schedule, sync
+from deployer.loops import converge, drain, incidents, notify, poll, reconcile, resync, route, schedule, status, sync
 from deployer.loops.heartbeat import Beating, Heartbeats
 from deployer.loops.images import NodeImages
 from deployer.loops.probe_watch import ProbeLook
@@ -126,6 +128,21 @@ class FakeNotifier:
         return [announcement.title for _, announcement in self.told]
 
 
+class FakeHost:
+    """A Git host that writes down (commit, state, description), or answers with `verdict`."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+        self.asked = 0
+        self.verdict, self.wait = Verdict(True), 0.0
+
+    def tell_status(self, repository: RepositoryAccess, said: Status, now: float) -> tuple[Verdict, float]:
+        self.asked += 1
+        if self.verdict.done:
+            self.told.append((said.commit, said.state, said.description))
+        return self.verdict, self.wait
+
+
 class World:
     """`settle` runs whatever is due until nothing is; `pass_time` moves the clock and settles along the way."""
 
@@ -137,6 +154,7 @@ class World:
         self.routers: dict[str, RouterAccess] = {}
         self.looks: dict[str, ProbeLook] = {}
         self.notifier = FakeNotifier()
+        self.host = FakeHost()
         self.routes = routing_store.RouteRows(authority)
         self._workers = itertools.count(1)
         self.work = self.new_worker()
@@ -240,6 +258,8 @@ class World:
                 sync.run(key, self.work, sync_store, self.source, self.renderer, self.clock)
             case "incident":
                 incidents.run(key, self.work, incident_store, self.clock)
+            case "status":
+                status.run(key, self.work, status_store, self.host, self.clock)
             case "notify":
                 notify.run(key, self.work, notice_store, self.notifier, self.clock)
             case "poll":

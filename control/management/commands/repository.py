@@ -1,4 +1,4 @@
-"""`manage.py repository add|set|list|remove|age-key`: the Git repositories that applications follow, and their keys."""
+"""`manage.py repository add|set|list|host|remove|age-key`: the Git repositories that are followed, and their keys."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from control.management.failure import Command as PierheadCommand
 from control.management.failure import Failure, actor, verbs
 from control.management.output import duration
 from control.selectors.age_keys import SOPS_COMMAND, sops_rules
+from control.selectors.git_hosts import host_line
 from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find
 from control.selectors.repository_credentials import key_places
+from deployer.core.git_hosts import PROVIDERS
 
 TOKEN_VARIABLE = "PIERHEAD_TOKEN"  # noqa: S105  (its name, not its value)
 
 
 class Command(PierheadCommand):
-    help = "Git repositories: add, set, list, remove; age-key: for whom Secrets in them are encrypted."
+    help = "Git repositories: add, set, list, host, remove; age-key: for whom Secrets in them are encrypted."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        make = verbs(parser, "add", "set", "list", "remove", "age-key")
+        make = verbs(parser, "add", "set", "list", "host", "remove", "age-key")
         add = make.add_parser("add", help="register a repository; the server is asked for the ref at once")
         add.add_argument("name", metavar="NAME")
         add.add_argument("url", metavar="URL", help="https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH")
@@ -44,6 +46,11 @@ class Command(PierheadCommand):
         signed.add_argument("--ssh-signers", type=Path, metavar="FILE", help="lines of OpenSSH's allowed_signers")
         signed.add_argument("--gpg-keys", type=Path, metavar="FILE", help="from gpg --armor --export")
         make.add_parser("list", help="all repositories").add_argument("-o", "--output", choices=("wide",))
+        host = make.add_parser("host", help="where its Git host's API is, and whether commits' statuses are told there")
+        host.add_argument("name", metavar="NAME")
+        host.add_argument("--provider", choices=("", *PROVIDERS), help="the kind of host; '' for what the URL says")
+        host.add_argument("--api-url", metavar="URL", help="of a host whose API is elsewhere; '' for the usual place")
+        host.add_argument("--statuses", choices=("on", "off"), help="tell how commits fare; on, where there is a token")
         make.add_parser("remove", help="take it off the record").add_argument("name", metavar="NAME")
         key = make.add_parser("age-key", help="for whom sops encrypts Secrets in it; what to write into .sops.yaml")
         key.add_argument("name", metavar="NAME")
@@ -59,6 +66,8 @@ class Command(PierheadCommand):
                 self._set(options)
             case "list":
                 self._list(wide=options["output"] == "wide")
+            case "host":
+                self._host(options)
             case "remove":
                 from control.services import repositories
 
@@ -115,6 +124,19 @@ class Command(PierheadCommand):
             self.stdout.write(recipient)
         self.stderr.write(f"# .sops.yaml, at the root of the repository; then: {SOPS_COMMAND}")
         self.stderr.write(sops_rules(repository_keys.recipients(name, actor())), ending="")
+
+    def _host(self, options: dict[str, Any]) -> None:
+        from control.services import repositories
+
+        statuses = options["statuses"]
+        row = repositories.set_host(
+            options["name"], actor(), provider=options["provider"], api_url=options["api_url"],
+            tells_status=None if statuses is None else statuses == "on",
+        )  # fmt: skip
+        line = host_line(row)
+        self.stdout.write(f"repository/{row.name}: {line.host}; {line.word}")
+        if line.trouble:
+            self.stderr.write(line.trouble)
 
     def _list(self, *, wide: bool) -> None:
         kind = BY_NAME["Repository"]
