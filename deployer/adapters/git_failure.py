@@ -64,8 +64,8 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         r"\[remote rejected\]|hook declined|protected branch|returned error: 403.*git-receive-pack"
         r"|receive-pack.*403|not allowed to push|Write access to repository not granted|denied to ",
         "Refused",
-        "the server does not take a push ({answer}): check that these credentials may write, and that the branch is "
-        "not protected from them",
+        "the server does not take a push ({answer}): check that these credentials may write to the "
+        "branch",
     ),
     (
         r"Load key .*(invalid format|libcrypto|passphrase|not supported)",

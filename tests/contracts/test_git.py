@@ -99,7 +99,8 @@ def test_over_ssh(source: GitSource, served: Served, ssh: SshServer) -> None:
     url, credentials = ssh.url(served.path), GitCredentials(ssh_key=ssh.key, known_hosts=ssh.known_hosts)
     follow(source, served, url, credentials)
     head, ann = source.head(url, "main", credentials, True), Author("Ann", "ann@example.com")
-    made = source.commit_and_push("shop", url, "main", head, {"k8s/web.yaml": b"x"}, ann, "more", 1.0, credentials, True)
+    files: dict[str, bytes | None] = {"k8s/web.yaml": b"x"}
+    made = source.commit_and_push("shop", url, "main", head, files, ann, "more", 1.0, credentials, True)
     assert served.git("rev-parse", "main") == made
 
 

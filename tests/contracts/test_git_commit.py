@@ -13,7 +13,7 @@ from tests.contracts.git_servers import HttpServer, Served, http_server
 TOKEN = "s3cret/token+value"
 NOTHING = GitCredentials()
 BOT = Author("Pierhead", "pierhead@example.com")
-FILES = {"k8s/web.yaml": "image: web:1\n", "k8s/db.yaml": "image: db:1\n", "README.md": "read\n", "a b/ü.yaml": "x: 1\n"}
+FILES = {"k8s/web.yaml": "image: web:1\n", "k8s/db.yaml": "image: db:1\n", "README.md": "x\n", "a b/ü.yaml": "x: 1\n"}
 
 
 @pytest.fixture
@@ -75,7 +75,9 @@ def test_modes_stay_and_files_go(source: GitSource, served: Served) -> None:
     assert served.git("diff", "--name-status", first, made) == "D\ta.yaml\nA\tb c.yaml\nM\trun.sh"
 
 
-def test_a_branch_that_moved_is_not_overwritten(source: GitSource, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_branch_that_moved_is_not_overwritten(
+    source: GitSource, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = str(served.path)
     parent = served.push(FILES)
     source.fetch("shop", url, "main", parent, NOTHING, True)
