@@ -16,10 +16,10 @@ from typing import Literal
 
 Kind = Literal["RolloutFailed", "SyncFailed", "NodeDead", "RepositoryAway"]
 KINDS: dict[Kind, str] = {
-    "RolloutFailed": "a rollout failed (and was rolled back)",
-    "SyncFailed": "a commit could not be applied",
-    "NodeDead": "a node is dead",
-    "RepositoryAway": "a repository cannot be reached",
+    "RolloutFailed": "rollouts that fail, rolled back or not",
+    "SyncFailed": "commits that cannot be applied",
+    "NodeDead": "dead nodes",
+    "RepositoryAway": "repositories that cannot be reached",
 }
 State = Literal["bad", "good", "unclear", "gone"]
 Outcome = Literal["", "normal", "superseded", "gone"]

@@ -1,4 +1,4 @@
-"""Nodes, network, events and audit in Chromium: axe finds nothing, nothing sticks out, and the buttons do."""
+"""Nodes, network, events, notifications and audit in Chromium: axe finds nothing, nothing sticks out, buttons do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from control.models import Node
 from control.store import objects
 from tests.browser.conftest import Open
 from tests.browser.walk import LOOKS, walked
-from tests.control import cluster_data, factories
+from tests.control import cluster_data, factories, notification_data
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long harbour wall"
@@ -29,12 +29,15 @@ PAGES = (
     "/network/shop/lost",
     "/events",
     "/audit",
+    "/notifications",
+    "/notifications/add",
 )
 
 
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_axe_finds_nothing_and_nothing_sticks_out(window: Open, width: int, theme: str) -> None:
     cluster_data.cluster()
+    notification_data.told()
     assert walked(window(width=width, theme=theme, lax=True), PAGES, f"{width}-{theme}") == {}
 
 
