@@ -51,7 +51,7 @@ def render_chart(way: Way, folder: Path, *, application: str, namespace: str, va
     try:
         told = json.loads(ran.output)
     except ValueError:
-        told = {"error": f"it ended with code {ran.code}"}
+        told = {"error": f"it broke off with code {ran.code}: a template may want more than 2 GiB of memory"}
     if "manifests" not in told:
         text = " ".join(str(told.get("error", "")).replace(f"{folder}/", "").split())
         return _refused(

@@ -1,13 +1,15 @@
 """One run of a program that renders: in a folder of its own, knowing nothing of this process, killed in time.
 
 It gets no environment but what is said here, no input, and no way to the network that a setting can close: proxies lead
-nowhere. Its output is bounded while it is read. It gets a session of its own, so that its children end with it.
+nowhere. Its memory is bounded, and its output while it is read. It gets a session of its own, so that its children end
+with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_ERROR_BYTES = 64 * 1024
+MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024
 _NOWHERE = "http://127.0.0.1:1"
 """Nothing listens there."""
 
@@ -52,6 +55,7 @@ def run(
     except OSError as error:
         raise ProgramFailed(f"{name} could not be started: {error.strerror}") from error
     deadline = time.monotonic() + timeout_seconds
+    _limit(process.pid)
     try:
         output, errors = _read(process, deadline, max_output_bytes, name)
         code = process.wait(timeout=max(deadline - time.monotonic(), 0.1))
@@ -60,6 +64,13 @@ def run(
     finally:
         _end(process)
     return Ran(code, output, errors.decode("utf-8", "replace"))
+
+
+def _limit(pid: int) -> None:
+    """Bound what it may allocate: a template that repeats a text a billion times ends itself, and nobody else."""
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
 
 
 def _read(process: subprocess.Popen[bytes], deadline: float, max_output_bytes: int, name: str) -> tuple[bytes, bytes]:
