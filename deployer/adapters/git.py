@@ -78,7 +78,7 @@ class GitSource:
     def __init__(self, folder: Path, *, timeout_seconds: float = 60) -> None:
         self._folder = Path(folder).absolute()
         self._timeout_seconds = timeout_seconds
-        self._taken: set[tuple[str, str, str, SignaturePolicy]] = set()
+        self._verdicts: dict[tuple[str, str, str, SignaturePolicy], str] = {}
 
     def head(self, url: str, ref: str, credentials: GitCredentials, allow_local: bool) -> str:
         """The id of the commit that the server's branch, tag, `refs/...` or `HEAD` names now.
@@ -148,10 +148,10 @@ class GitSource:
         self, repository_id: str, url: str, ref: str, sha: str, credentials: GitCredentials, allow_local: bool,
         policy: SignaturePolicy,
     ) -> str:  # fmt: skip
-        """Why the policy does not take this fetched commit; "" if it does. A verdict is kept, and not asked again."""
+        """Why the policy does not take this fetched commit; "" if it does. Git is asked once."""
         key = (repository_id, sha, ref if policy.what == TAG else "", policy)
-        if policy.what == NONE or key in self._taken:
-            return ""
+        if policy.what == NONE or key in self._verdicts:
+            return self._verdicts.get(key, "")
         mirror = self._mirror(repository_id)
         if policy.what == HEAD:
             with _disk(f"repository {repository_id}"):
@@ -159,10 +159,10 @@ class GitSource:
         else:
             with self._remote(url, ref, credentials, allow_local) as (remote, ref):
                 refused = self._tag_refusal(mirror, remote, ref, _checked_sha(sha), policy)
-        if not refused:
-            if len(self._taken) >= KEPT_VERDICTS:
-                self._taken.clear()
-            self._taken.add(key)
+        if not refused or policy.what == HEAD:  # a tag that is refused may be signed later
+            if len(self._verdicts) >= KEPT_VERDICTS:
+                self._verdicts.clear()
+            self._verdicts[key] = refused
         return refused
 
     def _tag_refusal(self, mirror: Mirror, remote: GitCommand, ref: str, sha: str, policy: SignaturePolicy) -> str:
