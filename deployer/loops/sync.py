@@ -75,13 +75,16 @@ def _sync(
     if assignment.pinned_commit and head and head != assignment.skipped_commit:
         source.fetch(repository, head)
         if source.tree_id(repository, head, assignment.path, assignment.values) != assignment.skipped_tree:
-            if refusal := source.signature_refusal(repository, head):  # then the pin stays, too
-                return _refuse(assignment, source.fetch(repository, head), refusal, lease, work, store, clock)
-            with work.fenced(lease):
-                store.resume(assignment, head, clock.now())
-            return 0.0
+            refusal = source.signature_refusal(repository, head)
+            if not refusal:
+                with work.fenced(lease):
+                    store.resume(assignment, head, clock.now())
+                return 0.0
+            # The pin stays, and what it names is applied.
+            _refuse(assignment, source.fetch(repository, head), refusal, lease, work, store, clock)
     # What was applied before was judged then.
-    judged = commit in (assignment.pinned_commit, assignment.applied_commit)
+    applied = (assignment.applied_commit, assignment.applied_tree)
+    judged = commit == assignment.pinned_commit or (commit, tree) == applied
     if refusal := "" if judged else source.signature_refusal(repository, commit):
         return _refuse(assignment, info, refusal, lease, work, store, clock)
     if store.up_to_date(assignment, commit, tree):

@@ -146,10 +146,8 @@ def test_what_was_applied_before_can_be_gone_back_to_and_an_unsigned_commit_does
     push(world, CONFIG.format(2))
     world.source.unsigned[first] = WHY  # the policy came later
     repositories.rollback("shop", first, ANN)
-    world.pass_time(40)
-    assert applied() == "1"
-    unsigned(world, 3)
+    unsigned(world, 3)  # before anybody came to it
     assert (applied(), bool(Application.objects.get().pin)) == ("1", True)
-    assert Sync.objects.all()[0].message == f"nothing was changed: {WHY}"
+    assert f"nothing was changed: {WHY}" in [one.message for one in Sync.objects.all()[:2]]
     push(world, CONFIG.format(4))
     assert (applied(), Application.objects.get().pin) == ("4", {})
