@@ -36,6 +36,7 @@ class Loaded:
     row: Deployment
     sets: dict[str, ReplicaSet]
     snapshot: values.Snapshot
+    has_resumed: bool = False  # its pin ended just now
 
     @property
     def terminating(self) -> bool:
@@ -46,14 +47,15 @@ def load(uid: str, now: float) -> Loaded | None:
     row = Deployment.objects.filter(pk=uid).first()
     if row is None:
         return None
-    if resumed(row):
+    if has_resumed := resumed(row):
         resume(row, "a newer commit changed the template")
     _recognise(row)
     sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
     pods = pod_values(Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS))
     drained = [pod.uid for pod in pods if pod.evicting and not pod.deleting]
     budgets = budgets_of(row.namespace, drained) if drained else ()
-    return Loaded(row, sets, dataclasses.replace(snapshot(row, sets.values(), pods, now), budgets=budgets))
+    seen = dataclasses.replace(snapshot(row, sets.values(), pods, now), budgets=budgets)
+    return Loaded(row, sets, seen, has_resumed)
 
 
 def _recognise(row: Deployment) -> None:
@@ -185,8 +187,8 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     _write_status(row, plan, wake, now)
     if plan.rollback:
         _pin_back(row, plan.rollback, sets.values(), now)
-        wake(incidents.LOOP, row.uid)
-        _wake_status(row, wake)
+    if plan.rollback or loaded.has_resumed:
+        _wake_tellers(row, wake)
     for event in plan.events:
         kind, name = event.object
         objects.record_event(kind, row.namespace, name, event.type, event.reason, event.message, at=now)
@@ -310,14 +312,14 @@ def _write_status(row: Deployment, plan: values.Plan, wake: Callable[[str, str],
         row.progress, row.status = progress, status
         objects.update([row], ["progress", "status"])
         if progress["reason"] != was:
-            wake(incidents.LOOP, row.uid)
-            _wake_status(row, wake)
+            _wake_tellers(row, wake)
         if is_done(row) and row.application_id:
             _note_healthy(str(row.application_id), now)
 
 
-def _wake_status(row: Deployment, wake: Callable[[str, str], None]) -> None:
-    """Its Git host is told how the commit fares."""
+def _wake_tellers(row: Deployment, wake: Callable[[str, str], None]) -> None:
+    """People are told when it fails and when that is over, and its Git host how the commit fares."""
+    wake(incidents.LOOP, row.uid)
     if row.application_id:
         wake("status", str(row.application_id))
 

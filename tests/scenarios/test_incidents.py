@@ -92,14 +92,21 @@ def test_a_rollout_that_was_rolled_back_is_told_with_its_commit_here_and_to_the_
     assert running.deployment().pin["automatic"]
     assert running.notifier.titles == ["Rollout of Deployment shop/web failed and was rolled back"]
     assert f"Commit {sha[:7]} Crash it" in running.notifier.told[0][1].body
+    pin = {"commit": first, "skipped_commit": sha, "by": "ann", "at": 1.0, "reason": "rolled back by ann"}
+    tree = running.source.tree_id(None, sha, "")  # type: ignore[arg-type]
+    Application.objects.update(pin={**pin, "skipped_tree": tree}, request={"id": "1", "by": "ann"})
+    running.work.wake("sync", Application.objects.get().uid)
+    running.pass_time(1)
+    assert running.notifier.titles[1:] == ["Deployment shop/web is back to normal"]
     good = running.push(web(replicas=1, image="shop/web:2"))
     running.pass_time(20)
-    assert running.notifier.titles[1:] == ["Deployment shop/web is back to normal"]
+    assert len(running.notifier.titles) == 2
     assert [(commit, state) for commit, state, _ in running.host.told] == [
-        (first, "pending"), (first, "success"), (sha, "pending"), (sha, "failure"), (good, "pending"),
-        (good, "success"),
+        (first, "pending"), (first, "success"), (sha, "pending"), (sha, "failure"), (sha, "failure"),
+        (good, "pending"), (good, "success"),
     ]  # fmt: skip
     assert "rolled back to revision 1" in running.host.told[3][2]
+    assert running.host.told[4][2] == f"rolled back by ann to {first[:7]}"
 
 
 def test_a_dead_node_is_told_and_that_it_is_back_when_it_has_stayed(world: World) -> None:
