@@ -56,7 +56,8 @@ def test_an_address_is_sealed_and_shown_to_nobody(ann: Client, caplog: pytest.Lo
     given = {"name": "ops", "address": URL, "namespace": "shop", "kinds": ["RolloutFailed"]}
     page = ann.post("/notifications/add", given, follow=True).content.decode()
     assert "ops is added" in page
-    assert "jsons://hooks.example.com/*** is told of rollouts that fail, rolled back or not, in namespace shop" in words(page)
+    told = "jsons://hooks.example.com/*** is told of rollouts that fail, rolled back or not, in namespace shop"
+    assert told in words(page)
     refused = ann.post("/notifications/add", given)
     assert refused.status_code == 409
     assert "channel ops exists already" in refused.content.decode()

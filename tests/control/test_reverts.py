@@ -55,7 +55,7 @@ class Town:
     def synced(self) -> None:
         here = composition()
         here.work.wake("sync", self.row.uid)
-        sync_loop.run(self.row.uid, here.work, sync, here.source, here.clock)
+        sync_loop.run(self.row.uid, here.work, sync, here.source, here.renderer, here.clock)
 
     def poll(self) -> None:
         head = self.served.git("rev-parse", "main")

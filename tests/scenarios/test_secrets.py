@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,17 @@ def key_of() -> Key:
     return made
 
 
+class _Encoder(DjangoJSONEncoder):
+    """What is kept compressed is looked into, too."""
+
+    def default(self, o: Any) -> Any:
+        return zlib.decompress(o).decode() if isinstance(o, bytes) else super().default(o)
+
+
 def rows() -> str:
     """Every row of every table, as text."""
     found = {one.__name__: list(one._default_manager.values()) for one in apps.get_app_config("control").get_models()}
-    return json.dumps(found, cls=DjangoJSONEncoder)
+    return json.dumps(found, cls=_Encoder)
 
 
 def push(world: World, text: str) -> Sync:

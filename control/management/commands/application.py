@@ -20,7 +20,7 @@ from control.selectors.syncs import Followed, error_lines, follow
 
 
 class Command(PierheadCommand):
-    help = "Applications, paths of repositories: add, list, sync, rollback, resume, revert, history, manifests, remove."
+    help = "Applications: add, list, sync, rollback, resume, revert, history, manifests, remove."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         make = verbs(parser, "add", "list", "sync", "rollback", "resume", "revert", "history", "manifests", "remove")
