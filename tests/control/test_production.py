@@ -108,8 +108,8 @@ def _rolled(shop: Installation, revision: int) -> bool:
 
 def test_the_stories_and_leases_hold_on_postgresql_too(database: PostgreSQL) -> None:
     names = (
-        "control/test_work", "control/test_contention", "control/on_postgresql", "control/test_people",
-        "control/test_sign_in", "scenarios/test_story",
+        "control/test_work", "control/test_contention", "control/on_postgresql", "control/test_sign_in",
+        "scenarios/test_story",
     )  # fmt: skip
     files = [f"tests/{name}.py" for name in names]
     done = subprocess.run(
