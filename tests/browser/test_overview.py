@@ -15,7 +15,8 @@ from tests.control import factories, pages_data
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long harbour wall"
 PAGES = (
-    "/applications", "/applications?as=tiles", "/applications/shop", "/workloads/shop/api", "/workloads/shop/front",
+    "/applications", "/applications?as=tiles", "/applications/shop", "/applications/shop/manifests",
+    "/workloads/shop/api", "/workloads/shop/front",
     "/workloads/shop/front/scale", "/workloads/shop/front/restart", "/pods/shop/front-new-1", "/pods/shop/search-0",
     "/pods/shop/front-new-0/logs",
 )  # fmt: skip

@@ -11,7 +11,6 @@ from deployer.adapters.rendering import ToolRenderer
 from deployer.core.rendering.rendered import Rendered
 from deployer.core.rendering.ways import way_of
 from tests.core.rendering.pictures import collected
-from tests.environment import require
 
 CHART = {
     "chart/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 0.1.0\n",
@@ -34,9 +33,11 @@ data:
 }  # fmt: skip
 
 
-@pytest.fixture
-def helm() -> None:
-    require(importlib.util.find_spec("helm_python"), "Helm is missing: pip install -r control/requirements-helm.txt")
+helm = pytest.mark.skipif(
+    importlib.util.find_spec("helm_python") is None,
+    reason="Helm is missing: python3 -m pip --python .venv/bin/python install -r control/requirements-helm.txt",
+)
+"""Optional everywhere: under CI as well, since it is the largest of all packages."""
 
 
 def rendered(files: dict[str, str], *values: str) -> Rendered:
@@ -44,7 +45,7 @@ def rendered(files: dict[str, str], *values: str) -> Rendered:
     return ToolRenderer().render(tree, path="chart", application="mine", namespace="shop", values=values)
 
 
-@pytest.mark.usefixtures("helm")
+@helm
 def test_a_chart_is_rendered_with_the_values_of_the_application() -> None:
     found = rendered(CHART, "prod.yaml", "note.yaml")
     assert not found.errors
@@ -57,7 +58,7 @@ def test_a_chart_is_rendered_with_the_values_of_the_application() -> None:
     assert [one.file for one in found.warnings] == ["chart/templates/tests/t.yaml"]
 
 
-@pytest.mark.usefixtures("helm")
+@helm
 @pytest.mark.parametrize(
     ("change", "values", "sentence"),
     [

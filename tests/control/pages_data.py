@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from control.models import Application, Deployment, Sync
+from control.store.rendered import keep
+from deployer.core.rendering.kept import Kept
 from tests.control import factories
 from tests.control.factories import COMMITS, attempt, deployment, event, node, pin, pod, replica_set, repository
 
@@ -15,6 +18,10 @@ ROLLBACK = (
 )
 LOG = "\x1b[32mINFO\x1b[0m listening on :8080\n\x1b[31mERROR\x1b[0m <b>connection</b> to postgres refused\nexit 1"
 NO_ROOM = "0 of 3 nodes fit: 2 lack memory (needs 6Gi), 1 is cordoned"
+_CONFIG = {"kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"nginx.conf": "worker_processes 1;\n" * 5}}
+_ROW = {"file": "base/settings.yaml", "line": 0, "kind": "ConfigMap", "namespace": "shop", "name": "settings"}
+_KEPT = {"way": "kustomize", "objects": [{**_ROW, "body": _CONFIG}], "left_out": 0}
+MANIFESTS = Kept(json.dumps(_KEPT), "kustomize", 1)
 REFUSED = "deploy/web.yaml:12: Deployment shop/web: spec.replica: there is no such field (did you mean replicas?)"
 
 
@@ -23,7 +30,10 @@ def story() -> None:
     now = factories.NOW = time.time()
     _nodes(now)
     shop = factories.application(applied_at=now - 420)
-    attempt(shop, commit_message="Checkout: retry payments\n\nLong text.", commit_author="Ada", healthy_at=now - 50)
+    attempt(
+        shop, commit_message="Checkout: retry payments\n\nLong text.", commit_author="Ada", healthy_at=now - 50,
+        rendered=keep(MANIFESTS),
+    )  # fmt: skip
     rolled_back(shop)
     rolling(shop, now)
     held(shop)
