@@ -25,6 +25,7 @@ def applications(rows: Sequence[Application], _now: float) -> list[dict[str, Any
                 "repository": row.repository.name,
                 "path": row.path,
                 "namespace": row.namespace,
+                **({"values": list(row.values)} if row.values else {}),
                 "sync": {"automatic": row.automatic, "prune": row.prune},
             },
             "status": _present(

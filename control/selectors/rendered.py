@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import yaml
 
 from control.models import Application, RenderedManifests, Sync
 from control.selectors.words import Moment, commit, plain, sentence
@@ -111,22 +110,30 @@ def _yaml(kept: Mapping[str, Any]) -> str:
 def _objects(found: Iterable[Mapping[str, Any]]) -> Iterable[ObjectText]:
     for one in found:
         place = f"{one['file']}:{one['line']}" if one.get("line") else str(one["file"])
-        body = yaml.dump(one["body"], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+        body = _dump()(one["body"])
         yield ObjectText(
             sentence(str(one["kind"])), sentence(str(one["namespace"])), sentence(str(one["name"])), sentence(place),
             plain(body),
         )  # fmt: skip
 
 
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Texts of several lines as such, and no aliases."""
+@functools.cache
+def _dump() -> Callable[[Any], str]:
+    """Data -> YAML, texts of several lines as such, without aliases. PyYAML is loaded when a page asks for it."""
+    import yaml
 
-    def ignore_aliases(self, _data: Any) -> bool:
-        return True
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
+    class Dumper(base):  # type: ignore[misc]
+        def ignore_aliases(self, _data: Any) -> bool:
+            return True
 
-def _text(dumper: Any, text: str) -> Any:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    def text(dumper: Any, found: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", found, style="|" if "\n" in found else None)
 
+    Dumper.add_representer(str, text)
 
-_Dumper.add_representer(str, _text)
+    def dump(data: Any) -> str:
+        return str(yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000))
+
+    return dump

@@ -18,7 +18,7 @@ def keep(kept: Kept) -> RenderedManifests | None:
         RenderedManifests.objects.bulk_create(
             [RenderedManifests(digest=digest, way=kept.way, count=kept.count, content=content)], ignore_conflicts=True
         )
-    return RenderedManifests.objects.defer("content").get(pk=digest)
+    return RenderedManifests.objects.select_for_update().defer("content").get(pk=digest)
 
 
 def forget_unused() -> None:

@@ -37,7 +37,7 @@ def describe_application(row: Application, now: float) -> str:
             ("Name", row.name),
             ("Repository", f"{row.repository.name} ({row.repository.url})"),
             ("Ref", row.repository.ref),
-            ("Path", row.path),
+            ("Path", row.path + (f" with {', '.join(row.values)}" if row.values else "")),
             ("Namespace", row.namespace),
             ("Sync Policy", _policy(row)),
             ("Sync", row.sync_status),

@@ -46,10 +46,8 @@ def kept(rendered: Rendered, read: ReadResult) -> Kept:
     if not found:
         return Kept("", rendered.way.kind)
     fitting, left_out = _fitting(found)
-    text = json.dumps(
-        {"way": rendered.way.kind, "objects": fitting, "left_out": left_out}, ensure_ascii=False, default=dict
-    )
-    return Kept(text, rendered.way.kind, len(found))
+    way = rendered.way.kind
+    return Kept(f'{{"way": "{way}", "objects": [{", ".join(fitting)}], "left_out": {left_out}}}', way, len(found))
 
 
 def _valid(one: Manifest) -> dict[str, Any]:
@@ -82,13 +80,15 @@ def _row(file: str, line: int, kind: str, namespace: str, name: str, body: dict[
     return {"file": file, "line": line, "kind": kind, "namespace": namespace, "name": name, "body": body}
 
 
-def _fitting(found: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    fitting: list[dict[str, Any]] = []
+def _fitting(found: Iterable[dict[str, Any]]) -> tuple[list[str], int]:
+    """(as JSON, how many did not fit)"""
+    fitting: list[str] = []
     size_bytes = left_out = 0
     for one in found:
-        size_bytes += len(json.dumps(one, ensure_ascii=False, default=dict).encode("utf-8", "surrogatepass"))
+        text = json.dumps(one, ensure_ascii=False, default=dict)
+        size_bytes += len(text.encode())
         if size_bytes > MAX_BYTES:
             left_out += 1
         else:
-            fitting.append(one)
+            fitting.append(text)
     return fitting, left_out

@@ -235,6 +235,40 @@ def test_env_files_become_a_secret_that_environment_overrides() -> None:
     assert found.container["env"] == [{"name": "B", "value": "3"}]
 
 
+def test_the_model_of_the_specification() -> None:
+    """A front end that is published, with a configuration and a certificate, and a back end that it alone reaches.
+
+    Its `database` keeps data in a named volume, which is what of it is refused.
+    """
+    text = """\
+services:
+  frontend:
+    image: example/webapp
+    ports: ["443:8043"]
+    networks: [front-tier, back-tier]
+    configs: [httpd-config]
+    secrets: [server-certificate]
+  backend:
+    image: example/database
+    VOLUMES
+    expose: ["5432"]
+    networks: [back-tier]
+networks: {front-tier: {}, back-tier: {}}
+configs: {httpd-config: {file: httpd.conf}}
+secrets: {server-certificate: {file: cert.pem}}
+"""
+    files: dict[str, str | bytes] = {"httpd.conf": "Listen 8043", "cert.pem": "-----BEGIN"}
+    found = converted(text.replace("    VOLUMES\n", ""), files)
+    assert not found.errors
+    assert not found.read.errors
+    assert list(found.objects) == [
+        "ConfigMap httpd-config", "Secret server-certificate", "Deployment frontend", "Service frontend",
+        "Service frontend-published", "Deployment backend", "Service backend",
+    ]  # fmt: skip
+    (error,) = converted(text.replace("VOLUMES", "volumes: [db-data:/etc/data]"), files).errors
+    assert error.startswith("compose.yaml:10: services.backend.volumes[0]: the volume db-data is not mapped: volumes t")
+
+
 def test_errors_in_what_was_made_are_told_at_the_service() -> None:
     found = service("hostname: UPPER")
     assert [(one.file, one.line, one.object) for one in found.read.errors] == [
