@@ -221,7 +221,10 @@ class Source(Protocol):
 
 
 class Renderer(Protocol):
-    """Makes manifests of files: as they are, or by kustomize, Compose or Helm. Never raises for what files hold."""
+    """Makes manifests of files: as they are, or by kustomize, Compose or Helm. Never raises for what files hold.
+
+    Raises SourceError when this machine cannot render at the moment.
+    """
 
     def render(
         self, tree: SourceTree, *, path: str, application: str, namespace: str, values: Sequence[str] = ()

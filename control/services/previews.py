@@ -85,12 +85,12 @@ def preview(name: str, sha: str = "") -> Preview:
         info = here.source.fetch(repository, wanted)
         tree = here.source.files(repository, wanted, row.path, row.values)
         unsigned = here.source.signature_refusal(repository, wanted) if _is_new(row, wanted) else ""
+        read, kept = read_tree(
+            here.renderer, tree, lambda: age_identities(row.repository_id), path=row.path, application=row.name,
+            namespace=row.namespace, values=row.values, policies=policies(),
+        )  # fmt: skip
     except SourceError as error:
         raise Refused(f"application {name}: {error.sentence}") from error
-    read, kept = read_tree(
-        here.renderer, tree, lambda: age_identities(row.repository_id), path=row.path, application=row.name,
-        namespace=row.namespace, values=row.values, policies=policies(),
-    )  # fmt: skip
     found = _preview(row, info, read, kept.way)
     return replace(found, refusal=sentence(unsigned)) if unsigned else found
 

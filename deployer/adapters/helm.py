@@ -47,7 +47,7 @@ def render_chart(way: Way, folder: Path, *, application: str, namespace: str, va
             max_output_bytes=MAX_OUTPUT_BYTES, name="Helm",
         )  # fmt: skip
     except ProgramFailed as failed:
-        return _refused(way, failed.sentence, "make the chart smaller")
+        return _refused(way, failed.sentence, "make the chart smaller; if this machine was busy, sync again")
     try:
         told = json.loads(ran.output)
     except ValueError:

