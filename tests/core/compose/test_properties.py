@@ -18,8 +18,8 @@ WORDS = st.sampled_from([
 ])  # fmt: skip
 KEYS = st.sampled_from(sorted({
     *_HONOURED, "test", "interval", "file", "source", "target", "published", "mode", "limits", "resources", "cpus",
-    "size", "placement", "constraints", "aliases", "condition", "service", "web", "db", "type", "external", "content", "x-a",
-    "update_config", "restart_policy", "preferences", "spread", "path", "required", "read_only", "tmpfs", "command",
+    "size", "placement", "constraints", "aliases", "condition", "service", "web", "db", "type", "external", "content",
+    "x-a", "update_config", "restart_policy", "preferences", "spread", "path", "required", "read_only", "tmpfs",
 }))  # fmt: skip
 VALUES = st.recursive(
     st.one_of(WORDS, st.none(), st.booleans(), st.integers(-1, 70_000)),
