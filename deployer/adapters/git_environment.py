@@ -93,7 +93,7 @@ def remote_session(
 ) -> Iterator[GitCommand]:
     """Git as it may talk to this address, for as long as the block lasts; raises GitFailed if it may not."""
     deadline = time.monotonic() + timeout_seconds
-    credentials = _complete(address, credentials, allow_local=allow_local)
+    credentials = completed(address, credentials, allow_local=allow_local)
     _check_credentials(address, credentials)
     settings = _remote_settings(address, credentials)
     if not allow_local:
@@ -198,8 +198,11 @@ def _settings_variables(settings: dict[str, str]) -> dict[str, str]:
     return variables
 
 
-def _complete(address: RepositoryAddress, credentials: GitCredentials, *, allow_local: bool) -> GitCredentials:
-    """With the token of a GitHub App, and with the published keys of a host that nobody had to confirm."""
+def completed(address: RepositoryAddress, credentials: GitCredentials, *, allow_local: bool) -> GitCredentials:
+    """With the token of a GitHub App, and with the published keys of a host that nobody had to confirm.
+
+    Raises GitFailed when GitHub gives no token.
+    """
     if address.transport == "ssh" and not credentials.known_hosts.strip():
         return replace(credentials, known_hosts=published(*place_of(address)))
     if address.transport in ("https", "http") and credentials.app:
