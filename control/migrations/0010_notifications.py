@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
                 ('due_at', models.FloatField(default=0)),
                 ('refused_with', models.CharField(blank=True, max_length=64)),
                 ('message', models.TextField(blank=True)),
-                ('changed_at', models.FloatField(default=control.models.base.now)),
+                ('created_at', models.FloatField(default=control.models.base.now)),
                 ('application', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='statuses', to='control.application')),
             ],
             options={

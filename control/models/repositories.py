@@ -128,7 +128,7 @@ class CommitStatus(models.Model):
     due_at = models.FloatField(default=0)
     refused_with = models.CharField(max_length=64, blank=True)
     message = models.TextField(blank=True)
-    changed_at = models.FloatField(default=now)
+    created_at = models.FloatField(default=now)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["application", "commit"], name="commitstatus_once"),)

@@ -8,13 +8,15 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import Model
 
-from control.models import NEVER, Deployment, Node, Pod, Work
+from control.models import NEVER, CommitStatus, Deployment, Incident, Node, Notice, Pod, Work
 from control.store import objects
 from control.store.work import LEASE_SECONDS
 from deployer.core.workloads.progress import COMPLETE
 
 _MOMENTS: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
     (Node, ("ready_changed_at", "reason_changed_at", "heartbeat_at", "observed_at", "evicting_at")),
+    (Incident, ("seen_at", "opened_at", "good_at", "closed_at")),
+    (CommitStatus, ("due_at",)),
     (Pod, ("ready_at", "started_at", "scheduled_at", "deleted_at")),
 )
 
@@ -24,6 +26,7 @@ def set_right(jump_seconds: float, now: float) -> None:
     with transaction.atomic():
         Work.objects.filter(leased_until__gt=now + LEASE_SECONDS).update(leased_until=now + LEASE_SECONDS)
         Work.objects.filter(due_at__gt=now, due_at__lt=NEVER).update(due_at=now)
+        Notice.objects.filter(due_at__gt=now, due_at__lt=NEVER).update(due_at=now)
         for model, names in _MOMENTS:
             for name in names:
                 model._default_manager.filter(**{f"{name}__gt": now}).update(**{name: now})

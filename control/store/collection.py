@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 
-from control.models import Change, Event, Incident, Node, Notice, Pod, ReplicaSet, Sync
+from control.models import Change, CommitStatus, Event, Incident, Node, Notice, Pod, ReplicaSet, Sync
 from control.store.addresses import network_of
 from control.store.rendered import forget_unused
 from deployer.core.collection import Needed
@@ -47,6 +48,8 @@ def forget_the_past(now: float, retention_days: float) -> None:
     Event.objects.filter(last_at__lt=before).delete()
     Incident.objects.filter(closed_at__gt=0, closed_at__lt=before).delete()
     Notice.objects.filter(incident=None, created_at__lt=before).delete()
+    newest_status = CommitStatus.objects.order_by().values("application").annotate(last=Max("id")).values_list("last")
+    CommitStatus.objects.filter(created_at__lt=before).exclude(pk__in=[last for (last,) in newest_status]).delete()
     Change.objects.filter(at__lt=now - CHANGES_KEPT_SECONDS).delete()
     newest = Sync.objects.order_by("application_id", "-id").values_list("application_id", "id")
     keep = set(dict(reversed(list(newest))).values())

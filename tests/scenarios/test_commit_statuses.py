@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from control.models import Application, CommitStatus, Event, Repository, Work
-from control.store import commit_statuses
+from control.store import collection, commit_statuses
 from deployer.core.git_hosts import Verdict
 from tests.scenarios.world import World, web
 
@@ -133,3 +133,14 @@ def test_a_worker_that_dies_after_it_asked_asks_again_in_time(world: World) -> N
     world.resync()
     world.settle()
     assert world.host.told
+
+
+def test_old_statuses_are_forgotten_but_for_the_newest(world: World) -> None:
+    shipped(world)
+    newest = shipped(world, config(2))
+    CommitStatus.objects.update(created_at=0)
+    collection.forget_the_past(world.clock.now(), 30)
+    assert [row.commit for row in CommitStatus.objects.all()] == [newest]
+    world.resync()
+    world.settle()
+    assert world.host.asked == 2
