@@ -152,7 +152,8 @@ def _open(repository: RepositoryAccess, shown: RevertPreview) -> tuple[str, str]
     credentials, place = repository.credentials, _place(repository)
     assert place is not None
     try:
-        ask = git_hosts.pull_request(place, wanted, credentials.username, git_host.api_token(credentials))
+        token = git_host.api_token(credentials, allow_local=repository.allow_local)
+        ask = git_hosts.pull_request(place, wanted, credentials.username, token)
         answer = git_host.request(ask, allow_local=repository.allow_local, now=time.time())
     except (SourceError, HostRefused) as error:
         return "", error.sentence
@@ -170,7 +171,7 @@ def _no_pull_request(repository: RepositoryAccess) -> str:
             f"which kind of host repository {repository.name} is at is not known: "
             f"`manage.py repository host {repository.name} --provider KIND` says it"
         )
-    if not git_host.api_token(repository.credentials):
+    if not (repository.credentials.token or repository.credentials.app):
         return f"repository {repository.name} has no token, with which a pull request could be opened"
     return ""
 

@@ -50,7 +50,7 @@ def load(uid: str, now: float) -> Plan | None:
         return None
     repository = access(row.repository)
     place = place_for(repository)
-    if place is None or not repository.credentials.token:
+    if place is None or not (repository.credentials.token or repository.credentials.app):
         return None
     rows = {one.commit: one for one in row.statuses.all()}
     told = {one.commit: one.state for one in rows.values()}
@@ -118,7 +118,8 @@ def _tell_pages(row: CommitStatus) -> None:
 def _mark(repository: RepositoryAccess, place: Place) -> str:
     """Names what a host is asked with, and gives none of it away."""
     credentials = repository.credentials
-    parts = (place.provider, place.api, place.path, credentials.username, credentials.token, settings.PUBLIC_URL)
+    way_in = (credentials.username, credentials.token, credentials.app_id, credentials.installation_id)
+    parts = (place.provider, place.api, place.path, *way_in, credentials.app_key, settings.PUBLIC_URL)
     return salted_hmac("commit status", "\n".join(parts), algorithm="sha256").hexdigest()
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from deployer.adapters import github_tokens
 from deployer.core.git_hosts import Ask, HostRefused, Status, Verdict, judge, place_of, status
 from deployer.core.repository import forbidden_address, shown
 from deployer.core.source import GitCredentials, RepositoryAccess
@@ -34,8 +35,13 @@ class Answer:
     retry_after_seconds: float = 0.0
 
 
-def api_token(credentials: GitCredentials) -> str:
-    """The token for the API of a repository's host, "" when there is none: the one that Git is given over HTTPS."""
+def api_token(credentials: GitCredentials, *, allow_local: bool) -> str:
+    """The token for the API of a repository's host, "" when there is none: the one that Git is given over HTTPS.
+
+    Raises SourceError when a GitHub App gets none.
+    """
+    if credentials.app is not None:
+        return github_tokens.installation_token(credentials.app, allow_local=allow_local)
     return credentials.token
 
 
@@ -65,7 +71,7 @@ def tell_status(repository: RepositoryAccess, said: Status, now: float) -> tuple
         place = place_of(repository.url, repository.provider, repository.api_url, allow_local=repository.allow_local)
         if place is None:
             return Verdict(False, "which kind of host this is is not known", final=True), 0.0
-        ask = status(place, said, credentials.username, api_token(credentials))
+        ask = status(place, said, credentials.username, api_token(credentials, allow_local=repository.allow_local))
         answer = request(ask, allow_local=repository.allow_local, now=now)
     except HostRefused as refused:
         return Verdict(False, refused.sentence, final=True), 0.0

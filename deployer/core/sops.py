@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from deployer.core.manifest_checks.finding import Path, field_text, shown
-from deployer.core.manifests import ManifestError, ReadResult
+from deployer.core.manifests import Manifest, ManifestError, ReadResult
 from deployer.core.repository import SourceFile, SourceTree
 from deployer.core.sops_keys import Identities, data_key
 from deployer.core.sops_values import ANEW, Mac, Plain, Rule, SopsRefused, counted, decrypted, is_encrypted
@@ -35,6 +35,9 @@ SHORTEST_MASKED = 4
 
 _OPEN = frozenset(("apiVersion", "kind", "metadata", "type"))
 """What sops encrypts unless it is told not to, and what every page names an object by."""
+
+SHORTEST_LEAK = 12
+"""Of a decrypted value that is looked for in what a tool made: `postgres` is a name as well."""
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _OTHER_STORES = re.compile(rb"^(?:sops_mac\s*=\s*ENC\[|\[sops\]\s*$)", re.MULTILINE)
@@ -62,24 +65,42 @@ class _Value:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`tree`: what is read on, without the files that could not be opened. `errors`: why they could not."""
+    """`tree`: what is read on, without the files that could not be opened; its errors say why they could not."""
 
     tree: SourceTree
-    errors: tuple[ManifestError, ...] = ()
     values: Mapping[str, tuple[_Value, ...]] = field(default_factory=dict, repr=False)
 
-    def told(self, read: ReadResult) -> ReadResult:
-        """What was read of the tree, with what could not be opened, and no decrypted value in any sentence."""
-        errors = (*self.errors, *(self._masked(one) for one in read.errors))
-        return ReadResult(read.manifests, errors, tuple(self._masked(one) for one in read.warnings))
+    @property
+    def errors(self) -> tuple[ManifestError, ...]:
+        return self.tree.errors
 
-    def _masked(self, error: ManifestError) -> ManifestError:
+    def told(self, read: ReadResult, *, rendered: bool) -> ReadResult:
+        """What was read of the tree, with no decrypted value in any sentence.
+
+        `rendered`: a tool made the manifests, so that any value may stand anywhere. Where one came to stand outside of
+        a Secret, that is an error.
+        """
+        leaks = self._leaks(read.manifests) if rendered else ()
+        errors = (*(self._masked(one, rendered) for one in read.errors), *leaks)
+        return ReadResult(read.manifests, errors, tuple(self._masked(one, rendered) for one in read.warnings))
+
+    def _leaks(self, manifests: Iterable[Manifest]) -> Iterator[ManifestError]:
+        secret = {value.text for value in self._all() if len(value.text) >= SHORTEST_LEAK}
+        for one in manifests if secret else ():
+            if one.kind != "Secret" and any(text in leaf for leaf in _texts(one.spec) for text in secret):
+                message = "holds a value that stands encrypted in Git: only what a Secret holds is sealed and masked"
+                yield ManifestError(one.file, one.line, "", message, "let the tool put it into a Secret", one.title)
+
+    def _all(self) -> Iterator[_Value]:
+        return (value for values in self.values.values() for value in values)
+
+    def _masked(self, error: ManifestError, rendered: bool) -> ManifestError:
         known = [
             text
-            for value in self.values.get(error.file, ())
+            for value in (self._all() if rendered else self.values.get(error.file, ()))
             if not _OPEN & set(value.path[:1] + value.path[2:3])
             for text in _spellings(value.text)
-            if len(text) >= SHORTEST_MASKED or value.line == error.line
+            if len(text) >= SHORTEST_MASKED or (value.line == error.line and not rendered)
         ]
         message, remedy = error.message, error.remedy
         for text in sorted(known, key=len, reverse=True):
@@ -103,7 +124,7 @@ def opened(tree: SourceTree, identities: Callable[[], Sequence[str]]) -> Opened:
                 values[file.path] = tuple(found.values)
         except SopsRefused as refused:
             errors.append(ManifestError(file.path, refused.line, refused.field, refused.message, refused.remedy))
-    return Opened(replace(tree, files=tuple(files)), tuple(errors), values)
+    return Opened(replace(tree, files=tuple(files), errors=(*tree.errors, *errors)), values)
 
 
 class _Sealed:
@@ -280,6 +301,18 @@ def _is_binary(documents: list[tuple[int, int, Node]]) -> bool:
 def _object_of(path: Path, kinds: Mapping[Path, str]) -> Path:
     """The path of the object that a value is part of: the document, or an item of a List."""
     return path[:2] if path[:1] == ("items",) and path[:2] in kinds else ()
+
+
+def _texts(data: Any) -> Iterator[str]:
+    """Every text in JSON-like data."""
+    if isinstance(data, Mapping):
+        for one in data.values():
+            yield from _texts(one)
+    elif isinstance(data, list | tuple):
+        for one in data:
+            yield from _texts(one)
+    elif isinstance(data, str):
+        yield data
 
 
 def _word(metadata: Mapping[str, Any], name: str) -> str:

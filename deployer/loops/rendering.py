@@ -27,5 +27,9 @@ def read_tree(
     """
     opened = sops.opened(tree, identities)
     rendered = renderer.render(opened.tree, path=path, application=application, namespace=namespace, values=values)
-    read = opened.told(read_rendered(rendered, default_namespace=namespace, policies=policies, cache=cache))
+    by_tool = rendered.way.kind != "plain"
+    read = read_rendered(rendered, default_namespace=namespace, policies=policies, cache=cache)
+    read = opened.told(read, rendered=by_tool)
+    if by_tool and opened.values and read.errors:
+        return read, Kept("", rendered.way.kind)  # decrypted values may stand anywhere in it
     return read, kept(rendered, read)

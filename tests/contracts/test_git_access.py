@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from deployer.adapters import github_tokens, ssh_keys
 from deployer.adapters.git import GitCredentials, GitFailed, GitSource
+from deployer.adapters.git_host import api_token
 from deployer.core.host_keys import keys_in, known_hosts, place_of
 from deployer.core.repository import parse_repository_url
 from tests.contracts.git_servers import HttpServer, Served, SshServer, http_server, ssh_server, sshd_program
@@ -166,6 +167,12 @@ def test_a_token_that_ends_soon_is_not_used_again(api: Api, key: str) -> None:
     assert github_tokens.installation_token(app, **LOCAL) == "ghs_first"
     api.token = "ghs_second"
     assert github_tokens.installation_token(app, **LOCAL) == "ghs_second"
+
+
+def test_the_host_s_api_is_asked_with_it_too(api: Api, key: str) -> None:
+    credentials = GitCredentials(app_id="12", installation_id="34", app_key=key, api_url=api.url)
+    assert api_token(credentials, **LOCAL) == "ghs_first"
+    assert api_token(GitCredentials(token="mine"), **LOCAL) == "mine"
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def refusal(text: str, *identities: str, path: str = PATH) -> str:
 
 def read(text: str) -> ReadResult:
     found = open_text(text)
-    return found.told(read_manifests(found.tree.files, default_namespace="shop", policies={}))
+    return found.told(read_manifests(found.tree.files, default_namespace="shop", policies={}), rendered=False)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -335,7 +335,7 @@ def test_errors_stand_in_git_s_lines_and_hold_no_value() -> None:
     (error, other) = read(text).errors
     assert (lines[error.line - 1], lines[other.line - 1]) == ("immutable: maybe", "hunter22: 1")
     error = ManifestError(PATH, 3, "", "is 'hunter2'", "write hunter2 elsewhere")
-    found = open_text(text).told(ReadResult((), (error,), (error,)))
+    found = open_text(text).told(ReadResult((), (error,), (error,)), rendered=False)
     assert [str(one) for one in (*found.errors, *found.warnings)] == [f"{PATH}:3: is '***' (write *** elsewhere)"] * 2
     assert "hunter2" not in repr(open_text(text))
 

@@ -117,6 +117,42 @@ def test_a_plain_secret_is_applied_with_a_warning_that_is_kept(world: World) -> 
     assert "hunter" not in rows()
 
 
+# What a tool makes of what was encrypted
+
+
+def tree(world: World, **files: str) -> Sync:
+    """`a_yaml=...` is a.yaml."""
+    world.source.push({name.replace("_", "."): text for name, text in files.items()}, "x", world.clock.now())
+    world.pass_time(40)
+    return Sync.objects.all()[0]
+
+
+def test_kustomize_reads_an_encrypted_secret(world: World) -> None:
+    secret = encrypted(SECRET, *SECRETS_ONLY, recipients=[key_of()])
+    attempt = tree(world, kustomization_yaml="resources: [db.yaml]\nnamePrefix: my-\n", db_yaml=secret)
+    assert (attempt.phase, attempt.warnings, attempt.message[:9]) == (Sync.SUCCEEDED, [], "1 created")
+    assert Secret.objects.get().name == "my-db"
+    assert passwords() == [{"password": "aHVudGVyMmh1bnRlcjI="}]
+    assert "hunter2" not in rows()
+    assert "aHVudGVyMmh1" not in rows()
+
+
+def test_what_came_to_stand_outside_of_a_secret_is_refused_and_not_kept(world: World) -> None:
+    settings = encrypted("password: hunter2hunter2\n", recipients=[key_of()])
+    kustomization = "configMapGenerator: [{name: c, files: [settings.yaml]}]\n"
+    attempt = tree(world, kustomization_yaml=kustomization, settings_yaml=settings)
+    assert attempt.phase == Sync.FAILED
+    assert "holds a value that stands encrypted in Git: only what a Secret holds is sealed" in attempt.message
+    assert not ConfigMap.objects.exists()
+    assert "hunter2" not in rows()
+
+
+def test_a_file_that_does_not_open_is_told_alone(world: World) -> None:
+    secret = encrypted(SECRET, *SECRETS_ONLY, recipients=[STRANGER])
+    attempt = tree(world, kustomization_yaml="resources: [db.yaml]\n", db_yaml=secret)
+    assert [one["file"] for one in attempt.errors] == ["db.yaml"]
+
+
 # Signatures
 
 
