@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from control.models import CommitStatus, Repository
 from control.selectors.words import State, commit, sentence
 from deployer.core.git_hosts import PROVIDERS, HostRefused, place_of
+from deployer.core.source import GitCredentials
 
 SHOWN = 5
 
@@ -51,9 +52,11 @@ def host_line(row: Repository) -> HostLine:
 
 
 def _host(row: Repository) -> tuple[str, str]:
-    off = "statuses of commits are not told"
+    off, credentials = "statuses of commits are not told", GitCredentials(**row.credentials.load())
     try:
-        place = place_of(row.url, row.provider, row.api_url, allow_local=row.allow_local)
+        place = place_of(
+            row.url, row.provider, row.api_url, allow_local=row.allow_local, credentials=credentials
+        )
     except HostRefused as refused:
         return "not usable", f"{off}: {refused.sentence}"
     if place is None:
@@ -61,7 +64,7 @@ def _host(row: Repository) -> tuple[str, str]:
     host = f"{PROVIDERS[place.provider]} at {place.api}"
     if not row.tells_status:
         return host, f"{off}: switched off"
-    if not row.credentials.load().get("token"):
+    if not credentials.opens_api:
         return host, f"{off}: there is no token"
     return host, "statuses of commits are told"
 

@@ -79,7 +79,9 @@ def set_host(
     row.api_url = row.api_url if api_url is None else api_url
     row.tells_status = row.tells_status if tells_status is None else tells_status
     try:
-        place = place_of(row.url, row.provider, row.api_url, allow_local=row.allow_local)
+        place = place_of(
+            row.url, row.provider, row.api_url, allow_local=row.allow_local, credentials=access(row).credentials
+        )
     except HostRefused as refused:
         raise Refused(f"repository {name}: {refused.sentence}") from None
     if row.api_url and place is None:

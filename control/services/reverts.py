@@ -171,15 +171,16 @@ def _no_pull_request(repository: RepositoryAccess) -> str:
             f"which kind of host repository {repository.name} is at is not known: "
             f"`manage.py repository host {repository.name} --provider KIND` says it"
         )
-    if not (repository.credentials.token or repository.credentials.app):
+    if not repository.credentials.opens_api:
         return f"repository {repository.name} has no token, with which a pull request could be opened"
     return ""
 
 
 def _place(repository: RepositoryAccess) -> Place | None:
     return git_hosts.place_of(
-        repository.url, repository.provider, repository.api_url, allow_local=repository.allow_local
-    )
+        repository.url, repository.provider, repository.api_url, allow_local=repository.allow_local,
+        credentials=repository.credentials,
+    )  # fmt: skip
 
 
 def _message(row: Application, head: CommitInfo, pinned: CommitInfo, actor: Actor) -> str:

@@ -50,7 +50,7 @@ def load(uid: str, now: float) -> Plan | None:
         return None
     repository = access(row.repository)
     place = place_for(repository)
-    if place is None or not (repository.credentials.token or repository.credentials.app):
+    if place is None or not repository.credentials.opens_api:
         return None
     rows = {one.commit: one for one in row.statuses.all()}
     told = {one.commit: one.state for one in rows.values()}
@@ -106,7 +106,10 @@ def waiting(now: float) -> list[str]:
 
 def place_for(repository: RepositoryAccess) -> Place | None:
     try:
-        return place_of(repository.url, repository.provider, repository.api_url, allow_local=repository.allow_local)
+        return place_of(
+            repository.url, repository.provider, repository.api_url, allow_local=repository.allow_local,
+            credentials=repository.credentials,
+        )  # fmt: skip
     except HostRefused:
         return None
 
@@ -118,8 +121,9 @@ def _tell_pages(row: CommitStatus) -> None:
 def _mark(repository: RepositoryAccess, place: Place) -> str:
     """Names what a host is asked with, and gives none of it away."""
     credentials = repository.credentials
-    way_in = (credentials.username, credentials.token, credentials.app_id, credentials.installation_id)
-    parts = (place.provider, place.api, place.path, *way_in, credentials.app_key, settings.PUBLIC_URL)
+    app = (credentials.app_id, credentials.installation_id, credentials.app_key)
+    who = (credentials.username, credentials.token, *app)
+    parts = (place.provider, place.api, place.path, *who, settings.PUBLIC_URL)
     return salted_hmac("commit status", "\n".join(parts), algorithm="sha256").hexdigest()
 
 

@@ -36,11 +36,11 @@ class Answer:
 
 
 def api_token(credentials: GitCredentials, *, allow_local: bool) -> str:
-    """The token for the API of a repository's host, "" when there is none: the one that Git is given over HTTPS.
+    """The token for the API of a repository's host: that of a GitHub App, or the one that Git is given over HTTPS.
 
-    Raises SourceError when a GitHub App gets none.
+    "" when there is none. Raises SourceError when the App gets none.
     """
-    if credentials.app is not None:
+    if credentials.app:
         return github_tokens.installation_token(credentials.app, allow_local=allow_local)
     return credentials.token
 
@@ -68,10 +68,14 @@ def tell_status(repository: RepositoryAccess, said: Status, now: float) -> tuple
     """Tell a repository's host how a commit fares. What came of it, and how long the host wants to be left alone."""
     credentials = repository.credentials
     try:
-        place = place_of(repository.url, repository.provider, repository.api_url, allow_local=repository.allow_local)
+        place = place_of(
+            repository.url, repository.provider, repository.api_url, allow_local=repository.allow_local,
+            credentials=credentials,
+        )  # fmt: skip
         if place is None:
             return Verdict(False, "which kind of host this is is not known", final=True), 0.0
-        ask = status(place, said, credentials.username, api_token(credentials, allow_local=repository.allow_local))
+        token = api_token(credentials, allow_local=repository.allow_local)
+        ask = status(place, said, credentials.username, token)
         answer = request(ask, allow_local=repository.allow_local, now=now)
     except HostRefused as refused:
         return Verdict(False, refused.sentence, final=True), 0.0

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from deployer.core.repository import RepositoryRefused, local_reason, parse_repository_url, shown
+from deployer.core.source import GitCredentials
 
 State = Literal["pending", "success", "failure", "stopped"]
 """`stopped`: nobody will say any more how it went, since a newer commit came."""
@@ -57,6 +58,7 @@ _SCOPES = {
 MAX_DESCRIPTION = 140
 MAX_KEY = 40
 MAX_API_LENGTH = 512
+NO_CREDENTIALS = GitCredentials()
 
 
 class HostRefused(Exception):
@@ -117,11 +119,16 @@ class Verdict:
     url: str = ""
 
 
-def place_of(url: str, provider: str = "", api: str = "", *, allow_local: bool = False) -> Place | None:
+def place_of(
+    url: str, provider: str = "", api: str = "", *, allow_local: bool = False,
+    credentials: GitCredentials = NO_CREDENTIALS,
+) -> Place | None:  # fmt: skip
     """Where a repository's API is: by what is told, else by its host's name. None for a host that nobody knows.
 
-    Raises HostRefused for what is told and makes no sense.
+    A GitHub App says where GitHub's API is. Raises HostRefused for what is told and makes no sense.
     """
+    if credentials.app_id:
+        provider, api = provider or "github", api or credentials.api_url
     if provider and provider not in PROVIDERS:
         raise HostRefused(f"{shown(provider)} is no kind of Git host; there are: {', '.join(PROVIDERS)}")
     try:

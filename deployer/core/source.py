@@ -42,6 +42,11 @@ class GitCredentials:
             return None
         return GitHubApp(self.app_id, self.installation_id, self.app_key, self.api_url or GITHUB_API)
 
+    @property
+    def opens_api(self) -> bool:
+        """Whether the API of the repository's host can be asked with it."""
+        return bool(self.token or self.app_id)
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryAccess:

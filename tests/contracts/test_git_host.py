@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from deployer.adapters import git_host
+from deployer.adapters import git_host, github_tokens
 from deployer.core.git_hosts import Ask, Status
 from deployer.core.source import GitCredentials, RepositoryAccess
 from deployer.ports import SourceError
@@ -81,6 +81,16 @@ def test_a_status_arrives(api: Api) -> None:
     assert headers["Authorization"] == f"token {TOKEN}"
     assert headers["Host"] == api.url.removeprefix("http://")
     assert json.loads(body)["state"] == "success"
+
+
+def test_a_github_app_asks_with_its_token_where_it_says(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(github_tokens, "installation_token", lambda app, *, allow_local: f"ghs_{app.app_id}")
+    app = GitCredentials(app_id="7", installation_id="8", app_key="key", api_url=f"{api.url}/api/v3")
+    verdict, _ = git_host.tell_status(repository(api, "", credentials=app), SAID, NOW)
+    assert verdict.done
+    ((_, path, headers, _),) = api.asked
+    assert path == f"/api/v3/repos/team/shop/statuses/{SHA}"
+    assert headers["Authorization"] == "Bearer ghs_7"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from control.services import reverts
 from control.services.audit import Actor
 from control.services.refusal import Refused
 from control.store import repositories, sync
-from deployer.adapters import git_host
 from deployer.composition import composition
 from deployer.core import git_hosts
 from deployer.core.source import GitCredentials
@@ -194,7 +193,8 @@ def test_a_pull_request(town: Town, ann: Client, monkeypatch: pytest.MonkeyPatch
     base, handler = api
     place = git_hosts.Place("gitea", base, "team/shop")
     monkeypatch.setattr(git_hosts, "place_of", lambda *_, **__: place)
-    monkeypatch.setattr(git_host, "api_token", lambda _credentials: "s3cr3t-token")
+    town.row.repository.credentials.store({"token": "s3cr3t-token"})
+    town.row.repository.save()
     shown = reverts.preview("shop", ANN)
     given = {"head": shown.head.sha, "state": shown.state, "as": "pull-request"}
     handler.answer = (403, {"message": "token does not have at least one of required scope(s)"})
