@@ -293,16 +293,18 @@ class RepositorySource:
             repository.signatures,
         )  # fmt: skip
 
-    def changed_files(self, repository: RepositoryAccess, head: str, earlier: str, path: str) -> list[ChangedFile]:
-        return self._git.changed_files(repository.uid, head, earlier, path)
+    def changed_files(
+        self, repository: RepositoryAccess, head: str, earlier: str, paths: Sequence[str]
+    ) -> list[ChangedFile]:
+        return self._git.changed_files(repository.uid, head, earlier, paths)
 
     def revert(
-        self, repository: RepositoryAccess, head: str, earlier: str, path: str, branch: str, author: Author,
+        self, repository: RepositoryAccess, head: str, earlier: str, paths: Sequence[str], branch: str, author: Author,
         message: str, at: float,
     ) -> str:  # fmt: skip
         """See `GitSource.revert_and_push`."""
         return self._git.revert_and_push(
-            repository.uid, repository.url, repository.ref, head, earlier, path, branch, author, message, at,
+            repository.uid, repository.url, repository.ref, head, earlier, paths, branch, author, message, at,
             repository.credentials, repository.allow_local,
         )  # fmt: skip
 

@@ -3,8 +3,8 @@
     preview -> a person agrees -> one commit on top of the branch -> pushed, never by force
                                                                   -> or pushed as a branch, with a pull request
 
-The commit brings the application's path, and nothing else, back to what the pinned commit held there. When the next
-look at Git finds it, the pin ends, and nothing is rolled out: what the path holds is what runs already.
+The commit brings what the application is made from, and nothing else, back to what the pinned commit held. When the
+next look at Git finds it, the pin ends, and nothing is rolled out: what the path holds is what runs already.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from deployer.adapters.git import Author, ChangedFile
 from deployer.composition import composition
 from deployer.core import git_hosts
 from deployer.core.git_hosts import HostRefused, Place, PullRequest
+from deployer.core.signatures import NONE
 from deployer.core.source import CommitInfo, RepositoryAccess
 from deployer.ports import SourceError
 
@@ -41,7 +42,7 @@ class RevertPreview:
     """`head` is what Git is at, `pinned` what comes back. `state`: what it was decided from.
 
     `neighbours`: other applications whose path lies in this one's, or around it: the revert changes theirs as well.
-    `no_pull_request`: why none can be opened, "" when one can.
+    `no_pull_request`, `no_push`: why not, "" when it can be done.
     """
 
     application: str
@@ -57,6 +58,7 @@ class RevertPreview:
     branch: str
     neighbours: tuple[str, ...]
     no_pull_request: str
+    no_push: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def preview(name: str, actor: Actor) -> RevertPreview:
     try:
         sha = source.head(repository)
         head, pinned = source.fetch(repository, sha), source.fetch(repository, str(row.pin["commit"]))
-        files = source.changed_files(repository, head.sha, pinned.sha, row.path)
+        files = source.changed_files(repository, head.sha, pinned.sha, _paths(row, repository, head.sha, pinned.sha))
     except SourceError as error:
         raise Refused(f"application {name}: {error.sentence}") from error
     if not files:
@@ -98,6 +100,7 @@ def preview(name: str, actor: Actor) -> RevertPreview:
         branch=f"pierhead/revert-{name}-{short(head.sha)}",
         neighbours=tuple(_neighbours(row)),
         no_pull_request=_no_pull_request(repository),
+        no_push=_no_push(repository),
     )
 
 
@@ -111,8 +114,9 @@ def push(name: str, actor: Actor, *, head: str, seen: str | None = None, pull_re
         raise Refused(f"application {name}: Git moved to {short(shown.head.sha)} meanwhile; look again")
     if seen not in (None, shown.state):
         raise Refused(f"application {name}: somebody was faster, it is not what it was when you looked")
-    if pull_request and shown.no_pull_request:
-        raise Refused(f"application {name}: {shown.no_pull_request}")
+    why = shown.no_pull_request if pull_request else shown.no_push
+    if why:
+        raise Refused(f"application {name}: {why}")
     row = get_application(name)
     repository = access(row.repository)
     branch = shown.branch if pull_request else ""
@@ -120,7 +124,8 @@ def push(name: str, actor: Actor, *, head: str, seen: str | None = None, pull_re
     at = max(float(row.pin["at"]), shown.head.committed_at)
     try:
         made = composition().source.revert(
-            repository, head, shown.pinned.sha, row.path, branch, _author(actor), shown.message, at
+            repository, head, shown.pinned.sha, _paths(row, repository, head, shown.pinned.sha), branch,
+            _author(actor), shown.message, at,
         )
     except SourceError as error:
         raise Refused(_push_refusal(name, branch, error)) from error
@@ -159,6 +164,21 @@ def _open(repository: RepositoryAccess, shown: RevertPreview) -> tuple[str, str]
         return "", error.sentence
     verdict = git_hosts.judge(place, answer.code, answer.body, of_status=False)
     return (verdict.url, "") if verdict.done else ("", verdict.sentence)
+
+
+def _paths(row: Application, repository: RepositoryAccess, *commits: str) -> list[str]:
+    """The application's path, and files elsewhere that it is made from: bases of an overlay, a chart's values."""
+    source, found = composition().source, {row.path}
+    for sha in commits:
+        found |= {file.path for file in source.files(repository, sha, row.path, row.values).files}
+    below = "" if row.path in ("", ".") else f"{row.path}/"
+    return sorted(path for path in found if path == row.path or not path.startswith(below))
+
+
+def _no_push(repository: RepositoryAccess) -> str:
+    if repository.signatures.what == NONE:
+        return ""
+    return "its repository takes signed commits only, and this one is not: open a pull request, and sign what merges it"
 
 
 def _no_pull_request(repository: RepositoryAccess) -> str:

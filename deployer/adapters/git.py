@@ -26,7 +26,7 @@ from deployer.adapters.git_failure import GitFailed
 from deployer.adapters.git_looking import MirrorLook, standing_at
 from deployer.adapters.git_mirror import KEPT, Mirror
 from deployer.adapters.git_process import GitCommand
-from deployer.adapters.git_revert import ChangedFile, changed_files, commit_path
+from deployer.adapters.git_revert import ChangedFile, changed_files, commit_paths
 from deployer.adapters.git_signatures import commit_refusal, tag_refusal
 from deployer.adapters.git_tree import TreeEntry, read_tree
 from deployer.core.rendering.needs import collect
@@ -199,29 +199,30 @@ class GitSource:
                 push(mirror.remote(locked), made, name)
         return made
 
-    def changed_files(self, repository_id: str, head: str, earlier: str, path: str) -> list[ChangedFile]:
-        """What bringing the path at `head` back to what it was at `earlier` changes; both were fetched."""
+    def changed_files(self, repository_id: str, head: str, earlier: str, paths: Sequence[str]) -> list[ChangedFile]:
+        """What bringing the paths at `head` back to what they were at `earlier` changes; both were fetched."""
         mirror, _ = self._mirror(repository_id), (_checked_sha(head), _checked_sha(earlier))
         with _disk(f"repository {repository_id}"):
-            return changed_files(mirror.reader(), head, earlier, _admitted_path(path))
+            return changed_files(mirror.reader(), head, earlier, _admitted_paths(paths))
 
     def revert_and_push(
-        self, repository_id: str, url: str, ref: str, head: str, earlier: str, path: str, branch: str, author: Author,
-        message: str, at: float, credentials: GitCredentials, allow_local: bool,
+        self, repository_id: str, url: str, ref: str, head: str, earlier: str, paths: Sequence[str], branch: str,
+        author: Author, message: str, at: float, credentials: GitCredentials, allow_local: bool,
     ) -> str:  # fmt: skip
-        """A commit on `head` that brings the path back to what it was at `earlier`, pushed; its id. Both were fetched.
+        """A commit on `head` that brings the paths back to what they were at `earlier`, pushed; its id.
 
-        To `ref` itself, a branch that has to be at `head` still (`Superseded` otherwise), or as a new `branch`.
+        Both were fetched. To `ref` itself, a branch that has to be at `head` still (`Superseded` otherwise), or as a
+        new `branch`.
         """
         mirror, _ = self._mirror(repository_id), (_checked_sha(head), _checked_sha(earlier))
-        path = _admitted_path(path)
+        paths = _admitted_paths(paths)
         with self._remote(url, ref, credentials, allow_local) as (remote, ref):
             name, found = _resolve(remote, ref) if not is_commit_id(ref) else (ref, head)
             if found != head:
                 raise GitFailed("Superseded", f"{remote.display}: its branch has moved meanwhile, to {found[:7]}")
             target = f"refs/heads/{_admitted(url, branch, allow_local)[1]}" if branch else name
             with mirror.locked(remote) as locked:
-                made = commit_path(mirror.reader(), head, earlier, path, author, message, at)
+                made = commit_paths(mirror.reader(), head, earlier, paths, author, message, at)
                 push(mirror.remote(locked), made, target)
         return made
 

@@ -117,6 +117,8 @@ def _refuse(
     with work.fenced(lease):
         attempt = store.begin(assignment, info, Kept(""), [], clock.now())
         store.failed(attempt, f"nothing was changed: {why}", [], clock.now())
+        work.wake(incidents.LOOP, assignment.uid)
+        work.wake(status.LOOP, assignment.uid)
     return clock.now() + RETRY_SECONDS if assignment.repository.signatures.what == TAG else None
 
 

@@ -43,7 +43,7 @@ def revert(
     for sha in (earlier, head):
         source.fetch("shop", url, ref, sha, credentials, True)
     return source.revert_and_push(
-        "shop", url, ref, head, earlier, path, branch, ANN, "Revert\n\nwhy\n", 1.7e9, credentials, True
+        "shop", url, ref, head, earlier, [path], branch, ANN, "Revert\n\nwhy\n", 1.7e9, credentials, True
     )
 
 
@@ -54,7 +54,7 @@ def follow(source: GitSource, served: Served, url: str, credentials: GitCredenti
     bad = served.push(other | {"k8s/web.yaml": "image: web:2\n", "k8s/new.yaml": "n: 1\n"})
     for sha in (good, bad):
         source.fetch("shop", url, "main", sha, credentials, True)
-    assert source.changed_files("shop", bad, good, "k8s") == [
+    assert source.changed_files("shop", bad, good, ["k8s"]) == [
         ChangedFile("add", "k8s/big.bin"), ChangedFile("remove", "k8s/new.yaml"), ChangedFile("add", "k8s/old.yaml"),
         ChangedFile("change", "k8s/web.yaml"),
     ]  # fmt: skip  - without counts: a large file is not in the mirror
@@ -91,7 +91,7 @@ def test_the_whole_repository_or_one_file(
     good = served.push(GOOD)
     bad = served.push(GOOD | {"k8s/web.yaml": "image: web:2\n", "README.md": "more\n"})
     made = revert(source, url, bad, good, path)
-    assert source.changed_files("shop", bad, good, path) == changed
+    assert source.changed_files("shop", bad, good, [path]) == changed
     assert served.git("diff", "--name-only", bad, made).splitlines() == [one.path for one in changed]
 
 

@@ -30,19 +30,21 @@ from tests.scenarios.world import web
 
 pytestmark = pytest.mark.django_db
 ANN = Actor("ann")
-GOOD, BAD = {"k8s/web.yaml": web(replicas=1), "README.md": "a\n"}, {"k8s/web.yaml": web(replicas=2), "README.md": "b\n"}
+Files = dict[str, bytes | str]
+GOOD: Files = {"k8s/web.yaml": web(replicas=1), "README.md": "a\n"}
+BAD: Files = {"k8s/web.yaml": web(replicas=2), "README.md": "b\n"}
 
 
 class Town:
     """A real repository with a good and a bad commit, and an application that was rolled back to the good one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, good: Files = GOOD, bad: Files = BAD, path: str = "k8s") -> None:
         self.served = Served.make(folder / "shop.git")
-        self.good = self.served.push(GOOD, message="Good one")
+        self.good = self.served.push(good, message="Good one")
         repository = factories.repository(url=str(self.served.path), allow_local=True, ref="main", head=self.good)
-        self.row = factories.application(repository=repository, path="k8s", commit="", tree="")
+        self.row = factories.application(repository=repository, path=path, commit="", tree="")
         self.synced()
-        self.bad = self.served.push(BAD, message="Bad one\n\nlong")
+        self.bad = self.served.push(bad, message="Bad one\n\nlong")
         Repository.objects.update(head=self.bad)
         self.synced()
         from control.services.repositories import rollback
@@ -131,6 +133,31 @@ def test_a_protected_branch_is_told(town: Town) -> None:
     with pytest.raises(Refused, match=r"application shop: .*the server does not take a push"):
         reverts.push("shop", ANN, head=shown.head.sha)
     assert not AuditEntry.objects.filter(action="application revert").exists()
+
+
+def test_a_base_outside_its_path_comes_back_too(tmp_path: Path) -> None:
+    base = {"base/kustomization.yaml": "resources: [web.yaml]\n"}
+    overlay = {"prod/kustomization.yaml": "resources: [../base]\n", **base}
+    good: Files = {**overlay, "base/web.yaml": web(replicas=1), "other.yaml": "a: 1\n"}
+    bad: Files = {**overlay, "base/web.yaml": web(replicas=2), "other.yaml": "a: 2\n"}
+    town = Town(tmp_path, good, bad, "prod")
+    shown = reverts.preview("shop", ANN)
+    assert [one.path for one in shown.files] == ["base/web.yaml"]
+    made = reverts.push("shop", ANN, head=shown.head.sha)
+    assert town.served.git("diff", "--name-only", town.bad, made.commit) == "base/web.yaml"
+    town.poll()
+    town.synced()
+    assert (town.now.pin, town.now.commit) == ({}, made.commit)
+
+
+def test_where_commits_have_to_be_signed_it_goes_through_a_pull_request(town: Town, ann: Client) -> None:
+    row = town.row.repository
+    row.signatures = "head"
+    row.save()
+    shown = reverts.preview("shop", ANN)
+    with pytest.raises(Refused, match="its repository takes signed commits only, and this one is not"):
+        reverts.push("shop", ANN, head=shown.head.sha)
+    assert "Push to main" not in ann.get("/applications/shop/revert").content.decode()
 
 
 def test_only_operators_of_its_namespace(town: Town) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control.models import Application, CommitStatus, Event, Repository, Work
+from control.models import Application, CommitStatus, Event, Incident, Repository, Work
 from control.store import collection, commit_statuses
 from deployer.core.git_hosts import Verdict
 from tests.scenarios.world import World, web
@@ -67,6 +67,13 @@ def test_a_person_who_rolls_back_takes_the_success_back(world: World) -> None:
     world.work.wake("sync", Application.objects.get().uid)
     world.settle()
     assert (second, "failure", f"rolled back by ann to {first[:7]}") in world.host.told
+
+
+def test_a_commit_whose_signature_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.source, "signature_refusal", lambda *_: "nobody signed it")
+    sha = shipped(world)
+    assert world.host.told == [(sha, "failure", "nothing was changed: nobody signed it")]
+    assert Incident.objects.get().title == "Application shop: sync failed"
 
 
 def test_a_newer_commit_ends_what_was_pending(world: World) -> None:
