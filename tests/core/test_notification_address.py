@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployer.core.notification_address import AddressRefused, admit, secrets_of
@@ -70,6 +70,7 @@ def test_this_machine_when_it_is_meant() -> None:
     assert admit("json://127.0.0.1:8080/x", allow_local=True).shown == "json://127.0.0.1/***"
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=60))
 def test_any_text_is_admitted_or_refused_with_a_sentence(text: str) -> None:
     for url in (text, f"json://{text}", f"slack://{text}"):
