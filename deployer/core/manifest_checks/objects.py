@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deployer.core.manifest_checks import budgets, configs, deployments, ingresses, names, pods, policies, services
+from deployer.core.manifest_checks import (
+    budgets,
+    configs,
+    deployments,
+    image_policies,
+    ingresses,
+    names,
+    pods,
+    policies,
+    services,
+)
 from deployer.core.manifest_checks.finding import Finding, Path
 from deployer.core.manifest_checks.privileges import Rights
 from deployer.core.objects.kinds import (
@@ -28,6 +38,8 @@ _NAME: Path = ("metadata", "name")
 def check(found: KubernetesObject, rights: Rights) -> Iterator[Finding]:
     """All that is wrong with the meaning of a typed object; `rights` are those of its namespace."""
     yield from metadata(found.metadata)
+    if not isinstance(found, Deployment):
+        yield from image_policies.misplaced(found.metadata.annotations)
     match found:
         case Namespace():
             yield from _namespace(found)
@@ -56,6 +68,10 @@ def check(found: KubernetesObject, rights: Rights) -> Iterator[Finding]:
             # 63, not Kubernetes' 253: the name is the start of pod names, and those are host names.
             yield from names.dns_label(found.metadata.name, _NAME, longest=deployments.LONGEST_NAME)
             yield from deployments.deployment(found.spec, rights)
+            template = found.spec.template
+            yield from image_policies.of_deployment(
+                found.metadata.annotations, template.metadata.annotations, template.spec
+            )
 
 
 def metadata(found: ObjectMeta) -> Iterator[Finding]:

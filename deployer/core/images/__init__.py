@@ -1,0 +1,1 @@
+"""Image updates: what may be followed, and which tag is the newest of those. Pure."""
