@@ -20,6 +20,9 @@ def judge(provider: Provider, received: Received, secrets: Sequence[str], follow
         return Judgement(refused.status, False, refused.sentence, secret=secret)
     if said.note:
         return Judgement(200, False, said.note, said.event, said.delivery, secret=secret)
+    if said.images:
+        sentence = "accepted: image policies that follow it are looked at now"
+        return Judgement(202, True, sentence, said.event, said.delivery, secret=secret, images=said.images)
     if not any(follows(followed, one) for one in said.pushes):
         named = ", ".join(one.ref for one in said.pushes[:3])
         sentence = f"{named} moved; {followed} is followed here: nothing to look at"

@@ -36,6 +36,12 @@ def shared(header: str) -> Proof:
     return lambda received, secret: _same(received.header(header), secret)
 
 
+def bearer(received: Received, secret: str) -> bool:
+    """The secret as a bearer token: what a registry can be configured to send."""
+    scheme, _, token = received.header("authorization").partition(" ")
+    return scheme.lower() == "bearer" and _same(token.strip(), secret)
+
+
 def basic(received: Received, secret: str) -> bool:
     """The secret as the password of HTTP Basic, with any user name: Azure DevOps' service hooks."""
     scheme, _, encoded = received.header("authorization").partition(" ")

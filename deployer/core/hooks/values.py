@@ -39,18 +39,27 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class PushedImage:
+    """A tag that a registry says was pushed. `whole`: registry and repository, in one spelling."""
+
+    whole: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a request says. `note`: why nothing can come of it; "" when `pushes` are to be looked at."""
+    """What a request says. `note`: why nothing can come of it; "" when `pushes` or `images` are to be looked at."""
 
     event: str
     delivery: str
     pushes: tuple[Push, ...] = ()
     note: str = ""
+    images: tuple[PushedImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What becomes of a request. `accepted`: the repository is looked at now.
+    """What becomes of a request. `accepted`: the repository is looked at now, or the policies that follow `images`.
 
     `secret`: which of the secrets proved it (0 is the current one, -1 none did). `proven` requests are kept with their
     payload, others without: a stranger's bytes are nothing to keep.
@@ -63,6 +72,7 @@ class Judgement:
     delivery: str = ""
     pushes: tuple[Push, ...] = ()
     secret: int = -1
+    images: tuple[PushedImage, ...] = ()
 
     @property
     def proven(self) -> bool:
