@@ -46,6 +46,7 @@ class Settings:
     secret_key: str = field(repr=False)
     encryption_key: bytes = field(repr=False)  # 32 bytes
     allow_local_repositories: bool = False
+    allow_local_registries: bool = False
     allow_local_notifications: bool = False
     event_retention_days: int = 30
     pause_image: str = "registry.k8s.io/pause:3.10"
@@ -73,6 +74,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         secret_key=secret_key,
         encryption_key=encryption_key,
         allow_local_repositories=flag(environment, "PIERHEAD_ALLOW_LOCAL_REPOSITORIES"),
+        allow_local_registries=flag(environment, "PIERHEAD_ALLOW_LOCAL_REGISTRIES"),
         allow_local_notifications=flag(environment, "PIERHEAD_ALLOW_LOCAL_NOTIFICATIONS"),
         event_retention_days=number(environment, "PIERHEAD_EVENT_RETENTION_DAYS", Settings.event_retention_days),
         pause_image=environment.get("PIERHEAD_PAUSE_IMAGE") or Settings.pause_image,

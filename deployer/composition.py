@@ -13,7 +13,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
@@ -31,6 +31,7 @@ from control.store import (
     commit_statuses,
     draining,
     identities,
+    image_policies,
     incidents,
     measurements,
     nodes,
@@ -50,9 +51,11 @@ from deployer.adapters.apprise_notifier import AppriseNotifier
 from deployer.adapters.clock import WallClock
 from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
-from deployer.adapters.git import Author, ChangedFile, GitSource
+from deployer.adapters.git import GitSource
 from deployer.adapters.host_names import HostNames
+from deployer.adapters.registry import OciRegistry
 from deployer.adapters.rendering import ToolRenderer
+from deployer.adapters.repository_source import RepositorySource
 from deployer.adapters.router_line import open_line
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
@@ -62,9 +65,19 @@ from deployer.core.network.mesh import command_line_name
 from deployer.core.network.routing import Routed
 from deployer.core.network.values import Identity
 from deployer.core.node import AdoptedPod
-from deployer.core.repository import SourceTree
-from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, drain, notify, poll, reconcile, resync, route, schedule, status, sync
+from deployer.loops import (
+    converge,
+    drain,
+    image_updates,
+    notify,
+    poll,
+    reconcile,
+    resync,
+    route,
+    schedule,
+    status,
+    sync,
+)
 from deployer.loops import incidents as incident
 from deployer.loops.images import NodeImages
 from deployer.loops.router_access import RouterAccess
@@ -76,6 +89,10 @@ CONVERGING_NODES = 1024
 those whose hosts hang are never in the way of the others."""
 ROUTED_NODES = 1024
 """Likewise, routers that one worker is at."""
+POLLED_REPOSITORIES = 64
+"""Likewise, repositories: a Git server that hangs is in the way of nobody else."""
+ASKED_REGISTRIES = 16
+"""Likewise, workloads whose images are looked for, and repositories that they are committed to."""
 OUTSIDE = 4
 """Threads that wait for services of others, such as people's channels: slow ones keep only each other waiting."""
 LINE_TIMEOUT_SECONDS = 5.0
@@ -266,49 +283,6 @@ class Routes(routing.RouteRows):
         return replace(found, cluster=replace(found.cluster, nodes=nodes))
 
 
-class RepositorySource:
-    """Git behind the loops' port: a repository's access is spelled out for the adapter."""
-
-    def __init__(self, git: GitSource) -> None:
-        self._git = git
-
-    def head(self, repository: RepositoryAccess) -> str:
-        return self._git.head(repository.url, repository.ref, repository.credentials, repository.allow_local)
-
-    def fetch(self, repository: RepositoryAccess, sha: str) -> CommitInfo:
-        known = self._git.commit(repository.uid, sha)
-        return known or self._git.fetch(
-            repository.uid, repository.url, repository.ref, sha, repository.credentials, repository.allow_local
-        )
-
-    def files(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
-        return self._git.files(repository.uid, sha, path, values)
-
-    def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
-        return self._git.tree_id(repository.uid, sha, path, values)
-
-    def signature_refusal(self, repository: RepositoryAccess, sha: str) -> str:
-        return self._git.signature_refusal(
-            repository.uid, repository.url, repository.ref, sha, repository.credentials, repository.allow_local,
-            repository.signatures,
-        )  # fmt: skip
-
-    def changed_files(
-        self, repository: RepositoryAccess, head: str, earlier: str, paths: Sequence[str]
-    ) -> list[ChangedFile]:
-        return self._git.changed_files(repository.uid, head, earlier, paths)
-
-    def revert(
-        self, repository: RepositoryAccess, head: str, earlier: str, paths: Sequence[str], branch: str, author: Author,
-        message: str, at: float,
-    ) -> str:  # fmt: skip
-        """See `GitSource.revert_and_push`."""
-        return self._git.revert_and_push(
-            repository.uid, repository.url, repository.ref, head, earlier, paths, branch, author, message, at,
-            repository.credentials, repository.allow_local,
-        )  # fmt: skip
-
-
 class Composition:
     """Everything that a process of the deployer holds."""
 
@@ -322,7 +296,10 @@ class Composition:
         self.source = RepositorySource(GitSource(settings.PIERHEAD.data_dir / "git"))
         self.renderer = ToolRenderer()
         self._routers = ThreadPoolExecutor(ROUTED_NODES, "router", initializer=_fresh_connections)
+        self.registry = OciRegistry(allow_local=settings.PIERHEAD.allow_local_registries)
         self.notifier = AppriseNotifier(allow_local=settings.PIERHEAD.allow_local_notifications)
+        self._pollers = ThreadPoolExecutor(POLLED_REPOSITORIES, "poll", initializer=_fresh_connections)
+        self._askers = ThreadPoolExecutor(ASKED_REGISTRIES, "images", initializer=_fresh_connections)
         self._outside = ThreadPoolExecutor(OUTSIDE, "outside", initializer=_fresh_connections)
         self._convergers = ThreadPoolExecutor(CONVERGING_NODES, "converge", initializer=_fresh_connections)
 
@@ -342,13 +319,13 @@ class Composition:
             case sync.LOOP:
                 sync.run(key, self.work, sync_store, self.source, self.renderer, self.clock)
             case poll.LOOP:
-                poll.run(key, self.work, repository_store, self.source, self.clock, random.random())  # noqa: S311 - spreads polls, guards nothing
+                self._pollers.submit(self._apart, loop, key)
+            case image_updates.LOOP | image_updates.COMMIT_LOOP:
+                self._askers.submit(self._apart, loop, key)
             case incident.LOOP:
                 incident.run(key, self.work, incidents, self.clock)
-            case notify.LOOP:
-                self._outside.submit(self._tell, notify.LOOP, key)
-            case status.LOOP:
-                self._outside.submit(self._tell, status.LOOP, key)
+            case notify.LOOP | status.LOOP:
+                self._outside.submit(self._apart, loop, key)
 
     def look_at_the_clock(self) -> None:
         """Every second: one that was set leaves no lease and no wait behind."""
@@ -382,13 +359,22 @@ class Composition:
         finally:
             close_old_connections()
 
-    def _tell(self, loop: str, key: str) -> None:
-        """In a thread of its own: somebody else's server may take its time."""
+    def _apart(self, loop: str, key: str) -> None:
+        """In a thread of its own: somebody else's server may take its time, or say nothing for a minute."""
+        work = brief(self.work)
         try:
-            if loop == notify.LOOP:
-                notify.run(key, brief(self.work), brief(notices), self.notifier, self.clock)
-            else:
-                status.run(key, brief(self.work), brief(commit_statuses), git_host, self.clock)
+            match loop:
+                case poll.LOOP:
+                    jitter = random.random()  # noqa: S311 - spreads polls, guards nothing
+                    poll.run(key, work, brief(repository_store), self.source, self.clock, jitter)
+                case image_updates.LOOP:
+                    image_updates.run(key, work, brief(image_policies), self.registry, self.clock)
+                case image_updates.COMMIT_LOOP:
+                    image_updates.commit(key, work, brief(image_policies), self.source, self.clock)
+                case notify.LOOP:
+                    notify.run(key, work, brief(notices), self.notifier, self.clock)
+                case status.LOOP:
+                    status.run(key, work, brief(commit_statuses), git_host, self.clock)
         except Exception:  # noqa: BLE001
             hints.log.exception("%s of %s failed; it is tried again", loop, key)
         finally:

@@ -6,7 +6,7 @@ clock or a test's. The adapters hold to them; one contract suite runs against ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -24,9 +24,10 @@ from deployer.core.container import (
     VolumeSpec,
 )
 from deployer.core.git_hosts import Status, Verdict
+from deployer.core.images.reference import Reference
 from deployer.core.rendering.rendered import Rendered
 from deployer.core.repository import SourceTree
-from deployer.core.source import CommitInfo, RepositoryAccess
+from deployer.core.source import CommitInfo, Origin, RepositoryAccess
 from deployer.core.usage import Usage
 
 
@@ -205,6 +206,29 @@ class SourceError(Exception):
         self.sentence = sentence
 
 
+class RegistryError(Exception):
+    """A registry was not asked, or said no. `reason`: one CamelCase word. `sentence`: for people, without secrets.
+
+    `retry_after_seconds`: how long it wants to be left alone; 0 when it did not say.
+    """
+
+    def __init__(self, reason: str, sentence: str, *, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Registry(Protocol):
+    """What image registries hold. Every call has a timeout and raises `RegistryError`."""
+
+    def tags(self, image: Reference, auth: RegistryAuth | None) -> list[str]:
+        """All tags of the image's repository, in no order."""
+
+    def digest(self, image: Reference, auth: RegistryAuth | None) -> str:
+        """What the image's tag names now."""
+
+
 class Source(Protocol):
     """Where manifests come from. Every call may be repeated, has a timeout, and raises `SourceError`."""
 
@@ -213,8 +237,13 @@ class Source(Protocol):
     def files(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
         """All that rendering the path takes, bases and all. `values`: files of values for a chart."""
 
-    def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
-        """Equal for equal content of all that `files` would answer; "" when nothing is there."""
+    def commit(
+        self, repository: RepositoryAccess, parent: str, files: Mapping[str, bytes], message: str, at: float
+    ) -> str:
+        """A commit of these files on `parent`, pushed to the followed branch; its id. Reason Superseded: it moved."""
+
+    def content_ids(self, repository: RepositoryAccess, sha: str, origins: Sequence[Origin]) -> dict[Origin, str]:
+        """Equal for equal content of all that `files` would answer; "" where nothing is."""
 
     def signature_refusal(self, repository: RepositoryAccess, sha: str) -> str:
         """Why the repository's policy does not take this fetched commit: one sentence; "" if it does."""

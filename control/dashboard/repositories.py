@@ -19,7 +19,7 @@ from control.selectors.newest_first import read_key
 from control.selectors.repositories import repository_lines, repository_page
 from control.selectors.repository_credentials import credentials_words
 from control.selectors.repository_signatures import signatures_words
-from deployer.core.hooks.providers import PROVIDERS
+from deployer.core.hooks.registries import SENDERS
 
 KINDS = ("Repository", "Application", "Webhook")
 
@@ -74,7 +74,7 @@ def hook_add(request: HttpRequest, name: str) -> HttpResponse:
             return _secret(request, row, secret)
     except Refused as error:
         refused = error.sentence
-    context = {"name": name, "given": given, "refused": refused, "providers": PROVIDERS.values()}
+    context = {"name": name, "given": given, "refused": refused, "providers": SENDERS.values()}
     return render(request, "repositories/hook_add.html", context, status=409 if refused else 200)
 
 
@@ -109,7 +109,7 @@ def hook_remove(request: HttpRequest, name: str, uid: str) -> HttpResponse:
         row = webhooks.get_webhook(uid, name)
     except Refused as refused:
         return refusal(request, refused.sentence, 404)
-    return render(request, "repositories/hook_remove.html", {"name": name, "title": PROVIDERS[row.provider].title})
+    return render(request, "repositories/hook_remove.html", {"name": name, "title": SENDERS[row.provider].title})
 
 
 @require_POST
@@ -133,7 +133,7 @@ def _done(request: HttpRequest, name: str, act: Any, said: str) -> HttpResponse:
 
 def _secret(request: HttpRequest, row: Any, secret: str) -> HttpResponse:
     """Shown once, with what to do there."""
-    provider = PROVIDERS[row.provider]
+    provider = SENDERS[row.provider]
     steps = [step.format(title=provider.title) for step in provider.steps]
     context = {
         "name": row.repository.name, "provider": provider, "steps": steps, "secret": secret,

@@ -46,6 +46,7 @@ urlpatterns = [
     action("workloads/<str:namespace>/<str:name>/go-on", workloads.unpause, "go-on"),
     action("workloads/<str:namespace>/<str:name>/restart", workloads.restart, "restart"),
     action("workloads/<str:namespace>/<str:name>/scale", workloads.scale, "scale"),
+    action("workloads/<str:namespace>/<str:name>/images", workloads.look_for_images, "look-for-images"),
     page("pods/<str:namespace>/<str:name>", workloads.pod, "pod"),
     page("pods/<str:namespace>/<str:name>/logs", logs.pod_logs, "pod-logs"),
     admin("pods/<str:namespace>/<str:name>/terminal", terminal.terminal, "terminal"),

@@ -94,6 +94,14 @@ def restart(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
 
 
 @ask_or_do
+def look_for_images(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
+    from control.services import images
+
+    words = "The registries of its image policies are asked now, before their time."
+    return _asked(request, namespace, name, "Look for images of", words, images.check)
+
+
+@ask_or_do
 def scale(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     from control.services import workloads
     from control.services.refusal import Refused

@@ -2,6 +2,7 @@
 
 from control.models.base import Change, Counter, KubernetesObject
 from control.models.events import AuditEntry, Event
+from control.models.images import ImagePolicy
 from control.models.measurements import Look, Measurement
 from control.models.nodes import Node
 from control.models.notifications import Incident, Notice, NotificationChannel
@@ -42,6 +43,7 @@ __all__ = [
     "Delivery",
     "Deployment",
     "Event",
+    "ImagePolicy",
     "Incident",
     "Ingress",
     "KubernetesObject",

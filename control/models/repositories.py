@@ -25,6 +25,7 @@ class Repository(models.Model):
     tells_status = models.BooleanField(default=True)
     head = models.CharField(max_length=64, blank=True)
     head_seen_at = models.FloatField(default=0)
+    told_head = models.CharField(max_length=64, blank=True)  # the head whose news every application has had
     polled_at = models.FloatField(default=0)
     hinted_at = models.FloatField(default=0)  # when a webhook last said that something moved
     head_by = models.CharField(max_length=16, default="poll")  # what brought the head: poll, webhook

@@ -26,6 +26,8 @@ class Deployment(KubernetesObject):
     scale = models.JSONField(default=dict)
     paused = models.BooleanField(default=False)  # `rollout pause`; spec.paused counts as well
     restarted_at = models.FloatField(default=0)
+    # container -> {instead_of, image, at}: by its image policy; holds while Git still asks for `instead_of`
+    image_pins = models.JSONField(default=dict)
     # template_hash of what Git asks for, with the content of its config; made anew whenever either is written
     live_hash = models.CharField(max_length=16, blank=True)
     # The last stored progress, as the core's value; `status` is its Kubernetes-shaped rendering.

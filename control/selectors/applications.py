@@ -54,6 +54,7 @@ class Attempted(NamedTuple):
     phase: str
     message: str
     commit_message: str
+    commit: str
 
 
 _ATTEMPTED = Attempted._fields
@@ -114,18 +115,20 @@ def _application(
         commit=commit(row.commit),
         subject=subject(current.commit_message) if current else "",
         applied=Moment(row.applied_at, now),
-        trouble=_trouble(row, last),
+        trouble=_trouble(row, last, now),
         pin=_pin(row),
     )
 
 
-def _trouble(row: Application, last: Attempted | None) -> str:
+def _trouble(row: Application, last: Attempted | None, now: float) -> str:
     """What Git says is not what is applied, because ..."""
     repository = row.repository
     if repository.failures:
         tries = "once" if repository.failures == 1 else f"{repository.failures} times in a row"
-        return sentence(f"Git could not be read, {tries}: {repository.message}")
-    if last is not None and last.phase == Sync.FAILED:
+        since = f" since {Moment(repository.failing_since, now).iso}" if repository.failing_since else ""
+        return sentence(f"Git could not be read{since}, {tries}: {repository.message}")
+    gone_by = last is not None and row.sync_status == "Synced" and last.commit not in ("", row.commit)
+    if last is not None and last.phase == Sync.FAILED and not gone_by:  # what failed was reverted since
         return sentence(row.message or last.message)
     return "" if row.sync_status == "Synced" else sentence(row.message)
 

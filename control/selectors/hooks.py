@@ -12,7 +12,7 @@ from control.models import Delivery, Sync, Webhook
 from control.selectors.attempts import AttemptLine, attempt_line
 from control.selectors.newest_first import Key, page_behind, written
 from control.selectors.words import Moment, State, commit, plain, sentence
-from deployer.core.hooks.providers import PROVIDERS
+from deployer.core.hooks.registries import SENDERS
 
 CAUSED_SECONDS = 300.0
 """After a delivery that named no commit: what was seen within this time counts as its doing."""
@@ -80,7 +80,7 @@ def _hook(row: Webhook, base: str, now: float) -> HookLine:
     return HookLine(
         uid=row.uid,
         provider=row.provider,
-        title=PROVIDERS[row.provider].title,
+        title=SENDERS[row.provider].title,
         address=address(row.uid, base),
         allowed=tuple(row.allowed),
         has_old_secret=two,
@@ -108,7 +108,7 @@ def delivery_line(row: Delivery, now: float) -> DeliveryLine:
         source=sentence(row.source),
         message=sentence(row.message),
         can_be_repeated=row.proven and bool(row.pushes),
-        provider=PROVIDERS[row.webhook.provider].title,
+        provider=SENDERS[row.webhook.provider].title,
         webhook=row.webhook_id,
     )
 

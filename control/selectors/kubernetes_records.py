@@ -49,7 +49,7 @@ def repositories(rows: Sequence[Repository], _now: float) -> list[dict[str, Any]
             "spec": {"url": row.url, "ref": row.ref, "pollSeconds": row.poll_seconds, "allowLocal": row.allow_local},
             "status": _present(
                 head=row.head, headSeenAt=_time(row.head_seen_at), polledAt=_time(row.polled_at),
-                failures=row.failures, message=row.message,
+                failures=row.failures, failingSince=_time(row.failing_since), message=row.message,
             ),
         }
         for row in rows

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from control.models import Deployment, Node, Pod, Service
 from control.selectors.event_lines import EventLine, events_of
+from control.selectors.image_policies import ImageLine, image_lines
 from control.selectors.overview_workloads import WorkloadLine, workload_line
 from control.selectors.plots import Plot, traffic_plots
 from control.selectors.pod_lines import PodLine, pod_lines
@@ -17,6 +18,7 @@ from control.selectors.undo import Choice, UndoQuestion, undo_question
 from control.selectors.use_plots import workload_plots
 from control.selectors.words import Moment, sentence
 
+ANNOTATION = "pierhead.io/image-policy"
 PODS = 50
 _NO_NODE = "not placed yet"
 
@@ -51,6 +53,7 @@ class WorkloadPage:
     events: tuple[EventLine, ...]
     plots: tuple[Plot, ...]
     conditions: tuple[tuple[str, str, str, Moment], ...]
+    images: tuple[ImageLine, ...]
 
 
 def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
@@ -82,6 +85,7 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
         events=tuple(events_of("Deployment", namespace, name, now, owns=("Pod", "ReplicaSet"))),
         plots=(*traffic_plots(namespace, _services(row), now), *workload_plots(namespace, name, now)),
         conditions=tuple(_conditions(row, now)),
+        images=tuple(image_lines(now, namespace=namespace, workload=name)) if ANNOTATION in row.annotations else (),
     )
 
 

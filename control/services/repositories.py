@@ -23,7 +23,8 @@ from control.store.sync import MODELS
 from deployer.composition import composition
 from deployer.core.git_hosts import HostRefused, place_of
 from deployer.core.repository import RepositoryRefused, check_path, check_ref, parse_repository_url
-from deployer.core.source import GitCredentials
+from deployer.core.source import GitCredentials, Origin
+from deployer.loops.content import content
 from deployer.ports import SourceError
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -189,7 +190,7 @@ def rollback(name: str, commit: str, actor: Actor, *, seen: str | None = None) -
     try:
         head = here.source.head(repository)
         here.source.fetch(repository, head)
-        tree = here.source.tree_id(repository, head, row.path, row.values)
+        tree = content(here.source, repository, head, Origin(row.path, tuple(row.values)))
     except SourceError:
         head, tree = row.repository.head, row.tree  # Git is away: rolling back must work all the same
     last = Sync.objects.filter(application=row).values_list("id", flat=True).first() or 0

@@ -14,12 +14,13 @@ from control.models import Delivery, Repository, Webhook
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
 from control.services.repositories import get_repository
-from control.store import objects
+from control.store import image_hints, objects
 from deployer.composition import composition
 from deployer.core.hooks.judgement import commit_of
-from deployer.core.hooks.providers import PROVIDERS
+from deployer.core.hooks.registries import REGISTRIES, SENDERS
 from deployer.core.hooks.signatures import SEALED_PREFIX
 from deployer.core.hooks.values import Push
+from deployer.core.images.reference import parse_reference
 
 SECRET_BYTES = 32
 MOST_WEBHOOKS, MOST_NETWORKS = 20, 100
@@ -28,8 +29,8 @@ MOST_WEBHOOKS, MOST_NETWORKS = 20, 100
 def make(repository: str, provider: str, actor: Actor, allowed: Iterable[str] = ()) -> tuple[Webhook, str]:
     """The webhook and its secret, which is shown once. `allowed`: networks that deliveries may come from."""
     row = get_repository(repository)
-    if provider not in PROVIDERS:
-        raise Refused(f"there is no provider {provider!r}: use one of {', '.join(PROVIDERS)}")
+    if provider not in SENDERS:
+        raise Refused(f"there is no provider {provider!r}: use one of {', '.join(SENDERS)}")
     if row.webhooks.count() >= MOST_WEBHOOKS:
         raise Refused(f"repository {repository} has {MOST_WEBHOOKS} webhooks already: remove one that is not used")
     made = Webhook(repository=row, provider=provider, allowed=networks(allowed))
@@ -87,12 +88,21 @@ def redeliver(number: int, actor: Actor) -> Delivery:
         made = Delivery.objects.create(
             webhook=row, event=old.event, pushes=old.pushes, commit=commit_of(pushes, row.repository.ref),
             source=actor.name[:64], size=old.size, status=202, proven=True, accepted=True, payload=old.payload,
-            message=f"delivery {old.pk} once more, asked for by {actor.name}: the repository is looked at now",
+            message=f"delivery {old.pk} once more, asked for by {actor.name}: it is looked at now",
         )  # fmt: skip
-        Repository.objects.filter(pk=row.repository_id).update(hinted_at=time.time())
-        composition().work.wake("poll", row.repository_id)
+        _look_again(row, pushes)
         _say(actor, "webhook redeliver", row, f"delivery {old.pk}")
     return made
+
+
+def _look_again(row: Webhook, pushes: Sequence[Push]) -> None:
+    work = composition().work
+    if row.provider in REGISTRIES:
+        images = [(row.repository_id, parse_reference(one.ref).whole) for one in pushes]
+        image_hints.hint(images, work.wake, time.time())
+        return
+    Repository.objects.filter(pk=row.repository_id).update(hinted_at=time.time())
+    work.wake("poll", row.repository_id)
 
 
 def get_webhook(uid: str, of: str = "", *, lock: bool = False) -> Webhook:
@@ -118,7 +128,7 @@ def networks(given: Iterable[str]) -> list[str]:
 
 
 def _new_secret(provider: str) -> str:
-    if PROVIDERS[provider].sealed_secret:
+    if SENDERS[provider].sealed_secret:
         return SEALED_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
     return secrets.token_urlsafe(SECRET_BYTES)
 

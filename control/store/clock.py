@@ -6,9 +6,9 @@ May be repeated, and done by several workers at once: it states what is true now
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import F, Model
 
-from control.models import NEVER, CommitStatus, Deployment, Incident, Node, Notice, Pod, Work
+from control.models import NEVER, CommitStatus, Deployment, ImagePolicy, Incident, Node, Notice, Pod, Work
 from control.store import objects
 from control.store.work import LEASE_SECONDS
 from deployer.core.workloads.progress import COMPLETE
@@ -30,6 +30,8 @@ def set_right(jump_seconds: float, now: float) -> None:
         for model, names in _MOMENTS:
             for name in names:
                 model._default_manager.filter(**{f"{name}__gt": now}).update(**{name: now})
+        ahead = ImagePolicy.objects.filter(looked_at__gt=now)
+        ahead.update(looked_at=now, due_at=now + F("every_seconds"))
         rows = [row for row in Deployment.objects.all() if _waits(row, jump_seconds, now)]
         for row in rows:
             row.progress["last_progress_at"] = now

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
-from control.models import AgeKey, Repository
+from control.models import AgeKey, Application, Repository
 from control.store import incidents, objects
+from deployer.core.followers import Follower, calls
 from deployer.core.signatures import SignaturePolicy
-from deployer.core.source import GitCredentials, RepositoryAccess
+from deployer.core.source import GitCredentials, Look, Origin, RepositoryAccess
+
+POLLED = ("failures", "failing_since", "message", "polled_at", "head", "head_seen_at", "head_by", "told_head")
+_FOLLOWER = ("uid", "path", "values", "commit", "tree", "request", "pin")
+BATCH = 500
+"""Of the variables of one query."""
 
 
 def repository(uid: str) -> RepositoryAccess | None:
@@ -20,7 +27,7 @@ def access(row: Repository) -> RepositoryAccess:
         uid=row.uid, name=row.name, url=row.url, ref=row.ref, allow_local=row.allow_local,
         poll_seconds=row.poll_seconds, credentials=GitCredentials(**row.credentials.load()),
         signatures=SignaturePolicy(row.signatures, row.ssh_signers, row.gpg_signers), provider=row.provider,
-        api_url=row.api_url,
+        api_url=row.api_url, told=row.told_head,
     )  # fmt: skip
 
 
@@ -29,22 +36,67 @@ def age_identities(uid: str) -> list[str]:
     return [str(row.sealed.load()["identity"]) for row in AgeKey.objects.filter(repository=uid)]
 
 
-def polled(uid: str, head: str, failure: str, wake: Callable[[str, str], None], now: float) -> int:
-    """Record a poll. A new head wakes the applications that follow it. Returns the failures in a row."""
+def origins(uid: str) -> list[Origin]:
+    """Of all that its applications are made from."""
+    found = Application.objects.filter(repository=uid, deleted_at=None).values_list("path", "values")
+    return [Origin(path, tuple(values)) for path, values in found]
+
+
+def polled(uid: str, look: Look, wake: Callable[[str, str], None], now: float) -> int:
+    """Record a poll, and tell the applications what is new. Returns the failures in a row."""
+    if not look.failure and look.contents is None:
+        same = Repository.objects.filter(pk=uid, head=look.head, told_head=look.head, failures=0, message="")
+        if same.update(polled_at=now):
+            return 0  # as nearly always: one write, and nobody is told
     row = Repository.objects.get(pk=uid)
-    if (failure, head or row.head) != (row.message, row.head):
+    if (look.failure, look.head or row.head) != (row.message, row.head):
         objects.touch("Repository", "", row.name)
-    if failure or row.failures:
+    if look.failure or row.failures:
         wake(incidents.LOOP, uid)
-    row.failures = row.failures + 1 if failure else 0
-    row.failing_since = (row.failing_since or now) if failure else 0
+    row.failures = row.failures + 1 if look.failure else 0
+    row.failing_since = (row.failing_since or now) if look.failure else 0
     hinted = row.hinted_at > row.polled_at
-    row.message, row.polled_at = failure, now
-    if head and head != row.head:
-        row.head, row.head_seen_at, row.head_by = head, now, "webhook" if hinted else "poll"
-        for application in row.applications.filter(deleted_at=None).values_list("uid", flat=True):
-            wake("sync", application)
-    row.save(
-        update_fields=["failures", "failing_since", "message", "polled_at", "head", "head_seen_at", "head_by"]
-    )
+    row.message, row.polled_at = look.failure, now
+    if look.head and look.head != row.head:
+        row.head, row.head_seen_at, row.head_by = look.head, look.seen_at, "webhook" if hinted else "poll"
+    if look.contents is not None:
+        _tell(row, look.contents, wake)
+        row.told_head = look.head
+    row.save(update_fields=POLLED)
     return row.failures
+
+
+def _tell(row: Repository, contents: Mapping[Origin, str], wake: Callable[[str, str], None]) -> None:
+    """Wake whom the head concerns; note of the others that they are at it, all at once."""
+    followers = _followers(row.uid)
+    found = calls(followers, row.head, contents)
+    for uid in sorted(found.wake):
+        wake("sync", uid)
+    at: dict[str, list[str]] = defaultdict(list)
+    for one in followers:
+        if one.uid in found.note:
+            at[one.commit].append(one.uid)
+    for commit, uids in sorted(at.items()):
+        _note(row, commit, uids, wake)
+    late = Application.objects.filter(repository=row, deleted_at=None, pin={}).exclude(commit=row.head)
+    for uid in sorted(set(late.values_list("uid", flat=True)) - found.wake):
+        wake("sync", uid)  # another commit of it was applied at this very moment
+
+
+def _note(row: Repository, commit: str, uids: Sequence[str], wake: Callable[[str, str], None]) -> None:
+    """Guarded by the commit that they were at, so that nobody who applies another one just now is overruled."""
+    for start in range(0, len(uids), BATCH):
+        same = Application.objects.filter(pk__in=uids[start : start + BATCH], commit=commit)
+        for uid in same.exclude(sync_status="Synced").order_by("uid").values_list("uid", flat=True):
+            wake(incidents.LOOP, uid)  # a commit that was refused before it may be gone
+        same.update(commit=row.head, sync_status="Synced")
+
+
+def _followers(uid: str) -> list[Follower]:
+    rows = Application.objects.filter(repository=uid, deleted_at=None).order_by("uid")
+    return [
+        Follower(
+            uid, Origin(path, tuple(values)), commit, tree, bool(request), bool(pin), str(pin.get("skipped_tree", ""))
+        )
+        for uid, path, values, commit, tree, request, pin in rows.values_list(*_FOLLOWER)
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from django.db import transaction
 
-from control.models import Application, Deployment, Node, Pod, ReplicaSet, Repository, Work
+from control.models import Application, Deployment, ImagePolicy, Node, Pod, ReplicaSet, Repository, Work
 from control.store import commit_statuses, draining, incidents, notices, stranded
 from control.store.leaving import Wake
 from control.store.statuses import deployment_status
@@ -47,6 +47,8 @@ def keys_without_work() -> Iterable[tuple[str, str]]:
     should += [("route", uid) for _, uid in should]
     should += [("poll", uid) for uid in Repository.objects.values_list("uid", flat=True)]
     should += [("sync", uid) for uid in Application.objects.filter(deleted_at=None).values_list("uid", flat=True)]
+    policies = ImagePolicy.objects.order_by().values_list("deployment", flat=True).distinct()
+    should += [("images", uid) for uid in policies]
     should += [(incidents.LOOP, uid) for uid in incidents.subjects_to_watch()]
     return [key for key in should if key not in have]
 

@@ -22,7 +22,7 @@ from control.models import (
     Service,
     Sync,
 )
-from control.store import adoption, objects, rendered, templates, waking
+from control.store import adoption, image_hints, image_policies, objects, rendered, templates, waking
 from control.store.repositories import access
 from control.store.repositories import age_identities as age_identities  # for the loop
 from control.store.variants import follow_isolation
@@ -298,6 +298,8 @@ def _write(application: Application, one: Manifest, commit: str, wake: Wake, now
         objects.update([row], [*WRITTEN, *(["sealed"] if isinstance(row, Secret) else [])])
     if isinstance(row, Deployment):
         wake("reconcile", row.uid)
+        if image_policies.concerns(row):
+            wake(image_hints.LOOP, row.uid)
     if isinstance(row, Pod):
         wake("schedule", "cluster")
 

@@ -38,9 +38,24 @@ def live_template(deployment: Deployment, policies: Sequence[RoutedPolicy] | Non
 
     `policies`: those of its namespace, where the caller knows them already.
     """
-    made = restarted(deployment.spec["template"], deployment.restarted_at)
+    made = asked_template(deployment)
     labels = (made.get("metadata") or {}).get("labels") or {}
     return isolated(made) if is_isolated(deployment.namespace, labels, policies) else made
+
+
+def asked_template(row: Deployment) -> dict[str, Any]:
+    """Git's, with the digests that image policies pinned, and the last restart."""
+    made = restarted(row.spec["template"], row.restarted_at)
+    for name in ("containers", "initContainers") if row.image_pins else ():
+        for one in made["spec"].get(name) or ():
+            one["image"] = pinned_image(row, one["name"], one["image"])
+    return made
+
+
+def pinned_image(row: Deployment, container: str, image: str) -> str:
+    """The one that is in force where Git asks for `image`."""
+    pin = row.image_pins.get(container)
+    return str(pin["image"]) if pin and pin["instead_of"] == image else image
 
 
 def is_isolated(namespace: str, labels: Mapping[str, str], policies: Sequence[RoutedPolicy] | None = None) -> bool:
@@ -127,7 +142,7 @@ def refresh_hashes(namespaces: Iterable[str]) -> tuple[list[Deployment], list[De
 
 def _tell_of_isolation(row: Deployment, template: Mapping[str, Any]) -> bool:
     """Say why it rolls when a policy is all that made its hash another one. Whether it is."""
-    plain = restarted(row.spec["template"], row.restarted_at)
+    plain = asked_template(row)
     begins = is_annotated(template)
     if is_annotated(plain) or row.live_hash != hash_of(plain if begins else isolated(plain), row.namespace):
         return False

@@ -1,8 +1,8 @@
 """What stands before Django in each web process: webhooks are taken in here, and no request is larger than it may be.
 
-`POST /hooks/UID` is answered here, without sessions, cookies or pages: nothing of it concerns a person. Its body is
-read up to a limit and for a limited time. Bodies of other requests are limited as well: Django would put them into a
-temporary file before anybody looked at who sends them.
+`POST /hooks/UID` (or `/hooks/UID/SECRET`, for senders that have no better proof) is answered here, without sessions,
+cookies or pages: nothing of it concerns a person. Its body is read up to a limit and for a limited time. Bodies of
+other requests are limited as well: Django would put them into a temporary file before anybody looked at who sends them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from control.webhooks.intake import Answer, Intake, Request
+from deployer.core.hooks.registries import PATH_SECRET
 from deployer.core.hooks.values import Received
 
 PREFIX = "/hooks/"
 LARGEST_DELIVERY, LARGEST_FORM = 1 << 20, 8 << 20
 """Bytes."""
 SECONDS_TO_SEND = 10.0
-_PATH = re.compile(rf"{PREFIX}([0-9a-f-]{{36}})/?")
+_PATH = re.compile(rf"{PREFIX}([0-9a-f-]{{36}})(?:/([A-Za-z0-9_-]{{20,128}}))?/?")
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -60,6 +61,7 @@ class Door:
         if body is None:
             return Answer(413, f"a delivery may have {LARGEST_DELIVERY} bytes")
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers[PATH_SECRET] = match[2] or ""
         source = self._source(str((scope.get("client") or ("unknown",))[0]), headers.get("x-forwarded-for", ""))
         request = Request(match[1], source, Received(headers, body, time.time()))
         return await asyncio.wrap_future(self._intake.submit(request))

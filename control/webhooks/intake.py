@@ -18,14 +18,14 @@ from django.db import InterfaceError, OperationalError, close_old_connections, t
 
 from control import hints
 from control.models import Delivery, Repository, Webhook
-from control.store import objects
+from control.store import image_hints, objects
 from control.store.work import WorkRows
 from deployer.core.hooks.judgement import check_source, commit_of, judge, repeated
 from deployer.core.hooks.limits import Bucket, Rate
 from deployer.core.hooks.masking import masked
 from deployer.core.hooks.payloads import payload_of
-from deployer.core.hooks.providers import PROVIDERS
-from deployer.core.hooks.values import HookRefused, Judgement, Received
+from deployer.core.hooks.registries import SENDERS
+from deployer.core.hooks.values import HookRefused, Judgement, PushedImage, Received
 
 LARGEST_BATCH, LONGEST_QUEUE = 64, 1024
 KEPT = 500
@@ -129,10 +129,14 @@ class Intake:
         rows = [_delivery(hooks[request.webhook], request, judgement) for request, judgement in found]
         with transaction.atomic():
             Delivery.objects.bulk_create(rows)
-            moved = look_at({hooks[one.webhook_id].repository_id for one in rows if one.accepted})
+            took = [(hooks[one.webhook], judgement) for one, judgement in found if judgement.accepted]
+            moved = look_at({row.repository_id for row, judgement in took if not judgement.images})
+            follow = [(row.repository_id, one.whole) for row, judgement in took for one in judgement.images]
+            asked = image_hints.hint(follow, WorkRows("webhooks", lambda *_: None).wake, time.time())
             for name in sorted({hooks[one.webhook_id].repository.name for one in rows}):
                 objects.touch("Webhook", "", name)
         woken += [("poll", uid) for uid in moved]
+        woken += [(image_hints.LOOP, uid) for uid in asked]
         self._trim([one.webhook_id for one in rows])
 
     def _trim(self, kept: Sequence[str]) -> None:
@@ -189,6 +193,11 @@ def look_at(repositories: Collection[str]) -> list[str]:
     return at_once
 
 
+def told(images: Sequence[PushedImage]) -> list[list[str]]:
+    """Images, where a delivery keeps what was pushed."""
+    return [[f"{one.whole}:{one.tag}", ""] for one in images]
+
+
 def trim(uid: str) -> None:
     """Only the newest deliveries of a webhook are kept."""
     last = Delivery.objects.filter(webhook=uid).values_list("pk", flat=True)[KEPT : KEPT + 1].first()
@@ -203,7 +212,7 @@ def _judgement(row: Webhook, request: Request) -> Judgement:
         return Judgement(refused.status, False, refused.sentence)
     secrets = row.secrets.load()
     valid = [secrets[one] for one in ("current", "previous") if secrets.get(one)]
-    return judge(PROVIDERS[row.provider], request.received, valid, row.repository.ref)
+    return judge(SENDERS[row.provider], request.received, valid, row.repository.ref)
 
 
 def _delivery(row: Webhook, request: Request, judgement: Judgement) -> Delivery:
@@ -215,7 +224,7 @@ def _delivery(row: Webhook, request: Request, judgement: Judgement) -> Delivery:
             payload = ""  # it was no JSON: the sentence says so
     return Delivery(
         webhook=row, at=request.received.at, name=judgement.delivery, event=judgement.event,
-        pushes=[[one.ref, one.commit] for one in judgement.pushes],
+        pushes=[[one.ref, one.commit] for one in judgement.pushes] or told(judgement.images),
         commit=commit_of(judgement.pushes, row.repository.ref), source=request.source[:64],
         size=len(request.received.body), status=judgement.status, proven=judgement.proven,
         accepted=judgement.accepted, old_secret=judgement.secret > 0, message=judgement.sentence, payload=payload,

@@ -187,7 +187,7 @@ def _remote_settings(address: RepositoryAddress, credentials: GitCredentials) ->
     }
     if credentials.token and address.transport in ("https", "http"):
         parts = urlsplit(address.url)
-        settings[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {_basic(credentials)}"
+        settings[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {basic_of(credentials)}"
     return settings
 
 
@@ -279,7 +279,8 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
         file.write(text)
 
 
-def _basic(credentials: GitCredentials) -> str:
+def basic_of(credentials: GitCredentials) -> str:
+    """User name and token, as HTTP Basic has them."""
     pair = f"{credentials.username or DEFAULT_USERNAME}:{credentials.token}"
     return base64.b64encode(pair.encode()).decode()
 
@@ -287,4 +288,4 @@ def _basic(credentials: GitCredentials) -> str:
 def _secrets(credentials: GitCredentials) -> tuple[str, ...]:
     if not credentials.token:
         return ()
-    return (credentials.token, quote(credentials.token, safe=""), _basic(credentials))
+    return (credentials.token, quote(credentials.token, safe=""), basic_of(credentials))

@@ -68,6 +68,18 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         "branch",
     ),
     (
+        r"\[rejected\]|non-fast-forward|fetch first|stale info|failed to update ref|cannot lock ref",
+        "Superseded",
+        "its branch has moved meanwhile",
+    ),
+    (
+        r"\[remote rejected\]|hook declined|protected branch|returned error: 403.*git-receive-pack"
+        r"|receive-pack.*403|not allowed to push|Write access to repository not granted|denied to ",
+        "Refused",
+        "the server does not take a push ({answer}): check that these credentials may write to the "
+        "branch",
+    ),
+    (
         r"Load key .*(invalid format|libcrypto|passphrase|not supported)",
         "AuthenticationFailed",
         "the SSH key cannot be used: give a private key without a passphrase",

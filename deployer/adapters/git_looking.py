@@ -94,6 +94,13 @@ class MirrorLook:
                 yield entry.path
 
 
+def oids_at(reader: GitCommand, root: str, paths: Iterable[str]) -> dict[str, str]:
+    """What stands at each of these paths, read or left out alike; "" where nothing does. The root is ""."""
+    wanted = set(paths)
+    found = {one.path: one.oid for one in _at(reader, root, wanted - {""})}
+    return {path: found.get(path, "") if path else root for path in wanted}
+
+
 def _at(reader: GitCommand, root: str, paths: Iterable[str]) -> Iterator[TreeEntry]:
     """What stands at exactly these paths. `-t`: a folder is told of when something in it is asked for, too."""
     wanted = sorted(set(paths))

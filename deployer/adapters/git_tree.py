@@ -7,7 +7,7 @@ What is not read is never passed over: it is answered as a refusal, with its pat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from deployer.adapters.git_environment import MAX_FILE_BYTES
@@ -34,6 +34,15 @@ class TreeEntry:
 
 
 Refusals = list[tuple[str, str]]
+
+
+def ids_at(reader: GitCommand, root: str, paths: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """(id, kind) of what the tree `root` holds at each of these (checked) paths; those where nothing is that could be
+    read are left out. A path has no line end: it was checked."""
+    data = "".join(f"{root}:{path}\n" for path in paths).encode()
+    lines = reader.run(["cat-file", "--batch-check"], data=data).decode("utf-8", "replace").split("\n")
+    answers = ((path, line.split(" ")) for path, line in zip(paths, lines, strict=False))
+    return {path: (words[0], words[1]) for path, words in answers if len(words) == 3 and words[1] in ("tree", "blob")}
 
 
 def read_tree(reader: GitCommand, entry: TreeEntry, omitted: set[str]) -> SourceTree:

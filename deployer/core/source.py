@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deployer.core.github_app import GITHUB_API, GitHubApp
@@ -62,6 +63,26 @@ class RepositoryAccess:
     signatures: SignaturePolicy = NO_POLICY
     provider: str = ""  # what was told of its host's API; "" for what the URL says
     api_url: str = ""
+    told: str = ""  # the commit whose news every application has had
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an application is made from: a path, and for a chart its files of values."""
+
+    path: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a poll found. `head` is "" when the server did not say; `contents` (the id of what the head holds for each)
+    is None when nothing is to be told: there is no news, or it could not be fetched. `failure` says why."""
+
+    head: str = ""
+    seen_at: float = 0.0
+    contents: Mapping[Origin, str] | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from deployer.core.manifests import ManifestError, ReadResult
 from deployer.core.rendering.kept import Kept
 from deployer.core.repository import SourceTree
 from deployer.core.signatures import TAG
-from deployer.core.source import Assignment, CommitInfo
+from deployer.core.source import Assignment, CommitInfo, Origin
 from deployer.core.sync import decide
 from deployer.loops import incidents, single_flight, status
+from deployer.loops.content import content
 from deployer.loops.rendering import read_tree
 from deployer.ports import Clock, Renderer, Source, SourceError, Work
 
@@ -58,7 +59,7 @@ def run(uid: str, work: Work, store: SyncStore, source: Source, renderer: Render
                 work.wake(incidents.LOOP, uid)
             return clock.now() + RETRY_SECONDS
 
-    single_flight.run(work, LOOP, uid, clock, one_pass)
+    single_flight.run(work, LOOP, uid, clock, one_pass, slow=True)
 
 
 def _sync(
@@ -71,10 +72,11 @@ def _sync(
     if not commit:
         return None
     info = source.fetch(repository, commit)
-    tree = source.tree_id(repository, commit, assignment.path, assignment.values)
+    origin = Origin(assignment.path, assignment.values)
+    tree = content(source, repository, commit, origin)
     if assignment.pinned_commit and head and head != assignment.skipped_commit:
         source.fetch(repository, head)
-        if source.tree_id(repository, head, assignment.path, assignment.values) != assignment.skipped_tree:
+        if content(source, repository, head, origin) != assignment.skipped_tree:
             refusal = source.signature_refusal(repository, head)
             if not refusal:
                 with work.fenced(lease):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deployer.adapters.git import Author, GitCredentials, GitFailed, GitSource
+from deployer.core.source import Origin
 from tests.contracts.git_servers import (
     HttpServer,
     Served,
@@ -146,6 +147,60 @@ def test_the_tree_id_tells_whether_a_commit_touches_a_path(source: GitSource, se
     assert one == two != three
     assert source.tree_id("shop", first, "") != source.tree_id("shop", second, "")
     assert source.tree_id("shop", first, "nowhere") == ""
+
+
+def test_the_ids_of_many_paths_are_those_of_each(source: GitSource, served: Served) -> None:
+    names = ("apps/a b/x.yaml", "apps/ünï/x.yaml", "apps/missing/x.yaml", "one.yaml")
+    files = {name: f"name: {name}\n" for name in names}
+    head = served.push(files)
+    source.fetch("shop", str(served.path), "main", head, NOTHING, True)
+    found_ones = ["apps/a b", "apps/ünï", "apps/missing", "one.yaml", "", ".", "./apps//a b/"]
+    paths = [*found_ones, "apps/gone missing", "apps/a b tree 5"]
+    found = {one.path: oid for one, oid in source.content_ids("shop", head, [Origin(path) for path in paths]).items()}
+    assert found == {path: source.tree_id("shop", head, path) for path in paths}
+    assert found["apps/a b"] == found["./apps//a b/"] != found["apps/ünï"]
+    assert [path for path in paths if found[path]] == found_ones
+    assert source.content_ids("shop", head, []) == {}
+
+
+def test_what_is_rendered_changes_with_its_bases_and_with_nothing_else(source: GitSource, served: Served) -> None:
+    """And is collected once: the next commit costs a look at what it leant on."""
+    kustomization = "resources: [../base, own.yaml]\n"
+    files = {
+        "base/kustomization.yaml": "resources: [web.yaml]\n", "base/web.yaml": "kind: ConfigMap\n",
+        "a/kustomization.yaml": kustomization, "a/own.yaml": "kind: Secret\n",
+        "b/kustomization.yaml": kustomization.replace("../base, ", ""), "b/own.yaml": "kind: Service\n",
+        "chart/Chart.yaml": "name: x\n", "chart/templates/x.yaml": "a: 1\n", "one.yaml": "replicas: 1\n",
+        "c/x.yaml": "x\n",
+    }  # fmt: skip
+    origins = [Origin("a"), Origin("b"), Origin("chart", ("one.yaml",)), Origin("chart"), Origin("c"), Origin("gone")]
+
+    def ids(changed: dict[str, str]) -> dict[str, str]:
+        files.update(changed)
+        head = served.push(files)
+        source.fetch("shop", str(served.path), "main", head, NOTHING, True)
+        found = source.content_ids("shop", head, origins)
+        assert found == {one: source.tree_id("shop", head, one.path, one.values) for one in origins}
+        assert source.content_ids("shop", head, origins) == found
+        return {f"{one.path} {' '.join(one.values)}".strip(): oid for one, oid in found.items()}
+
+    def moved(before: dict[str, str], after: dict[str, str]) -> list[str]:
+        return [name for name in before if before[name] != after[name]]
+
+    first = ids({})
+    assert [name for name in first if not first[name]] == ["gone"]
+    second = ids({"base/web.yaml": "kind: ConfigMap # 2\n"})
+    assert moved(first, second) == ["a"]
+    third = ids({"b/own.yaml": "kind: Service # 2\n"})
+    assert moved(second, third) == ["b"]
+    fourth = ids({"one.yaml": "replicas: 2\n"})
+    assert moved(third, fourth) == ["chart one.yaml"]
+    fifth = ids({"chart/templates/y.yaml": "b: 1\n"})
+    assert moved(fourth, fifth) == ["chart one.yaml", "chart"]
+    sixth = ids({"c/kustomization.yaml": "resources: [x.yaml]\n"})
+    assert moved(fifth, sixth) == ["c"]
+    seventh = ids({"elsewhere.yaml": "x: 1\n"})
+    assert moved(sixth, seventh) == []
 
 
 def test_forgotten_means_gone_and_may_be_repeated(source: GitSource, served: Served, tmp_path: Path) -> None:

@@ -154,3 +154,16 @@ def test_pages_get_the_rest_up_to_their_own_limit(port: int, taker: Taker) -> No
     half = b"x" * (LARGEST_FORM // 2)
     status, text, _ = ask(port, "POST", "/sign-in", iter([half, half, half]))
     assert status == 200 and int(text.split()[1]) <= LARGEST_FORM and not taker.seen
+
+
+def test_a_secret_behind_the_address_is_handed_on_and_cannot_be_forged(port: int, taker: Taker) -> None:
+    secret = "s3cr-et_" * 4
+    for path, expected in (
+        (f"/hooks/{UID}/{secret}", secret), (f"/hooks/{UID}", ""), (f"/hooks/{UID}/{secret}/", secret),
+    ):  # fmt: skip
+        assert ask(port, "POST", path, b"{}")[0] == 202
+        assert taker.seen[-1].received.header(":secret") == expected
+    assert ask(port, "POST", f"/hooks/{UID}/{secret}/b", b"{}")[0] == 404
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(f"POST /hooks/{UID} HTTP/1.1\r\nHost: x\r\n:secret: s\r\nContent-Length: 0\r\n\r\n".encode())
+        assert b" 400 " in line.recv(4096).partition(b"\r\n")[0]

@@ -20,6 +20,7 @@ from control.store import sync as sync_store
 from control.webhooks import intake as module
 from control.webhooks.intake import KEPT, PROVEN, UNPROVEN, Answer, Intake, Request
 from deployer.core.hooks.providers import PROVIDERS
+from deployer.core.source import Look
 from tests.control import factories
 from tests.core.hooks import samples
 
@@ -118,15 +119,15 @@ def test_a_push_elsewhere_is_kept_and_nothing_is_due(repository: Repository, sen
 
 def test_the_attempt_says_that_a_webhook_brought_it(repository: Repository) -> None:
     application = factories.application("shop", repository=repository)
-    store.polled(repository.uid, "c" * 40, "", lambda *_: None, time.time() - 60)
+    store.polled(repository.uid, Look("c" * 40), lambda *_: None, time.time() - 60)
     found = sync_store.assignment(application.uid)
     assert found and found.trigger == "poll"
     hook, secret = made(repository)
     taken(request(hook, secret))
-    store.polled(repository.uid, "d" * 40, "", lambda *_: None, time.time() + 1)
+    store.polled(repository.uid, Look("d" * 40), lambda *_: None, time.time() + 1)
     found = sync_store.assignment(application.uid)
     assert found and found.trigger == "webhook"
-    store.polled(repository.uid, "e" * 40, "", lambda *_: None, time.time() + 2)
+    store.polled(repository.uid, Look("e" * 40), lambda *_: None, time.time() + 2)
     found = sync_store.assignment(application.uid)
     assert found and found.trigger == "poll"
 

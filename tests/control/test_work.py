@@ -10,6 +10,7 @@ from django.db import connections
 from control.models import NEVER, Namespace, Work
 from control.store import objects
 from control.store.work import LEASE_SECONDS, WorkRows
+from deployer.loops import single_flight
 from deployer.ports import LeaseLost
 
 NOW = 1_000_000.0
@@ -188,3 +189,67 @@ def test_versions_are_taken_in_order_and_logged() -> None:
     objects.delete([made[1]])
     logged = list(Change.objects.order_by("resource_version").values_list("type", "name"))
     assert logged == [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b")]
+
+
+def test_a_slow_pass_keeps_its_lease_and_hears_who_wakes_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that takes its time: nobody else comes to wait for it, and nothing that is asked meanwhile is lost."""
+    renewed, passes = threading.Event(), []
+
+    class Patient(FakeWork):
+        def renew(self, lease: str, now: float) -> tuple[str, bool]:
+            renewed.set()
+            return f"{lease}+", True
+
+    work = Patient()
+
+    def one_pass(lease: str) -> float:
+        passes.append(lease)
+        if len(passes) == 1:
+            assert renewed.wait(30)
+        return 1000.0
+
+    monkeypatch.setattr(single_flight, "KEEP_SECONDS", 0.001)
+    single_flight.run(work, "poll", "a", FixedClock(), one_pass, slow=True)  # type: ignore[arg-type]
+    assert passes == ["lease 1", "lease 2"], "woken while it was at it, it looks again"
+    assert work.released[0][0].startswith("lease 1+")
+    assert work.released[0][1] == 0.0
+
+
+def test_a_slow_pass_that_lost_its_lease_goes_on_until_it_comes_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = threading.Event()
+
+    class Lost(FakeWork):
+        def renew(self, lease: str, now: float) -> tuple[str, bool]:
+            lost.set()
+            raise LeaseLost("gone")
+
+    work = Lost()
+
+    def one_pass(lease: str) -> float:
+        assert lost.wait(30)
+        raise LeaseLost("gone")
+
+    monkeypatch.setattr(single_flight, "KEEP_SECONDS", 0.001)
+    single_flight.run(work, "poll", "a", FixedClock(), one_pass, slow=True)  # type: ignore[arg-type]
+    assert work.released == []
+
+
+class FixedClock:
+    def now(self) -> float:
+        return 100.0
+
+
+class FakeWork:
+    """Leases of one key, as words."""
+
+    def __init__(self) -> None:
+        self.claims = 0
+        self.released: list[tuple[str, float | None]] = []
+
+    def claim(self, loop: str, key: str, now: float) -> str:
+        self.claims += 1
+        return f"lease {self.claims}"
+
+    def release(self, lease: str, wake_at: float | None) -> bool:
+        self.released.append((lease, wake_at))
+        return False

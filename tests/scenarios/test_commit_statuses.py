@@ -60,7 +60,7 @@ def test_a_person_who_rolls_back_takes_the_success_back(world: World) -> None:
     first = shipped(world)
     second = shipped(world, config(2))
     Application.objects.update(
-        pin={"commit": first, "skipped_commit": second, "skipped_tree": world.source.tree_id(None, second, ""),  # type: ignore[arg-type]
+        pin={"commit": first, "skipped_commit": second, "skipped_tree": world.source.tree_id(second),
              "by": "ann", "at": 1.0, "reason": "rolled back by ann"},
         request={"id": "1", "by": "ann", "trigger": "rollback"},
     )  # fmt: skip

@@ -93,7 +93,7 @@ def test_a_rollout_that_was_rolled_back_is_told_with_its_commit_here_and_to_the_
     assert running.notifier.titles == ["Rollout of Deployment shop/web failed and was rolled back"]
     assert f"Commit {sha[:7]} Crash it" in running.notifier.told[0][1].body
     pin = {"commit": first, "skipped_commit": sha, "by": "ann", "at": 1.0, "reason": "rolled back by ann"}
-    tree = running.source.tree_id(None, sha, "")  # type: ignore[arg-type]
+    tree = running.source.tree_id(sha)
     Application.objects.update(pin={**pin, "skipped_tree": tree}, request={"id": "1", "by": "ann"})
     running.work.wake("sync", Application.objects.get().uid)
     running.pass_time(1)

@@ -10,16 +10,15 @@ assert world.ready("web") == 3
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
-from control.store import adoption, draining, heartbeats
+from control.store import adoption, draining, heartbeats, image_policies
 from control.store import commit_statuses as status_store
 from control.store import incidents as incident_store
 from control.store import notices as notice_store
@@ -35,18 +34,28 @@ from deployer.adapters.rendering import ToolRenderer
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
 from deployer.composition import NodeRows
-from deployer.core.announcements import Announcement
 from deployer.core.container import LABEL_COMPONENT, LABEL_REVISION, ContainerSeen
-from deployer.core.git_hosts import Status, Verdict
 from deployer.core.network.endpoints import node_label
-from deployer.core.repository import SourceFile, SourceTree
-from deployer.core.source import CommitInfo, RepositoryAccess
-from deployer.loops import converge, drain, incidents, notify, poll, reconcile, resync, route, schedule, status, sync
+from deployer.loops import (
+    converge,
+    drain,
+    image_updates,
+    incidents,
+    notify,
+    poll,
+    reconcile,
+    resync,
+    route,
+    schedule,
+    status,
+    sync,
+)
 from deployer.loops.heartbeat import Beating, Heartbeats
 from deployer.loops.images import NodeImages
 from deployer.loops.probe_watch import ProbeLook
 from deployer.loops.router_access import RouterAccess
-from deployer.ports import NotifyError, RouterLine, SourceError
+from deployer.ports import RouterLine
+from tests.scenarios.fakes import FakeHost, FakeNotifier, FakeRegistry, FakeSource
 
 CLUSTER = "0123456789ab"
 BEGIN = 1_750_000_000.0
@@ -76,78 +85,12 @@ class Inline(Executor):
         return future
 
 
-class FakeSource:
-    """Git as a list of commits, each a dict of files."""
-
-    def __init__(self) -> None:
-        self.commits: list[tuple[str, dict[str, str], CommitInfo]] = []
-        self.failure = ""
-        self.unsigned: dict[str, str] = {}
-
-    def push(self, files: dict[str, str], message: str, now: float) -> str:
-        sha = hashlib.sha1(f"{len(self.commits)}{sorted(files.items())}".encode()).hexdigest()
-        self.commits.append((sha, files, CommitInfo(sha, "Ada", message, now)))
-        return sha
-
-    def head(self, repository: RepositoryAccess) -> str:
-        if self.failure:
-            raise SourceError("Unreachable", self.failure)
-        return self.commits[-1][0]
-
-    def fetch(self, repository: RepositoryAccess, sha: str) -> CommitInfo:
-        return self._commit(sha)[2]
-
-    def files(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> SourceTree:
-        found = sorted(self._commit(sha)[1].items())
-        return SourceTree(tuple(SourceFile(name, text.encode()) for name, text in found), ())
-
-    def signature_refusal(self, repository: RepositoryAccess, sha: str) -> str:
-        return self.unsigned.get(sha, "")
-
-    def tree_id(self, repository: RepositoryAccess, sha: str, path: str, values: Sequence[str] = ()) -> str:
-        return hashlib.sha1(repr(sorted(self._commit(sha)[1].items())).encode()).hexdigest()
-
-    def _commit(self, sha: str) -> tuple[str, dict[str, str], CommitInfo]:
-        return next(commit for commit in self.commits if commit[0] == sha)
-
-
-class FakeNotifier:
-    """Channels as lists of titles, by address. What `failure` says, each message fails with."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, Announcement]] = []
-        self.failure: NotifyError | None = None
-
-    def send(self, url: str, announcement: Announcement) -> None:
-        if self.failure:
-            raise self.failure
-        self.told.append((url, announcement))
-
-    @property
-    def titles(self) -> list[str]:
-        return [announcement.title for _, announcement in self.told]
-
-
-class FakeHost:
-    """A Git host that writes down (commit, state, description), or answers with `verdict`."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str, str]] = []
-        self.asked = 0
-        self.verdict, self.wait = Verdict(True), 0.0
-
-    def tell_status(self, repository: RepositoryAccess, said: Status, now: float) -> tuple[Verdict, float]:
-        self.asked += 1
-        if self.verdict.done:
-            self.told.append((said.commit, said.state, said.description))
-        return self.verdict, self.wait
-
-
 class World:
     """`settle` runs whatever is due until nothing is; `pass_time` moves the clock and settles along the way."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.clock, self.source = folder, FakeClock(), FakeSource()
+        self.registry = FakeRegistry()
         self.renderer = ToolRenderer()
         self.engines: dict[str, SimulatedEngine] = {}
         self.access: dict[str, converge.NodeAccess] = {}
@@ -256,18 +199,28 @@ class World:
                 schedule.run(self.work, scheduling_store, self.clock)
             case "sync":
                 sync.run(key, self.work, sync_store, self.source, self.renderer, self.clock)
-            case "incident":
-                incidents.run(key, self.work, incident_store, self.clock)
-            case "status":
-                status.run(key, self.work, status_store, self.host, self.clock)
-            case "notify":
-                notify.run(key, self.work, notice_store, self.notifier, self.clock)
             case "poll":
                 poll.run(key, self.work, repository_store, self.source, self.clock, 0.0)
             case "converge":
                 converge.run(self.access[key], CLUSTER, self.work, NodeRows(), self.clock)
             case "route":
                 route.run(self.routers[key], self.work, self.routes, self.clock)
+            case _:
+                self._run_outside(loop, key)
+
+    def _run_outside(self, loop: str, key: str) -> None:
+        """What others are asked for, and told."""
+        match loop:
+            case "images":
+                image_updates.run(key, self.work, image_policies, self.registry, self.clock)
+            case "imagecommit":
+                image_updates.commit(key, self.work, image_policies, self.source, self.clock)
+            case "incident":
+                incidents.run(key, self.work, incident_store, self.clock)
+            case "status":
+                status.run(key, self.work, status_store, self.host, self.clock)
+            case "notify":
+                notify.run(key, self.work, notice_store, self.notifier, self.clock)
 
     def pass_time(self, seconds: float) -> None:
         """Everything that comes due within the next `seconds` happens at its time."""

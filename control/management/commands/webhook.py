@@ -12,7 +12,7 @@ from control.management.failure import Command as PierheadCommand
 from control.management.failure import Failure, actor, verbs
 from control.management.output import clean, table
 from control.selectors.hooks import address, delivery_lines, hook_lines
-from deployer.core.hooks.providers import PROVIDERS
+from deployer.core.hooks.registries import SENDERS
 
 UNKNOWN_BASE = "http://ADDRESS-OF-PIERHEAD"
 
@@ -24,7 +24,7 @@ class Command(PierheadCommand):
         make = verbs(parser, "add", "list", "rotate", "retire", "remove", "deliveries", "redeliver")
         add = make.add_parser("add", help="make an address and a secret, which is shown once, and say what to do there")
         add.add_argument("repository", metavar="REPOSITORY")
-        add.add_argument("--provider", required=True, choices=tuple(PROVIDERS), help="who hosts the repository")
+        add.add_argument("--provider", required=True, choices=tuple(SENDERS), help="who hosts the repository")
         add.add_argument(
             "--allow", action="append", default=[], metavar="NETWORK",
             help="take deliveries from this network only, such as 140.82.112.0/20; may be repeated",
@@ -48,7 +48,7 @@ class Command(PierheadCommand):
         from control.services import webhooks
 
         row, secret = webhooks.make(options["repository"], options["provider"], actor(), options["allow"])
-        provider = PROVIDERS[row.provider]
+        provider = SENDERS[row.provider]
         for number, step in enumerate(provider.steps, start=1):
             self.stdout.write(f"{number}. {step.format(title=provider.title)}")
         self.stdout.write(f"Address: {address(row.uid, UNKNOWN_BASE)}")
@@ -78,7 +78,7 @@ class Command(PierheadCommand):
         row, secret = webhooks.rotate(options["webhook"], actor())
         self.stdout.write(f"Secret:  {secret}")
         self.stdout.write(
-            f"webhook/{row.uid} rotated: put it in at {PROVIDERS[row.provider].title}, then `webhook retire {row.uid}`"
+            f"webhook/{row.uid} rotated: put it in at {SENDERS[row.provider].title}, then `webhook retire {row.uid}`"
         )
 
     def _retire(self, options: dict[str, Any]) -> None:

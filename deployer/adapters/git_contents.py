@@ -1,0 +1,95 @@
+"""What a commit holds for each of many applications, as ids: a thousand paths for a few runs of Git.
+
+    plain paths -> the ids of their trees, all by one `cat-file --batch-check`
+    others      -> what rendering them took the last time; while all of that is the same, so is the id
+
+A path is others' when one of the files stands in it that decide how it is rendered (kustomize, Helm, Compose): then
+what it is made of lies elsewhere as well, and is collected as a sync collects it. What was asked of the mirror on the
+way is remembered with the id, in this process: the next commit costs a look at those paths and no more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from deployer.adapters.git_looking import MirrorLook, oids_at
+from deployer.adapters.git_tree import ids_at
+from deployer.core.rendering.collecting import Asked, Found
+from deployer.core.rendering.needs import collect
+from deployer.core.rendering.ways import MARKERS, Way, join, way_of_file, way_of_folder
+from deployer.core.source import Origin
+
+MAX_REMEMBERED = 20_000
+Key = tuple[str, Origin]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """`way` and `leant_on` (path -> id, "" where nothing was) led to `id`."""
+
+    way: Way
+    leant_on: Mapping[str, str]
+    id: str
+
+
+@dataclass
+class Contents:
+    """Safe for threads: what two of them find of one commit is the same."""
+
+    _known: dict[Key, Remembered] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ids(self, repository_id: str, look: MirrorLook, origins: Collection[Origin]) -> dict[Origin, str]:
+        """Of (checked) origins; "" where nothing is."""
+        paths = {one.path for one in origins}
+        named = [join(path, marker) for path in paths for marker in MARKERS]
+        there = ids_at(look.reader, look.root, sorted({*(path for path in paths if path), *named}))
+        there[""] = (look.root, "tree")
+        ways = {one: _way(one.path, there) for one in origins if one.path in there}
+        found = {one: there[one.path][0] if one in ways else "" for one in origins}
+        rendered = {one: way for one, way in ways.items() if way.kind != "plain"}
+        found.update(self._rendered(repository_id, look, rendered))
+        return found
+
+    def _rendered(self, repository_id: str, look: MirrorLook, ways: Mapping[Origin, Way]) -> dict[Origin, str]:
+        with self._lock:
+            known = {one: self._known.get((repository_id, one)) for one in ways}
+        now = oids_at(look.reader, look.root, {path for one in known.values() if one for path in one.leant_on})
+        found: dict[Origin, str] = {}
+        for origin, way in ways.items():
+            last = known[origin]
+            if last is None or last.way != way or any(now[path] != oid for path, oid in last.leant_on.items()):
+                last = _collected(origin, way, look)
+                self._remember((repository_id, origin), last)
+            found[origin] = last.id
+        return found
+
+    def _remember(self, key: Key, value: Remembered) -> None:
+        with self._lock:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = value
+
+
+def _way(path: str, there: Mapping[str, tuple[str, str]]) -> Way:
+    if path and there[path][1] == "blob":
+        return way_of_file(path)
+    return way_of_folder(path, [one for one in MARKERS if there.get(join(path, one), ("", ""))[1] == "blob"])
+
+
+def _collected(origin: Origin, way: Way, look: MirrorLook) -> Remembered:
+    asked: set[str] = set()
+
+    def noting(some: Asked) -> Mapping[str, Found]:
+        asked.update(_paths(some))
+        return look(some)
+
+    made = collect(way, origin.values, noting).id
+    return Remembered(way, oids_at(look.reader, look.root, asked), made)
+
+
+def _paths(asked: Iterable[str]) -> Iterable[str]:
+    """As the mirror knows them: a folder's content is that of its tree."""
+    return (path.rstrip("/") for path in asked if not path.startswith(":") and "\0" not in path)
