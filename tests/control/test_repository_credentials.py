@@ -20,7 +20,7 @@ from control.store import repositories as store
 from deployer.adapters import ssh_keys
 from deployer.composition import composition
 from deployer.core.host_keys import PUBLISHED
-from deployer.core.source import GitCredentials
+from deployer.core.source import GitCredentials, Look
 from tests.control import factories, people_data
 from tests.control.commands import Run, runner
 from tests.scenarios.world import FakeSource
@@ -117,8 +117,8 @@ def test_a_new_token_takes_the_place_of_the_old_once_the_server_took_it(source: 
     first = GitCredentials(username="bot", token="old")
     row = repositories.add_repository("shop", "https://git.example.com/a.git", ANN, credentials=first)
     for _ in range(2):
-        store.polled(row.uid, "", "the token has expired", lambda loop, key: None, 1000.0)
-    store.polled(row.uid, "", "the token has expired", lambda loop, key: None, 2000.0)
+        store.polled(row.uid, Look(failure="the token has expired"), lambda loop, key: None, 1000.0)
+    store.polled(row.uid, Look(failure="the token has expired"), lambda loop, key: None, 2000.0)
     assert (Repository.objects.get().failures, Repository.objects.get().failing_since) == (3, 1000.0)
     source.failure = "the token is wrong"
     with pytest.raises(Refused, match="the token is wrong"):

@@ -23,6 +23,7 @@ from control.store import repositories, sync
 from deployer.composition import composition
 from deployer.core import git_hosts
 from deployer.core.source import GitCredentials
+from deployer.loops import poll as poll_loop
 from deployer.loops import sync as sync_loop
 from tests.contracts.git_servers import Served
 from tests.control import commands, factories, people_data
@@ -64,8 +65,9 @@ class Town:
         sync_loop.run(self.row.uid, here.work, sync, here.source, here.renderer, here.clock)
 
     def poll(self) -> None:
-        head = self.served.git("rev-parse", "main")
-        repositories.polled(self.row.repository_id, head, "", composition().work.wake, composition().clock.now())
+        here, uid = composition(), self.row.repository_id
+        here.work.wake("poll", uid)
+        poll_loop.run(uid, here.work, repositories, here.source, here.clock, 0.0)
 
     @property
     def now(self) -> Application:
