@@ -1,6 +1,6 @@
 """What a commit holds for each of many applications, as ids: a thousand paths for a few runs of Git.
 
-    plain paths -> the ids of their trees, all by one `cat-file --batch-check`
+    plain paths -> the ids of their trees, all by one `cat-file --batch-check`, and who stands in them by one `--batch`
     others      -> what rendering them took the last time; while all of that is the same, so is the id
 
 A path is others' when one of the files stands in it that decide how it is rendered (kustomize, Helm, Compose): then
@@ -15,13 +15,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from deployer.adapters.git_looking import MirrorLook, oids_at
-from deployer.adapters.git_tree import ids_at
+from deployer.adapters.git_tree import contents_of, ids_at
 from deployer.core.rendering.collecting import Asked, Found
 from deployer.core.rendering.needs import collect
-from deployer.core.rendering.ways import MARKERS, Way, join, way_of_file, way_of_folder
+from deployer.core.rendering.ways import MARKERS, Way, way_of_file, way_of_folder
 from deployer.core.source import Origin
 
 MAX_REMEMBERED = 20_000
+_MARKERS = frozenset(one.encode() for one in MARKERS)
 Key = tuple[str, Origin]
 
 
@@ -44,10 +45,11 @@ class Contents:
     def ids(self, repository_id: str, look: MirrorLook, origins: Collection[Origin]) -> dict[Origin, str]:
         """Of (checked) origins; "" where nothing is."""
         paths = {one.path for one in origins}
-        named = [join(path, marker) for path in paths for marker in MARKERS]
-        there = ids_at(look.reader, look.root, sorted({*(path for path in paths if path), *named}))
+        there = ids_at(look.reader, look.root, sorted(paths - {""}))
         there[""] = (look.root, "tree")
-        ways = {one: _way(one.path, there) for one in origins if one.path in there}
+        trees = sorted({oid for path in paths if path in there for oid, kind in [there[path]] if kind == "tree"})
+        marked = {oid: _marked(data) for oid, data in contents_of(look.reader, trees).items()}
+        ways = {one: _way(one.path, *there[one.path], marked) for one in origins if one.path in there}
         found = {one: there[one.path][0] if one in ways else "" for one in origins}
         rendered = {one: way for one, way in ways.items() if way.kind != "plain"}
         found.update(self._rendered(repository_id, look, rendered))
@@ -73,10 +75,20 @@ class Contents:
             self._known[key] = value
 
 
-def _way(path: str, there: Mapping[str, tuple[str, str]]) -> Way:
-    if path and there[path][1] == "blob":
-        return way_of_file(path)
-    return way_of_folder(path, [one for one in MARKERS if there.get(join(path, one), ("", ""))[1] == "blob"])
+def _way(path: str, oid: str, kind: str, marked: Mapping[str, list[str]]) -> Way:
+    return way_of_file(path) if kind == "blob" else way_of_folder(path, marked[oid])
+
+
+def _marked(tree: bytes) -> list[str]:
+    """The files that decide how a folder is rendered, out of its tree object: mode, space, name, NUL, 20 bytes."""
+    found, at = [], 0
+    while at < len(tree):
+        space = tree.index(b" ", at)
+        end = tree.index(b"\0", space)
+        if tree[at:space] not in (b"40000", b"160000") and tree[space + 1 : end] in _MARKERS:
+            found.append(tree[space + 1 : end].decode())
+        at = end + 21
+    return found
 
 
 def _collected(origin: Origin, way: Way, look: MirrorLook) -> Remembered:
