@@ -1,7 +1,8 @@
-"""All tests, as `manage.py test` runs them: those on real engines beside all others, where there are two processors.
+"""All tests, as `manage.py test` runs them: in three groups beside each other, where there are two processors.
 
 Tests on real engines wait most of the time, for hosts that start, die and are missed; the others compute. The others
-stand back for them (nice), for it is the former that have deadlines. Real engines' words come at the end, in one piece.
+stand back for them (nice), for it is the former that have deadlines. The first group's words come as they are said, the
+others' at the end, each in one piece.
 """
 
 from __future__ import annotations
@@ -11,29 +12,38 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from typing import IO
 
-COMMAND = (sys.executable, "-m", "pytest")
+PYTEST = (sys.executable, "-m", "pytest")
 ENGINES = ("-m", "engines", "-p", "no:cacheprovider")
-OTHERS = ("-m", "not engines")
+PLACES = {
+    "with a database or a browser": ("tests/control", "tests/scenarios", "tests/browser"),
+    "with neither": ("tests/core", "tests/contracts", "tests/test_architecture.py", "tests/test_readme.py"),
+}
+"""A test sees to it that nothing is left out. What is marked as running on engines is in the group above."""
 NICENESS = 10
 
 
 def main() -> int:
     if (os.cpu_count() or 1) < 2:
-        return subprocess.run(COMMAND, check=False).returncode
-    with tempfile.TemporaryFile() as words:
-        engines = _start(ENGINES, stdout=words, stderr=words)
-        others = _start(OTHERS, preexec_fn=lambda: os.nice(NICENESS))
-        codes = _ended(others, engines)
-        words.seek(0)
-        print(f"\n{' tests on real engines ':=^80}\n{words.read().decode(errors='replace')}", flush=True)
-    for name, code in zip(("all others", "on real engines"), codes, strict=True):
+        return subprocess.run(PYTEST, check=False).returncode
+    with tempfile.TemporaryFile() as of_engines, tempfile.TemporaryFile() as of_second:
+        engines = _start(ENGINES, of_engines)
+        first, second = (
+            _start(("-m", "not engines", *places), words, NICENESS)
+            for places, words in zip(PLACES.values(), (None, of_second), strict=True)
+        )
+        codes = dict(zip(("on real engines", *PLACES), _ended(engines, first, second), strict=True))
+        _tell("with neither", of_second)
+        _tell("on real engines", of_engines)
+    for name, code in codes.items():
         print(f"tests {name}: {'passed' if code == 0 else f'FAILED (exit code {code})'}")
-    return max(codes, key=abs)
+    return max(codes.values(), key=abs)
 
 
-def _start(which: Sequence[str], **options: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([*COMMAND, *which], **options)  # type: ignore[call-overload,no-any-return]
+def _start(which: Sequence[str], words: IO[bytes] | None, niceness: int = 0) -> subprocess.Popen[bytes]:
+    """`words`: where it speaks to; None for where this process does."""
+    return subprocess.Popen([*PYTEST, *which], stdout=words, stderr=words, preexec_fn=lambda: os.nice(niceness))
 
 
 def _ended(*processes: subprocess.Popen[bytes]) -> list[int]:
@@ -47,6 +57,11 @@ def _ended(*processes: subprocess.Popen[bytes]) -> list[int]:
             except KeyboardInterrupt:
                 continue
     return codes
+
+
+def _tell(name: str, words: IO[bytes]) -> None:
+    words.seek(0)
+    print(f"\n{f' tests {name} ':=^100}\n{words.read().decode(errors='replace')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -123,3 +123,12 @@ def parsed(path: Path) -> ast.Module:
 
 def length(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_no_test_is_left_out_of_the_groups_that_run_beside_each_other() -> None:
+    from tests.__main__ import PLACES
+
+    there = {path.relative_to(HOME).as_posix() for path in (HOME / "tests").rglob("test_*.py")}
+    engines = {path for path in there if path.startswith("tests/engines/")}
+    places = tuple(one for group in PLACES.values() for one in group)
+    assert engines and not {path for path in there - engines if not path.startswith(places)}
