@@ -22,7 +22,7 @@ import git as gitpython
 
 from deployer.adapters.git_commit import Author, commit_files, push
 from deployer.adapters.git_contents import Contents
-from deployer.adapters.git_environment import REMOTE, basic_of, remote_session
+from deployer.adapters.git_environment import REMOTE, basic_of, completed, remote_session
 from deployer.adapters.git_failure import GitFailed
 from deployer.adapters.git_looking import MirrorLook, standing_at
 from deployer.adapters.git_mirror import KEPT, Mirror
@@ -92,7 +92,7 @@ class GitSource:
         address, ref = _admitted(url, ref, allow_local)
         if is_commit_id(ref):
             return ref
-        known = authorization(credentials, basic_of)
+        known = authorization(completed(address, credentials, allow_local=allow_local), basic_of)
         if found := self._quick.head(address, _candidates(ref), known, allow_local=allow_local):
             return found
         with self._remote(url, ref, credentials, allow_local) as (remote, ref):

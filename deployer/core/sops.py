@@ -26,7 +26,7 @@ from deployer.core.manifests import Manifest, ManifestError, ReadResult
 from deployer.core.repository import SourceFile, SourceTree
 from deployer.core.sops_keys import Identities, data_key
 from deployer.core.sops_values import ANEW, Mac, Plain, Rule, SopsRefused, counted, decrypted, is_encrypted
-from deployer.core.yaml_documents import composed, without_surrogates
+from deployer.core.yaml_documents import composed, json_as_yaml
 from deployer.core.yaml_values import CORE, PLAIN, TEXT, Conversion, Refused, line_from_zero
 
 BLOCK = "sops"
@@ -149,7 +149,7 @@ class _Sealed:
             message = "was encrypted by sops as dotenv or INI, not as YAML or JSON"
             raise SopsRefused(message, "put its values into a Secret in YAML, and let sops encrypt that")
         try:
-            text = without_surrogates(file.data.decode("utf-8-sig"))
+            text = json_as_yaml(file.data.decode("utf-8-sig"))
             documents = list(composed(text))
         except (UnicodeDecodeError, Refused, yaml.YAMLError):
             return None

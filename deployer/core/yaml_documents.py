@@ -44,6 +44,8 @@ MAX_DOCUMENT_BYTES = 1024 * 1024
 _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _ONLY_COMMENTS = re.compile(r"(?:[ \t]*(?:#[^\n]*)?(?:\n|\Z)|%YAML[^\n]*(?:\n|\Z)|---[ \t]*(?:#[^\n]*)?(?:\n|\Z))*")
 _DEEP_PREFIX = re.compile(rf"^[ \t\-?:]{{{MAX_DEPTH},}}", re.MULTILINE)
+# JSON takes these as they are; YAML takes them for line ends or for nothing that a file may hold.
+_ONLY_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
@@ -75,7 +77,7 @@ def read_documents(data: bytes) -> list[Document]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return [_broken(line, "is not UTF-8 text", "save the file as UTF-8; binary data belongs into binaryData")]
-    text = without_surrogates(text)
+    text = json_as_yaml(text)
     found: list[Document] = []
     for line, chunk in _chunks(text):
         if not _ONLY_COMMENTS.fullmatch(chunk):
@@ -83,9 +85,11 @@ def read_documents(data: bytes) -> list[Document]:
     return found
 
 
-def without_surrogates(text: str) -> str:
+def json_as_yaml(text: str) -> str:
     """The text of a JSON file as YAML reads it; any other as it is. Lines stay lines."""
-    return _SURROGATES.sub(_joined, text) if text.lstrip(" \t\r\n").startswith("{") else text
+    if not text.lstrip(" \t\r\n").startswith("{"):
+        return text
+    return _ONLY_JSON.sub(lambda one: f"\\u{ord(one[0]):04x}", _SURROGATES.sub(_joined, text))
 
 
 def composed(text: str) -> Iterator[tuple[int, int, Node]]:

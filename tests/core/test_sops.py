@@ -357,3 +357,10 @@ def test_what_was_decrypted_is_kept_in_no_cache() -> None:
         result = read_manifests(found.tree.files, default_namespace="shop", policies={}, cache=cache)
     assert result.manifests[0].spec["data"]["password"] == "aHVudGVyMg=="
     assert cache == {}
+
+
+def test_characters_that_only_json_takes_are_read() -> None:
+    """One of them in a value that was not encrypted made the whole file unreadable."""
+    for one in "\x7f\x80\x85\x98\u2028\u2029\uffff":
+        text = json.dumps({"kind": f"a{one}b", "le": [one]}, ensure_ascii=False, indent=1)
+        assert data(text) == [json.loads(text)], repr(one)
