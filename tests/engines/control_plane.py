@@ -56,7 +56,7 @@ class ControlPlane:
         self._shell: subprocess.Popen[str] | None = None
 
     def start(self, *options: str) -> None:
-        if not (self.folder / "db.sqlite3").exists():
+        if not (self.folder / "keys").exists():  # its first start
             shutil.copy(_tables(), self.folder / "db.sqlite3")
         command = [sys.executable, "manage.py", "up", "--port", str(self.port), "--data", str(self.folder), *options]
         with (self.folder / "up.log").open("ab") as log:

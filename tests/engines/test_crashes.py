@@ -16,7 +16,7 @@ from tests.engines.shop import Shop, web
 pytestmark = pytest.mark.engines
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plane(hosts: Hosts) -> Iterator[ControlPlane]:
     with control_plane() as made:
         for host in hosts:
