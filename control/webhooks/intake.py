@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from django.db import InterfaceError, OperationalError, close_old_connections, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from control import hints
 from control.models import Delivery, Repository, Webhook
@@ -27,7 +27,7 @@ from deployer.core.hooks.payloads import payload_of
 from deployer.core.hooks.registries import SENDERS
 from deployer.core.hooks.values import HookRefused, Judgement, PushedImage, Received
 
-LARGEST_BATCH, LONGEST_QUEUE = 64, 1024
+LARGEST_BATCH, LONGEST_QUEUE, IDLE_SECONDS = 64, 1024, 1.0
 KEPT = 500
 """Deliveries of a webhook. The log is trimmed whenever a quarter as many have come."""
 PROVEN = Rate(per_second=10, burst=200)
@@ -80,12 +80,18 @@ class Intake:
 
     def _run(self) -> None:
         while True:
-            batch = [self._queue.get()]
+            batch = [self._next()]
             while len(batch) < LARGEST_BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            close_old_connections()
             self.take(batch)
-            close_old_connections()
+
+    def _next(self) -> Request:
+        """The database connection is kept while deliveries come: to open one costs more than to use it."""
+        try:
+            return self._queue.get(timeout=IDLE_SECONDS)
+        except queue.Empty:
+            connection.close()
+            return self._queue.get()
 
     def take(self, batch: Sequence[Request]) -> None:
         """Answers all of them."""
@@ -95,6 +101,8 @@ class Intake:
         except (OperationalError, InterfaceError) as error:
             hints.log.warning("%d webhook deliveries could not be kept: %s", len(batch), type(error).__name__)
             answers = [Answer(503, "the database does not answer: send it again", 5)] * len(batch)
+            if not connection.in_atomic_block:
+                connection.close()
         except Exception:  # noqa: BLE001 - the thread lives on, and the sender is told
             hints.log.exception("%d webhook deliveries failed", len(batch))
             answers = [Answer(500, "this delivery could not be handled; Pierhead's log says why")] * len(batch)

@@ -106,6 +106,7 @@ def test_undo_by_keyboard(window: Open) -> None:
     pages_data.healthy(None, "web")
     page = window()
     page.goto("/")
+    expect(page.locator("#connection")).to_have_text("Live")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
