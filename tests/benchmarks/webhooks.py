@@ -2,8 +2,9 @@
 
     .venv/bin/python -m tests.benchmarks.webhooks [--rounds 5] [--seconds 30] [--rate 100] [--only healthy|answers]
 
-The first: real engines, a rolling update of three pods whose images are there, polling off; from the delivery's first
-byte until the Deployment is Healthy. Beside it the push alone with polling at its usual 30 s, which is known: 15 s on
+The first: real engines whose images are there, polling off, an HTTP readiness probe every second; from the delivery's
+first byte until three pods of a new Deployment are ready, and until a rolling update (one at a time, as Kubernetes'
+defaults have it) of three has ended. Beside it the push alone with polling at its usual 30 s, which is known: 15 s on
 average. The second: a whole Pierhead with simulated hosts, `--rate` deliveries a second in an open loop (none waits for
 another) spread over 20 webhooks, each on a connection of its own, while its worker looks at the repository each time.
 """
@@ -29,7 +30,7 @@ from tests.engines.shop import HTTPD, Shop
 
 HOOKS, REPLICAS = 20, 3
 PROBE = """readinessProbe:
-  httpGet: {path: /, port: 8080}
+  httpGet: {path: /version, port: 8080}
   periodSeconds: 1
 ports: [{containerPort: 8080}]"""
 
@@ -43,7 +44,9 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'':52}{'median':>8}{'p99':>8}{'most':>8}{'n':>6}")
     if options.only != "answers":
-        show("delivery -> 3 replicas healthy, s", healthy(options.rounds))
+        fresh, rolled = healthy(options.rounds)
+        show("delivery -> 3 replicas of a new Deployment, s", fresh)
+        show("delivery -> 3 updated, one at a time, old ones gone, s", rolled)
     if options.only != "healthy":
         answers = many(options.rate, options.seconds)
         show(f"a delivery's answer at {options.rate:g}/s, ms", [1000 * one for one in answers])
@@ -54,11 +57,11 @@ def show(name: str, values: list[float]) -> None:
     print(f"{name:52}{statistics.median(values):8.2f}{high:8.2f}{max(values):8.2f}{len(values):6}")
 
 
-def web(version: int) -> str:
-    return deployment("web", image=f"test/web:{version}", replicas=REPLICAS, command=HTTPD, container=PROBE)
+def web(version: int, name: str = "web") -> str:
+    return deployment(name, image=f"test/web:{version}", replicas=REPLICAS, command=HTTPD, container=PROBE)
 
 
-def healthy(rounds: int) -> list[float]:
+def healthy(rounds: int) -> tuple[list[float], list[float]]:
     with hosts(3) as three, control_plane() as plane, tempfile.TemporaryDirectory() as folder:
         for archive in (router(), images.web("test/web:1"), images.web("test/web:2")):
             three.load(archive)
@@ -71,13 +74,27 @@ def healthy(rounds: int) -> list[float]:
         plane.manage("application", "add", shop.name, *source)
         shop.wait_ready(REPLICAS, image="test/web:1")
         hook, secret = _hook(plane, shop.name)
-        return [_round(shop, hook, secret, 2 - number % 2) for number in range(rounds)]
+        fresh = [_fresh(shop, hook, secret, number) for number in range(rounds)]
+        return fresh, [_round(shop, hook, secret, 2 - number % 2) for number in range(rounds)]
 
 
 def _checkout(folder: str) -> Checkout:
     made = Checkout(Path(folder))
     (made.work / "k8s").mkdir()
     return made
+
+
+def _fresh(shop: Shop, hook: str, secret: str, number: int) -> float:
+    """Beside `web`, a Deployment that is new; the one of the round before goes."""
+    name = f"new{number}"
+    commit = shop.push(web(1), web(1, name))
+    began = time.monotonic()
+    status, _ = asyncio.run(deliver(shop.plane.port, hook, secret, commit))
+    assert status == 202, status
+    shop.wait(lambda: sum(name in pod["metadata"]["name"] for pod in shop.plane.ready_pods(shop.name)) == REPLICAS)
+    ready = time.monotonic() - began
+    shop.wait(lambda: len(shop.pods()) == 2 * REPLICAS)
+    return ready
 
 
 def _round(shop: Shop, hook: str, secret: str, version: int) -> float:
