@@ -98,6 +98,8 @@ def main() -> None:
 
 
 def _round(shop: Shop, browser: Browser) -> tuple[float, float]:
+    shop.push(web("1"))
+    shop.sync("--wait")
     shop.push(web("2"))
     shop.sync("--wait")
     shop.wait_ready(REPLICAS, image="test/web:2")
