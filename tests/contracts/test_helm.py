@@ -1,4 +1,4 @@
-"""Helm itself, behind the renderer, where the extra is installed; and the sentence that says how to get it."""
+"""Helm itself, behind the renderer; and the sentence that says how to get the extra where it is not installed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from deployer.adapters.rendering import ToolRenderer
 from deployer.core.rendering.rendered import Rendered
 from deployer.core.rendering.ways import way_of
 from tests.core.rendering.pictures import collected
+from tests.environment import require
 
 CHART = {
     "chart/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 0.1.0\n",
@@ -33,11 +34,12 @@ data:
 }  # fmt: skip
 
 
-helm = pytest.mark.skipif(
-    importlib.util.find_spec("helm_python") is None,
-    reason="Helm is missing: python3 -m pip --python .venv/bin/python install -r control/requirements-helm.txt",
-)
-"""Optional everywhere: under CI as well, since it is the largest of all packages."""
+@pytest.fixture
+def helm() -> None:
+    require(
+        importlib.util.find_spec("helm_python"),
+        "Helm is missing: python3 -m pip --python .venv/bin/python install -r control/requirements-helm.txt",
+    )
 
 
 def rendered(files: dict[str, str], *values: str) -> Rendered:
@@ -45,7 +47,7 @@ def rendered(files: dict[str, str], *values: str) -> Rendered:
     return ToolRenderer().render(tree, path="chart", application="mine", namespace="shop", values=values)
 
 
-@helm
+@pytest.mark.usefixtures("helm")
 def test_a_chart_is_rendered_with_the_values_of_the_application() -> None:
     found = rendered(CHART, "prod.yaml", "note.yaml")
     assert not found.errors
@@ -58,7 +60,7 @@ def test_a_chart_is_rendered_with_the_values_of_the_application() -> None:
     assert [one.file for one in found.warnings] == ["chart/templates/tests/t.yaml"]
 
 
-@helm
+@pytest.mark.usefixtures("helm")
 @pytest.mark.parametrize(
     ("change", "values", "sentence"),
     [
