@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -76,26 +77,27 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_POST
 def trial(request: HttpRequest, name: str) -> HttpResponse:
     from control.services import notifications as service
-    from control.services.refusal import Refused
 
-    try:
-        service.try_channel(name, actor(request))
-    except Refused as refused:
-        return refusal(request, refused.sentence, 404)
-    messages.success(request, f"A test is on its way to {name}; what came of it is shown below.")
-    return redirect("notifications")
+    said = f"A test is on its way to {name}; what came of it is shown below."
+    return _done(request, lambda: service.try_channel(name, actor(request)), said)
 
 
 @require_POST
 def remove(request: HttpRequest, name: str) -> HttpResponse:
     from control.services import notifications as service
+
+    said = f"{name} is removed: nothing is told there any more."
+    return _done(request, lambda: service.remove_channel(name, actor(request)), said)
+
+
+def _done(request: HttpRequest, act: Callable[[], object], said: str) -> HttpResponse:
     from control.services.refusal import Refused
 
     try:
-        service.remove_channel(name, actor(request))
+        act()
     except Refused as refused:
         return refusal(request, refused.sentence, 404)
-    messages.success(request, f"{name} is removed: nothing is told there any more.")
+    messages.success(request, said)
     return redirect("notifications")
 
 

@@ -7,10 +7,8 @@ a limit, so that a hostile repository (a tree that names itself a million times)
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
-import signal
 import subprocess
 import tempfile
 import time
@@ -19,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployer.adapters.git_failure import GitFailed, failure_from, scrubbed
+from deployer.adapters.program import end
 
 MAX_ERROR_BYTES = 256 * 1024
 GUARD_PERIOD_SECONDS = 0.25
@@ -85,7 +84,7 @@ class GitCommand:
         except subprocess.TimeoutExpired:
             raise self.timed_out() from None
         finally:
-            _end(process)
+            end(process)
         return code, output, errors
 
     def timed_out(self) -> GitFailed:
@@ -140,15 +139,3 @@ class GitCommand:
             else:
                 selector.unregister(key.fileobj)
         guard()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process's whole family if it still runs, and take its exit code, so that nothing is left."""
-    if process.returncode is None:
-        # Not reaped yet, so the group's number is still its own.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
-    process.wait()

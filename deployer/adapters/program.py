@@ -62,7 +62,7 @@ def run(
     except subprocess.TimeoutExpired:
         raise ProgramFailed(f"{name} did not finish within {timeout_seconds:g} s") from None
     finally:
-        _end(process)
+        end(process)
     return Ran(code, output, errors.decode("utf-8", "replace"))
 
 
@@ -95,9 +95,10 @@ def _read(process: subprocess.Popen[bytes], deadline: float, max_output_bytes: i
     return bytes(output), bytes(errors)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Kill its whole family if it still runs, and take its exit code, so that nothing is left."""
     if process.returncode is None:
+        # Not reaped yet, so the group's number is still its own.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     for pipe in (process.stdout, process.stderr):
