@@ -43,6 +43,14 @@ class Served:
         served.git("config", "uploadpack.allowFilter", "true")
         return served
 
+    @classmethod
+    def writable(cls, folder: Path) -> Served:
+        """In a folder of its own below this one, and pushed to over HTTP as well."""
+        (folder / "served").mkdir()
+        served = cls.make(folder / "served" / "shop.git")
+        served.git("config", "http.receivepack", "true")
+        return served
+
     def git(self, *arguments: str, data: bytes = b"") -> str:
         return run(*arguments, cwd=self.path, data=data)
 

@@ -18,10 +18,7 @@ FILES = {"k8s/web.yaml": "image: web:1\n", "k8s/db.yaml": "image: db:1\n", "READ
 
 @pytest.fixture
 def served(tmp_path: Path) -> Served:
-    (tmp_path / "served").mkdir()
-    served = Served.make(tmp_path / "served" / "shop.git")
-    served.git("config", "http.receivepack", "true")
-    return served
+    return Served.writable(tmp_path)
 
 
 @pytest.fixture

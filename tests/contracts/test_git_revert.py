@@ -19,10 +19,7 @@ GOOD = {"k8s/web.yaml": "image: web:1\nport: 80\n", "k8s/old.yaml": "o: 1\n", "R
 
 @pytest.fixture
 def served(tmp_path: Path) -> Served:
-    (tmp_path / "served").mkdir()
-    served = Served.make(tmp_path / "served" / "shop.git")
-    served.git("config", "http.receivepack", "true")
-    return served
+    return Served.writable(tmp_path)
 
 
 @pytest.fixture
