@@ -18,7 +18,6 @@ KINDS = ("Node", "Pod", "Event", "AuditEntry")
 """What a person changes of a node is written down with their name: that is how it is heard of."""
 
 
-
 @require_safe
 def nodes(request: HttpRequest) -> HttpResponse:
     asked = filters.asked(request, "words", *FACETS)

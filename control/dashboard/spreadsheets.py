@@ -20,9 +20,7 @@ FORMULA = tuple("=+-@\t\r＝＋－＠")
 Row = Sequence[object]
 
 
-def download(
-    name: str, header: Row, batches: Iterator[list[Any]], row: Callable[[Any], Row]
-) -> StreamingHttpResponse:
+def download(name: str, header: Row, batches: Iterator[list[Any]], row: Callable[[Any], Row]) -> StreamingHttpResponse:
     """`batches` are read one after the other, each when the one before was sent."""
     response = StreamingHttpResponse(_texts(header, batches, row), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'

@@ -1,5 +1,6 @@
 """The cluster's state: a module per noun."""
 
+from control.models.analyses import AnalysisRun, AnalysisTick
 from control.models.base import Change, Counter, KubernetesObject
 from control.models.events import AuditEntry, Event
 from control.models.images import ImagePolicy
@@ -7,6 +8,7 @@ from control.models.measurements import Look, Measurement
 from control.models.nodes import Node
 from control.models.notifications import Incident, Notice, NotificationChannel
 from control.models.objects import (
+    AnalysisTemplate,
     ConfigMap,
     Ingress,
     Namespace,
@@ -31,6 +33,9 @@ __all__ = [
     "ROLES",
     "VIEWER",
     "AgeKey",
+    "AnalysisRun",
+    "AnalysisTemplate",
+    "AnalysisTick",
     "ApiToken",
     "Application",
     "AuditEntry",

@@ -64,3 +64,11 @@ class PodDisruptionBudget(KubernetesObject):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="poddisruptionbudget_name"),)
+
+
+class AnalysisTemplate(KubernetesObject):
+    kind = "AnalysisTemplate"
+    api_version = "argoproj.io/v1alpha1"
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="analysistemplate_name"),)

@@ -1,4 +1,4 @@
-"""Deployments and the replica sets that Pierhead makes of them."""
+"""Deployments and Rollouts, and the replica sets that Pierhead makes of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,23 @@ from django.db import models
 from control.models.base import KubernetesObject
 from control.models.sealed import SealedField
 
+ROLLOUT_API = "argoproj.io/v1alpha1"
+
+
+class _Word:
+    """`kind` and `api_version` of a Deployment's row: an Argo Rollout is one too."""
+
+    def __init__(self, of_deployment: str, of_rollout: str) -> None:
+        self._words = of_deployment, of_rollout
+
+    def __get__(self, row: Deployment | None, owner: type[Deployment]) -> str:
+        return self._words[row is not None and row.workload == "Rollout"]
+
 
 class Deployment(KubernetesObject):
-    """`spec` is always what Git says. What runs may be held elsewhere by `pin`:
+    """A Deployment, or an Argo Rollout (`workload`): one row, so that either becomes the other without a new pod.
+
+    `spec` is always what Git says. What runs may be held elsewhere by `pin`:
 
     {revision, template_hash, skipped_hash, skipped_commit, by, reason, log_tail, at, automatic}. The pin holds while
     the template that Git asks for (with the content of its config) still has `skipped_hash`; another one resumes.
@@ -20,8 +34,9 @@ class Deployment(KubernetesObject):
     `scale` likewise: {replicas, instead_of, by, at}, set by a person; it holds while Git still asks for `instead_of`.
     """
 
-    kind = "Deployment"
-    api_version = "apps/v1"
+    kind = _Word("Deployment", "Rollout")
+    api_version = _Word("apps/v1", ROLLOUT_API)
+    workload = models.CharField(max_length=16, default="Deployment")
     pin = models.JSONField(default=dict)
     scale = models.JSONField(default=dict)
     paused = models.BooleanField(default=False)  # `rollout pause`; spec.paused counts as well
@@ -30,6 +45,7 @@ class Deployment(KubernetesObject):
     image_pins = models.JSONField(default=dict)
     # template_hash of what Git asks for, with the content of its config; made anew whenever either is written
     live_hash = models.CharField(max_length=16, blank=True)
+    canary = models.JSONField(default=dict)  # the newest canary, see deployer.core.canary.values.CanaryState
     # The last stored progress, as the core's value; `status` is its Kubernetes-shaped rendering.
     progress = models.JSONField(default=dict)
 

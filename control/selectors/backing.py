@@ -108,9 +108,7 @@ def _backing(row: Service, pods: Iterable[_Pods], named: Mapping[str, Mapping[st
     up = {group.uid: group.addressed if early else group.ready for group in mine}
     behind = {int(port["port"]): [group.uid for group in mine if _has(port, group, named)] for port in ports}
     served = set().union(*behind.values()) if ports else set(up)
-    lacking = [
-        port["targetPort"] for port in ports if mine and not any(_has(port, group, named) for group in mine)
-    ]
+    lacking = [port["targetPort"] for port in ports if mine and not any(_has(port, group, named) for group in mine)]
     return Backing(
         row, sum(group.count for group in mine), sum(up[uid] for uid in served),
         {port: sum(up[uid] for uid in those) for port, those in behind.items()}, "".join(lacking[:1]),

@@ -136,12 +136,8 @@ def _pods_of(services: Sequence[RoutedService]) -> Mapping[str, list[Pod]]:
     return found
 
 
-def _named_ports(
-    services: Sequence[RoutedService], pods: Mapping[str, list[Pod]]
-) -> Mapping[str, Mapping[str, int]]:
-    wanted = {
-        one.namespace for one in services if any(isinstance(port.target_port, str) for port in one.spec.ports)
-    }
+def _named_ports(services: Sequence[RoutedService], pods: Mapping[str, list[Pod]]) -> Mapping[str, Mapping[str, int]]:
+    wanted = {one.namespace for one in services if any(isinstance(port.target_port, str) for port in one.spec.ports)}
     return named_ports(pod.uid for namespace in wanted for pod in pods.get(namespace, ())) if wanted else {}
 
 

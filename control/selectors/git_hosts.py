@@ -54,9 +54,7 @@ def host_line(row: Repository) -> HostLine:
 def _host(row: Repository) -> tuple[str, str]:
     off, credentials = "statuses of commits are not told", GitCredentials(**row.credentials.load())
     try:
-        place = place_of(
-            row.url, row.provider, row.api_url, allow_local=row.allow_local, credentials=credentials
-        )
+        place = place_of(row.url, row.provider, row.api_url, allow_local=row.allow_local, credentials=credentials)
     except HostRefused as refused:
         return "not usable", f"{off}: {refused.sentence}"
     if place is None:
@@ -72,5 +70,8 @@ def _host(row: Repository) -> tuple[str, str]:
 def _status(row: CommitStatus) -> StatusLine:
     tone = _TONES.get(row.state, "idle")
     return StatusLine(
-        row.application.name, commit(row.commit), State(row.state.capitalize(), tone), sentence(row.description)  # type: ignore[arg-type]
+        row.application.name,
+        commit(row.commit),
+        State(row.state.capitalize(), tone),
+        sentence(row.description),  # type: ignore[arg-type]
     )

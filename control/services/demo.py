@@ -136,9 +136,7 @@ class Demonstration:
     def _follow(self, name: str, files: dict[str, str], message: str, author: Author) -> None:
         if not Repository.objects.filter(name=name).exists():
             self._remote.push(name, files, message, author)
-            repositories.add_repository(
-                name, self._remote.address(name), DIRECTOR, poll_seconds=2, allow_local=True
-            )
+            repositories.add_repository(name, self._remote.address(name), DIRECTOR, poll_seconds=2, allow_local=True)
         if not Application.objects.filter(name=name).exists():
             repositories.add_application(name, name, "deploy", DIRECTOR, namespace=name)
 

@@ -124,8 +124,14 @@ def push(name: str, actor: Actor, *, head: str, seen: str | None = None, pull_re
     at = max(float(row.pin["at"]), shown.head.committed_at)
     try:
         made = composition().source.revert(
-            repository, head, shown.pinned.sha, _paths(row, repository, head, shown.pinned.sha), branch,
-            _author(actor), shown.message, at,
+            repository,
+            head,
+            shown.pinned.sha,
+            _paths(row, repository, head, shown.pinned.sha),
+            branch,
+            _author(actor),
+            shown.message,
+            at,
         )
     except SourceError as error:
         raise Refused(_push_refusal(name, branch, error)) from error

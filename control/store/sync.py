@@ -152,9 +152,7 @@ def policies() -> dict[str, NamespacePolicy]:
     return {name: NamespacePolicy(allowances=frozenset(given)) for name, given in rows}
 
 
-def begin(
-    assignment: Assignment, commit: CommitInfo, kept: Kept, warnings: list[dict[str, Any]], now: float
-) -> Sync:
+def begin(assignment: Assignment, commit: CommitInfo, kept: Kept, warnings: list[dict[str, Any]], now: float) -> Sync:
     Repository.objects.filter(pk=assignment.repository.uid, head="").update(head=commit.sha, head_seen_at=now)
     if assignment.ask_server and not assignment.pinned_commit:
         Repository.objects.filter(pk=assignment.repository.uid).exclude(head=commit.sha).update(

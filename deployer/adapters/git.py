@@ -168,6 +168,7 @@ class GitSource:
                     mirror.suspect()
                 raise
         return {one: found[origin] for one, origin in spelled.items()}
+
     def signature_refusal(
         self, repository_id: str, url: str, ref: str, sha: str, credentials: GitCredentials, allow_local: bool,
         policy: SignaturePolicy,

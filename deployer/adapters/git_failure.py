@@ -64,8 +64,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         r"\[remote rejected\]|hook declined|protected branch|returned error: 403.*git-receive-pack"
         r"|receive-pack.*403|not allowed to push|Write access to repository not granted|denied to ",
         "Refused",
-        "the server does not take a push ({answer}): check that these credentials may write to the "
-        "branch",
+        "the server does not take a push ({answer}): check that these credentials may write to the branch",
     ),
     (
         r"\[rejected\]|non-fast-forward|fetch first|stale info|failed to update ref|cannot lock ref",
@@ -76,8 +75,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         r"\[remote rejected\]|hook declined|protected branch|returned error: 403.*git-receive-pack"
         r"|receive-pack.*403|not allowed to push|Write access to repository not granted|denied to ",
         "Refused",
-        "the server does not take a push ({answer}): check that these credentials may write to the "
-        "branch",
+        "the server does not take a push ({answer}): check that these credentials may write to the branch",
     ),
     (
         r"Load key .*(invalid format|libcrypto|passphrase|not supported)",

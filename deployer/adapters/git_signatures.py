@@ -24,7 +24,7 @@ _GPG = ("gpg", "--batch", "--quiet", "--no-autostart", "--no-tty")
 
 
 def commit_refusal(reader: GitCommand, folder: Path, sha: str, policy: SignaturePolicy) -> str:
-    """"" when an allowed signer signed the commit, which the mirror holds; else why it is not taken."""
+    """ "" when an allowed signer signed the commit, which the mirror holds; else why it is not taken."""
     code, said = _verdict(reader, folder, ["verify-commit", "--raw", sha], policy)
     return "" if code == 0 else unsigned(f"commit {sha[:7]}", said)
 

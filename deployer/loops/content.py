@@ -12,10 +12,8 @@ from deployer.core.source import Origin, RepositoryAccess
 from deployer.ports import Source
 
 
-def contents(
-    source: Source, repository: RepositoryAccess, commit: str, origins: Iterable[Origin]
-) -> dict[Origin, str]:
-    """"" where there is nothing. The commit is to be fetched before."""
+def contents(source: Source, repository: RepositoryAccess, commit: str, origins: Iterable[Origin]) -> dict[Origin, str]:
+    """ "" where there is nothing. The commit is to be fetched before."""
     wanted = sorted(set(origins), key=lambda one: (one.path, one.values))
     return source.content_ids(repository, commit, wanted)
 
