@@ -86,7 +86,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """`headers` go with the request; `secret_headers` are (header, Secret, key): their values are read when it is sent."""
+    """`secret_headers` are (header, Secret, key): their values are read when it is asked, and kept nowhere."""
 
     address: str
     query: str
