@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 # Of an answer like 404, and of a poll that found no server: each is looked at by the test that causes it.
-EXPECTED = "status of 4", "net::ERR_FAILED", "htmx:afterRequest", "htmx:sendError", "that is not \"text/event-stream\""
+EXPECTED = "status of 4", "net::ERR_FAILED", "htmx:afterRequest", "htmx:sendError", 'that is not "text/event-stream"'
 Open = Callable[..., Page]
 
 

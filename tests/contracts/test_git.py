@@ -214,9 +214,7 @@ def test_forgotten_means_gone_and_may_be_repeated(source: GitSource, served: Ser
     assert source.commit("shop", sha) is None
 
 
-def test_a_thousand_files_are_read_at_once(
-    source: GitSource, served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_thousand_files_are_read_at_once(source: GitSource, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     sha = served.push({f"k8s/{number}.yaml": f"number: {number}\n" for number in range(1000)})
     source.fetch("shop", str(served.path), "main", sha, NOTHING, True)
     started: list[Any] = []

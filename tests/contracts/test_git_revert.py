@@ -55,7 +55,9 @@ def test_over_http_with_a_token_from_a_mirror_without_large_files(
     for sha in (good, bad):
         source.fetch("shop", url, "main", sha, credentials, True)
     assert source.changed_files("shop", bad, good, ["k8s"]) == [
-        ChangedFile("add", "k8s/big.bin"), ChangedFile("remove", "k8s/new.yaml"), ChangedFile("add", "k8s/old.yaml"),
+        ChangedFile("add", "k8s/big.bin"),
+        ChangedFile("remove", "k8s/new.yaml"),
+        ChangedFile("add", "k8s/old.yaml"),
         ChangedFile("change", "k8s/web.yaml"),
     ]  # fmt: skip  - without counts: a large file is not in the mirror
     made = revert(source, url, bad, good, credentials=credentials)
@@ -86,7 +88,7 @@ def test_the_whole_repository_or_one_file(
 
 
 def test_links_modes_submodules_and_odd_names_come_back_as_they_were(source: GitSource, served: Served) -> None:
-    odd = b'M 100755 inline k8s/run.sh\ndata 2\nx\n\nM 120000 inline k8s/link\ndata 4\n/etc\nM 160000 ' + b"1" * 40
+    odd = b"M 100755 inline k8s/run.sh\ndata 2\nx\n\nM 120000 inline k8s/link\ndata 4\n/etc\nM 160000 " + b"1" * 40
     odd += b' k8s/sub\nM 100644 inline "k8s/a\\nb"\ndata 2\nx\n\nM 100644 inline "k8s/\\303"\ndata 2\nx\n\n'
     good = served.stream(odd)
     bad = served.push({"k8s/run.sh/now-a-folder": "x\n", "k8s/link": "no link\n"})

@@ -108,7 +108,9 @@ def test_configuration_and_secrets_are_generated_from_files() -> None:
         "resources: [../base]\n"
         "configMapGenerator: [{name: settings, behavior: merge, files: [app.conf], envs: [a.env]}]\n"
         "secretGenerator: [{name: token, files: [token=a.conf], options: {disableNameSuffixHash: true}}]\n",
-        app_conf="x = 1\n", a_conf="hush", a_env="B=2\n",
+        app_conf="x = 1\n",
+        a_conf="hush",
+        a_env="B=2\n",
     )
     assert found["ConfigMap"].spec["data"] == {"color": "red", "app.conf": "x = 1\n", "B": "2"}
     assert found["Secret"].name == "token"

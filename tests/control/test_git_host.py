@@ -72,9 +72,10 @@ def test_a_command(run: Run) -> None:
     assert told.out == "repository/shop: GitLab at https://git.example.com/api/v4; statuses of commits are told\n"
     off = run("repository", "host", "shop", "--statuses", "off")
     assert off.out.endswith("statuses of commits are not told: switched off\n")
-    assert "https://api.example.com, with --provider" in run(
-        "repository", "host", "shop", "--provider", "", "--api-url", "https://api.example.com"
-    ).err
+    assert (
+        "https://api.example.com, with --provider"
+        in run("repository", "host", "shop", "--provider", "", "--api-url", "https://api.example.com").err
+    )
     assert Repository.objects.get().provider == "gitlab"
     assert run("repository", "host", "shop", "--provider", "sourceforge").code == 2
     assert run("repository", "host", "none").err == "error: repository none is not registered; registered: shop\n"

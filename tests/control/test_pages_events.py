@@ -226,7 +226,7 @@ def test_no_cell_is_a_formula(sign: str) -> None:
 def test_what_others_wrote_is_text_in_a_spreadsheet(admin: Client) -> None:
     factories.event("=1+1", '@SUM(1)\x1b[31m,"x"\nnext', name="-n", node="+1")
     done("=HYPERLINK(1)", "@x", actor="-a", detail="+d\u202e")
-    assert sheet("/events.csv")[1][4:] == ["'=1+1", "Pod", "shop", "'-n", "'+1", "'@SUM(1),\"x\" next"]
+    assert sheet("/events.csv")[1][4:] == ["'=1+1", "Pod", "shop", "'-n", "'+1", '\'@SUM(1),"x" next']
     assert sheet("/audit.csv")[1][1:] == ["'-a", "'=HYPERLINK(1)", "'@x", "10.0.0.9", "'+d"]
 
 

@@ -173,9 +173,7 @@ def test_plan_refuses_as_a_sync_would(run: Run, checkout: Path) -> None:
     assert found.code == 1
     assert "stack/compose.yaml:1: services.web.ulimits: is not mapped: the engine's own limits hold" in found.out
     assert run("plan", "two").err.startswith("error: two holds Chart.yaml and compose.yaml, and either could be meant")
-    assert run("plan", "app", "--values", "../x").err == (
-        "error: ../x: a path cannot leave the repository ('..')\n"
-    )
+    assert run("plan", "app", "--values", "../x").err == ("error: ../x: a path cannot leave the repository ('..')\n")
 
 
 def test_values_of_an_application_are_paths_of_the_repository(run: Run) -> None:

@@ -89,7 +89,7 @@ def test_the_page_shows_what_it_pushes_and_then_nothing_rolls(town: Town, ann: C
     town.really_rolled_back()
     assert 'href="/applications/shop/revert"' in ann.get("/applications/shop").content.decode()
     html = ann.get("/applications/shop/revert").content.decode()
-    assert "Change</strong> <span class=\"name\">k8s/web.yaml</span>" in html
+    assert 'Change</strong> <span class="name">k8s/web.yaml</span>' in html
     assert "README" not in html
     given = dict(re.findall(r'name="(head|state)" value="([^"]*)"', html))
     generations = list(town.row.__class__.objects.values_list("applied_at", flat=True))

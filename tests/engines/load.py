@@ -29,13 +29,17 @@ LATE_SECONDS = 5.0
 
 @dataclass
 class Result:
-    """What came of a run. `failures` counts by kind; `first` and `last` are when, in seconds from the start."""
+    """What came of a run. `failures` counts by kind; `first` and `last` are when, in seconds from the start.
+
+    `seen`: when each answer came last, in seconds since the epoch.
+    """
 
     sent: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     first: float = 0
     last: float = 0
+    seen: dict[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -47,28 +51,46 @@ class Running:
     process: subprocess.Popen[str]
     result: Result = field(default_factory=Result)
 
+    def wait(self, seconds: float = 120) -> Result:
+        """Until it has sent all that it was to send."""
+        self.process.wait(timeout=seconds)
+        return self.stop()
+
     def stop(self) -> Result:
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         assert self.process.stdout is not None
+        if self.process.stdout.closed:
+            return self.result
         with self.process.stdout as answer:
             said = answer.read()
         self.process.wait(timeout=20)
         found = json.loads(said)
         self.result.sent, self.result.first, self.result.last = found["sent"], found["first"], found["last"]
         self.result.answers, self.result.failures = Counter(found["answers"]), Counter(found["failures"])
+        self.result.seen = found["seen"]
         return self.result
 
 
 @contextlib.contextmanager
 def load(
-    host: Host, container: str, target: str, *, clients: int = 8, pause: float = 0.005, post: bool = True
+    host: Host,
+    container: str,
+    target: str,
+    *,
+    clients: int = 8,
+    pause: float = 0.005,
+    post: bool = True,
+    requests: int = 0,
 ) -> Iterator[Running]:
-    """`clients` keep-alive connections from inside `container`'s network to `target` (address:port), until the end."""
+    """`clients` keep-alive connections from inside `container`'s network to `target` (address:port), until the end.
+
+    `requests`: after so many it ends by itself (0: never); `running.wait()` waits for it.
+    """
     pid = host.docker("inspect", "-f", "{{.State.Pid}}", container)
     command = ["nsenter", "-t", pid, "-n", "--", sys.executable, str(Path(__file__).resolve())]
-    options = [target, str(clients), str(pause), "post" if post else "get"]
+    options = [target, str(clients), str(pause), "post" if post else "get", str(requests)]
     process = subprocess.Popen(
         [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         cwd=Path(__file__).resolve().parents[2], env={"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
@@ -108,6 +130,7 @@ class Client:
                 self._failed(str(status))
             else:
                 self.tally.answers[body] += 1
+                self.tally.seen[body] = time.time()
 
     async def _exchange(self, method: str) -> tuple[int, str]:
         if self.writer is None or self.reader is None or self.reader.at_eof() or self.writer.is_closing():
@@ -137,7 +160,7 @@ class Client:
         self.reader = self.writer = None
 
 
-async def _run(target: str, clients: int, pause: float, post: bool) -> Result:
+async def _run(target: str, clients: int, pause: float, post: bool, most: int) -> Result:
     address, _, port = target.rpartition(":")
     tally, began, ended = Result(), time.monotonic(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -145,7 +168,7 @@ async def _run(target: str, clients: int, pause: float, post: bool) -> Result:
 
     async def one(number: int) -> None:
         client, turn = Client(address, int(port), tally, began), number
-        while not ended.is_set():
+        while not ended.is_set() and (not most or tally.sent < most):
             await client.request("POST" if post and turn % 4 == 0 else "GET")
             turn += 1
             await asyncio.sleep(pause)
@@ -156,9 +179,9 @@ async def _run(target: str, clients: int, pause: float, post: bool) -> Result:
 
 
 def main() -> None:
-    target, clients, pause, kind = sys.argv[1:5]
-    tally = asyncio.run(_run(target, int(clients), float(pause), kind == "post"))
-    found = {"sent": tally.sent, "answers": tally.answers, "failures": tally.failures}
+    target, clients, pause, kind, most = sys.argv[1:6]
+    tally = asyncio.run(_run(target, int(clients), float(pause), kind == "post", int(most)))
+    found = {"sent": tally.sent, "answers": tally.answers, "failures": tally.failures, "seen": tally.seen}
     print(json.dumps({**found, "first": tally.first, "last": tally.last}))
 
 

@@ -60,14 +60,22 @@ class Client:
 
 def client(shop: Shop, app: str) -> Client:
     """The first running pod of the Deployment `app` that is there to stay."""
+    found = clients(shop, app)
+    assert found, f"no container of {app}: {shop.tell()}"
+    return found[0]
+
+
+def clients(shop: Shop, app: str) -> list[Client]:
+    """One on each host that has any."""
+    found = []
     metadata = [pod["metadata"] for pod in shop.pods()]
     staying = [f"-{one['name']}-" for one in metadata if "deletionTimestamp" not in one]
     for host in shop.hosts:
         listed = host.docker("ps", "--format", "{{.Names}}", "--filter", f"name=pierhead-{shop.name}-{app}-").split()
         names = [name for name in listed if "-pause-" not in name and any(one in name for one in staying)]
         if names:
-            return Client(host, names[0])
-    raise AssertionError(f"no container of {app}: {shop.tell()}")
+            found.append(Client(host, names[0]))
+    return found
 
 
 def address(shop: Shop, name: str, namespace: str = "") -> str:

@@ -33,6 +33,25 @@ frontend web
   bind :8080
   http-request return status 200 content-type text/plain string "{version}"
 """
+_DIAL = """\
+global
+  maxconn 2000
+  lua-load /dial.lua
+defaults
+  mode http
+  timeout client 1h
+  timeout http-keep-alive 1h
+frontend web
+  bind :8080
+  http-request return status 200 content-type text/plain string "well" if { path /healthz }
+  http-request lua.delay if { rand(10000) lt "${SLOW}" }
+  http-request return status 500 content-type text/plain string "failed" if { rand(10000) lt "${ERRORS}" }
+  http-request return status 200 content-type text/plain string "${VERSION}"
+"""
+_DELAY = """\
+local milliseconds = tonumber(os.getenv("DELAY"))
+core.register_action("delay", { "http-req" }, function() core.msleep(milliseconds) end)
+"""
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 _ACCOUNTS = {
     "etc/passwd": b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
@@ -59,6 +78,16 @@ def server(reference: str = "test/server:1") -> bytes:
     layer = _layer([_program("haproxy", "haproxy")], _program("busybox", "busybox-static"), {"web.cfg": config})
     command = {"Cmd": ["haproxy", "-db", "-f", "/web.cfg"]}
     return image_archive(reference, layer, {**_CONFIG, **command}, architecture=ARCHITECTURE)
+
+
+def dial(reference: str = "test/dial:1") -> bytes:
+    """A web server on port 8080 whose misbehaviour is dialled by its environment: it answers VERSION, to ERRORS of
+    10,000 requests with 500, and to SLOW of 10,000 only after DELAY milliseconds. /healthz is always well."""
+    files = {"web.cfg": _DIAL.encode(), "dial.lua": _DELAY.encode()}
+    layer = _layer([_program("haproxy", "haproxy")], _program("busybox", "busybox-static"), files)
+    dials = ["VERSION=1", "ERRORS=0", "SLOW=0", "DELAY=0"]
+    config = {"Env": [*_CONFIG["Env"], *dials], "Cmd": ["haproxy", "-db", "-f", "/web.cfg"]}
+    return image_archive(reference, layer, {**_CONFIG, **config}, architecture=ARCHITECTURE)
 
 
 def _layer(programs: Sequence[Path], busybox: Path, files: Mapping[str, bytes]) -> bytes:

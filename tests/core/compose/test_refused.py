@@ -10,7 +10,9 @@ from deployer.core.compose import refused
 from deployer.core.compose.convert import _HONOURED
 from tests.core.compose.projects import converted, service
 
-FIELDS = re.split(r"\s+", """\
+FIELDS = re.split(
+    r"\s+",
+    """\
 annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name cpu_count
 cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec depends_on deploy
 develop device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file environment expose extends
@@ -19,7 +21,8 @@ mac_address mem_limit mem_reservation mem_swappiness memswap_limit models networ
 oom_score_adj pid pids_limit platform ports post_start pre_stop privileged profiles provider pull_policy
 pull_refresh_after read_only restart runtime scale secrets security_opt shm_size stdin_open stop_grace_period
 stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode uts volumes volumes_from
-working_dir""")
+working_dir""",
+)
 """Of a service, in Compose's own schema."""
 
 

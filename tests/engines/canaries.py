@@ -1,0 +1,67 @@
+"""What a test of canaries needs: a workload whose errors are dialled, under a canary, and what routers do with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.engines.shop import Shop
+
+IMAGE = "test/dial:1"
+CALLER = ["/bin/sleep", "3600"]
+QUICK = "5% for 20s, errors < 1%, warmup 4s, interval 2s"
+
+
+def dialled(
+    version: str, canary: str = "", *, errors: int = 0, slow: int = 0, delay: int = 0, replicas: int = 3
+) -> str:
+    """A Deployment `web` that answers `version`; `errors` and `slow` of 10,000 requests fail, or take `delay` ms.
+
+    `canary`: its annotation, "" for none.
+    """
+    values = {"VERSION": version, "ERRORS": str(errors), "SLOW": str(slow), "DELAY": str(delay)}
+    environment = json.dumps([{"name": name, "value": value} for name, value in values.items()])
+    annotations = {"pierhead.io/canary": canary} if canary else {}
+    return f"""apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, annotations: {json.dumps(annotations)}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+{_pod(environment)}"""
+
+
+def rollout(version: str, steps: list[dict[str, Any]], *, errors: int = 0, replicas: int = 3) -> str:
+    """The same as an Argo Rollout with these steps."""
+    values = {"VERSION": version, "ERRORS": str(errors)}
+    environment = json.dumps([{"name": name, "value": value} for name, value in values.items()])
+    return f"""apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {{name: web}}
+spec:
+  replicas: {replicas}
+  strategy: {{canary: {{steps: {json.dumps(steps)}}}}}
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+{_pod(environment)}"""
+
+
+def state(shop: Shop, kind: str = "deployment") -> str:
+    """What `rollout status` says of it at the moment."""
+    _, out, err = shop.plane.attempt("rollout", "status", f"{kind}/web", "-n", shop.name, "--timeout", "1s")
+    return out + err
+
+
+def _pod(environment: str) -> str:
+    return f"""      terminationGracePeriodSeconds: 2
+      containers:
+        - name: web
+          image: {IMAGE}
+          env: {environment}
+          readinessProbe: {{httpGet: {{path: /healthz, port: 8080}}, periodSeconds: 1, failureThreshold: 1}}
+"""
