@@ -53,6 +53,8 @@ class Judge:
 
     `metrics`: what is compared. `error_limit` and `slow_limit` (shares, None: no limit): a canary below is good enough,
     however well the stable pods do. `min_effect` and `margin` are shares too (0.002 is 0.2 percentage points).
+    `slow_margin` is the margin of slow requests: of those the stable pods have up to 5 %, where to tell a difference of
+    1 point takes ten times the requests that errors take.
     """
 
     metrics: tuple[Literal["errors", "slow"], ...] = ("errors", "slow")
@@ -64,6 +66,7 @@ class Judge:
     tolerance: float = 1.25
     min_effect: float = 0.002
     margin: float = 0.01
+    slow_margin: float = 0.03
     error_limit: float | None = None
     slow_limit: float | None = None
     guard_share: float = 0.25

@@ -1,0 +1,76 @@
+"""How high a share may be, given what was counted: the upper bound of Clopper and Pearson, with plain arithmetic.
+
+Of n requests k failed. The bound is the share at which so few failures would be seen in 5 % of all cases: the p with
+I_p(k + 1, n - k) = 0.95, where I is the regularised incomplete beta function. It holds for any n, k = 0 among them,
+where the normal approximation says 0. Rule of three: no failure in n requests bounds the share by about 3 / n.
+"""
+
+from __future__ import annotations
+
+import math
+
+CONFIDENCE = 0.95
+_TERMS, _PRECISE, _TINY = 10_000, 1e-12, 1e-300
+_STEPS, _CLOSE = 200, 1e-9
+
+
+def upper_bound(failures: int, requests: int, confidence: float = CONFIDENCE) -> float:
+    """The one-sided upper bound of a share (0 to 1); 1 when nothing was counted or all failed.
+
+    Examples (95 %): 0 of 100 -> 0.02951, 1 of 100 -> 0.04656, 5 of 1,000 -> 0.01048, 10 of 10 -> 1.
+    """
+    if requests <= failures:
+        return 1.0
+    return _inverse_beta(confidence, failures + 1.0, float(requests - failures))
+
+
+def incomplete_beta(share: float, a: float, b: float) -> float:
+    """I_share(a, b), regularised: the chance that a beta variable is at most `share`. By Lentz' continued fraction."""
+    if not 0.0 < share < 1.0:
+        return 0.0 if share <= 0.0 else 1.0
+    if share > (a + 1.0) / (a + b + 2.0):  # the fraction converges fast on one side only
+        return 1.0 - incomplete_beta(1.0 - share, b, a)
+    return math.exp(_log_density(share, a, b)) * share * (1.0 - share) * _fraction(share, a, b) / a
+
+
+def _inverse_beta(chance: float, a: float, b: float) -> float:
+    """Newton's steps from the normal approximation, each held within what is known: it cannot run away."""
+    low, high = 0.0, 1.0
+    mean = a / (a + b)
+    share = min(mean + 1.7 * math.sqrt(mean * (1.0 - mean) / (a + b + 1.0)), 1.0 - 1e-9)
+    for _ in range(_STEPS):
+        beyond = incomplete_beta(share, a, b) - chance
+        low, high = (low, share) if beyond > 0 else (share, high)
+        step = share - beyond * math.exp(-_log_density(share, a, b)) if abs(beyond) < 1.0 - chance else -1.0
+        following = step if low < step < high else (low + high) / 2
+        if abs(following - share) <= _CLOSE * share:
+            return following
+        share = following
+    return share
+
+
+def _log_density(share: float, a: float, b: float) -> float:
+    constant = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    return constant + (a - 1.0) * math.log(share) + (b - 1.0) * math.log1p(-share)
+
+
+def _fraction(share: float, a: float, b: float) -> float:
+    """The continued fraction of I_share(a, b), term by term until it no longer changes."""
+    upper, lower = 1.0, _kept(1.0 - (a + b) * share / (a + 1.0))
+    lower = 1.0 / lower
+    value = lower
+    for term in range(1, _TERMS):
+        even = term * (b - term) * share / ((a + 2 * term - 1.0) * (a + 2 * term))
+        lower, upper = 1.0 / _kept(1.0 + even * lower), _kept(1.0 + even / upper)
+        value *= lower * upper
+        odd = -(a + term) * (a + b + term) * share / ((a + 2 * term) * (a + 2 * term + 1.0))
+        lower, upper = 1.0 / _kept(1.0 + odd * lower), _kept(1.0 + odd / upper)
+        value *= lower * upper
+        if abs(lower * upper - 1.0) < _PRECISE:
+            break
+    return value
+
+
+def _kept(number: float) -> float:
+    """Never zero: it is divided by."""
+    return number if abs(number) > _TINY else _TINY

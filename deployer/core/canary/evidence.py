@@ -1,0 +1,135 @@
+"""The sequential test that the judge stands on: given that requests failed, were they the canary's?
+
+Of the failures of one look, a canary that is no worse than `tolerance` (r_0) times the stable pods causes a share of at
+most theta(r_0), where theta(r) = r n_c / (r n_c + n_b) and n are requests. Against it stand seven alternatives, r_0
+times 1.5 to 100. Each gathers the logarithm of its likelihood ratio over the looks; the evidence E is the mean of the
+seven ratios. For a canary that is no worse E is expected to stay at 1, so it ever reaches 1 / alpha with a chance of at
+most alpha (Ville), however often one looks. An outage that both share moves both sides of a look and says nothing.
+
+What makes one look worth less only lowers E, so the promise holds:
+- No look counts for more than a factor of 5 (one that came sooner than usual for less): one burst cannot end a canary.
+- Where failures come in bursts, they are fewer events than they seem: the logarithm is divided by the dispersion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
+NOTHING = (0.0,) * len(RATIOS)
+_MOST = math.log(5)
+_CERTAIN = 0.99
+_LEAST_LIMIT = 1e-6
+_PRIOR_LOOKS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Requests and failures (or slow ones) of both sides, over one look or many."""
+
+    canary_requests: int = 0
+    canary_failures: int = 0
+    stable_requests: int = 0
+    stable_failures: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.canary_requests + other.canary_requests, self.canary_failures + other.canary_failures,
+            self.stable_requests + other.stable_requests, self.stable_failures + other.stable_failures,
+        )  # fmt: skip
+
+    @property
+    def canary_share(self) -> float:
+        return self.canary_failures / self.canary_requests if self.canary_requests else 0.0
+
+    @property
+    def stable_share(self) -> float:
+        return self.stable_failures / self.stable_requests if self.stable_requests else 0.0
+
+    @property
+    def excess(self) -> float:
+        """How much more of the canary's requests failed, as a share: 0.02 is 2 percentage points."""
+        return self.canary_share - self.stable_share
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """How much the stable pods' failures vary from look to look. `squares` is the sum of k^2 / n over the looks."""
+
+    looks: int = 0
+    requests: int = 0
+    failures: int = 0
+    squares: float = 0.0
+
+    def __add__(self, look: Sums) -> Bursts:
+        if not look.stable_requests:
+            return self
+        return Bursts(
+            self.looks + 1, self.requests + look.stable_requests, self.failures + look.stable_failures,
+            self.squares + look.stable_failures**2 / look.stable_requests,
+        )  # fmt: skip
+
+    @property
+    def dispersion(self) -> float:
+        """Pearson's chi-squared over its degrees of freedom, 1 at least: about the size of a burst. A few looks
+        that say 1 are added, so that it takes some looks to say more.
+
+        It needs no knowledge of the canary: failures that come ten at a time come so to a single pod as well.
+        Example: 5 looks of 100 requests, 0, 0, 10, 0 and 0 failures: chi-squared is 40.8, (40.8 + 4) / (4 + 4) = 5.6.
+        """
+        share = self.failures / self.requests if self.requests else 0.0
+        if not 0.0 < share < 1.0 or self.looks < 2:
+            return 1.0
+        chi_squared = (self.squares - share * self.failures) / (share * (1.0 - share))
+        return max(1.0, (chi_squared + _PRIOR_LOOKS) / (self.looks - 1 + _PRIOR_LOOKS))
+
+
+def gathered(
+    logs: Sequence[float], look: Sums, tolerance: float, limit: float | None, bursts: Bursts, part: float = 1.0
+) -> tuple[float, ...]:
+    """The seven logarithms after one more look. `bursts`: of the looks before. `part`: of the usual time between two
+    looks, 1 at most.
+
+    Without requests to the stable pods there is nothing to compare with: the canary is held against `limit` alone.
+    """
+    if not look.canary_requests:
+        return tuple(logs)
+    added = _compared(look, tolerance) if look.stable_requests else _against(look, limit)
+    before, now = bursts.dispersion, (bursts + look).dispersion
+    return tuple(
+        log + (min(_MOST * part, more / max(before, now)) if more > 0 else more / before)
+        for log, more in zip(logs, added, strict=True)
+    )
+
+
+def evidence(logs: Sequence[float]) -> float:
+    """E: the mean of the likelihood ratios. 1 says nothing."""
+    return sum(map(math.exp, logs)) / len(logs)
+
+
+def _compared(look: Sums, tolerance: float) -> tuple[float, ...]:
+    """Example: one failure, the canary's, of 10 requests of the canary and 190 others: r = 30 gives ln(0.61 / 0.06)."""
+    usual = _theta(look, tolerance)
+    return tuple(
+        look.canary_failures * math.log(theta / usual) + look.stable_failures * math.log((1.0 - theta) / (1.0 - usual))
+        for theta in (_theta(look, tolerance * ratio) for ratio in RATIOS)
+    )
+
+
+def _theta(look: Sums, ratio: float) -> float:
+    weighed = ratio * look.canary_requests
+    return weighed / (weighed + look.stable_requests)
+
+
+def _against(look: Sums, limit: float | None) -> tuple[float, ...]:
+    """One sample: failures of the canary against a share that is allowed."""
+    if limit is None or limit >= _CERTAIN:
+        return NOTHING
+    allowed = max(limit, _LEAST_LIMIT)
+    passed = look.canary_requests - look.canary_failures
+    return tuple(
+        look.canary_failures * math.log(share / allowed) + passed * math.log((1.0 - share) / (1.0 - allowed))
+        for share in (min(allowed * ratio, _CERTAIN) for ratio in RATIOS)
+    )
