@@ -10,9 +10,10 @@ percentile. From what is gathered, in this order:
 3. After `min_seconds`, with requests enough, its upper bound is below the stable share + `margin` (or its limit): on.
 4. Nobody can say until `max_seconds`: inconclusive, or what `on_no_traffic` and `on_inconclusive` say.
 
-During the warm-up requests are counted and kept, and not held against the canary, with two exceptions: the guardrail,
-and errors whose evidence is twice as strong while at least 5 percentage points more of its requests fail. Such a canary
-need not be borne for a minute. A look that could not be read is no look: it changes no evidence, and a canary that
+During the warm-up requests are counted and kept, and not held against the canary, with two exceptions, so that nobody
+has to bear a broken canary for a minute: the guardrail, and a second test of the errors that has all of them since the
+beginning and asks for the same evidence, while 5 percentage points more of its requests fail. A canary that is as good
+as the stable pods is aborted with a chance of alpha at most by the tests of (2), and half of that by this one. A look that could not be read is no look: it changes no evidence, and a canary that
 nobody could look at is inconclusive, whatever else was said. Nothing here knows a clock, a router or a record.
 """
 
@@ -29,9 +30,8 @@ from deployer.core.canary.judge_states import Judged, JudgeState, Look, MetricSt
 from deployer.core.canary.values import Judge
 from deployer.core.network.measurements import BUCKETS, NO_BUCKETS
 
-EARLY_EFFECT, EARLY_TIMES, EARLY_WARMUPS = 0.05, 2.0, 2.0
-"""Errors in the warm-up: so much more of the canary's requests, so many times the threshold, and for so many of its
-lengths: what began in the warm-up may be made sure of after it."""
+EARLY_EFFECT = 0.05
+"""So much more of the canary's requests have to fail for the warm-up's errors to count against it."""
 GUARD_LOOKS, GUARD_SECONDS, GUARD_LASTS_SECONDS = 30, 2.5, 12.0
 """How many looks back the guardrail may go for its requests, how soon it looks again, and for how long it doubts."""
 LEAST_ANSWERS = 20
@@ -79,8 +79,7 @@ def judged(settings: Judge, state: JudgeState, reading: Reading | None, now: flo
 
 def _counted(settings: Judge, state: JudgeState, reading: Reading, now: float) -> tuple[JudgeState, tuple[Sums, ...]]:
     """A look that began in the warm-up belongs to it. What told where slow begins is not judged by it."""
-    since = state.read_at - state.started_at
-    warm, early = since < settings.warmup_seconds, since < EARLY_WARMUPS * settings.warmup_seconds
+    warm = state.read_at < state.started_at + settings.warmup_seconds
     bucket, latencies = state.bucket, state.latencies
     if bucket is None and not warm and sum(latencies) >= LEAST_ANSWERS:
         bucket = _slowest_usual(latencies)
@@ -90,7 +89,7 @@ def _counted(settings: Judge, state: JudgeState, reading: Reading, now: float) -
     looks = tuple(_look(metric.name, reading, shown) for metric in state.metrics)
     part = min(1.0, (now - state.read_at) / settings.interval_seconds)
     metrics = tuple(
-        _gathered(settings, metric, look, part, warm=warm or (metric.name == "slow" and bucket is None), early=early)
+        _gathered(settings, metric, look, part, warm=warm or (metric.name == "slow" and bucket is None))
         for metric, look in zip(state.metrics, looks, strict=True)
     )
     gap = now - state.read_at
@@ -102,16 +101,16 @@ def _counted(settings: Judge, state: JudgeState, reading: Reading, now: float) -
     return counted, looks
 
 
-def _gathered(settings: Judge, metric: MetricState, look: Sums, part: float, *, warm: bool, early: bool) -> MetricState:
+def _gathered(settings: Judge, metric: MetricState, look: Sums, part: float, *, warm: bool) -> MetricState:
     limit, bursts = _limit(settings, metric.name), metric.bursts
-    logs, first = metric.logs, metric.early
+    logs, early = metric.logs, metric.early
     if not warm:
         logs = gathered(logs, look, settings.tolerance, limit, bursts, part)
-    if early and metric.name == "errors":
-        first = gathered(first, look, settings.tolerance, limit, bursts, part)
+    if metric.name == "errors":
+        early = gathered(early, look, settings.tolerance, limit, bursts, part)
     return replace(
         metric, warm=metric.warm + look if warm else metric.warm, sums=metric.sums if warm else metric.sums + look,
-        logs=logs, early=first, bursts=bursts + look,
+        logs=logs, early=early, bursts=bursts + look,
     )  # fmt: skip
 
 
@@ -134,11 +133,10 @@ def _standing(settings: Judge, state: JudgeState, metric: MetricState, now: floa
 
 def _early(settings: Judge, state: JudgeState, metric: MetricState, threshold: float) -> _Standing | None:
     value, all_of_it = evidence(metric.early), metric.warm + metric.sums
-    if value < EARLY_TIMES * threshold or not _is_worse(all_of_it, EARLY_EFFECT, _limit(settings, metric.name)):
+    if value < threshold or not _is_worse(all_of_it, EARLY_EFFECT, _limit(settings, metric.name)):
         return None
-    counted = words.counts(metric.name, all_of_it, state.bucket)
-    message = words.failed(counted, value, EARLY_TIMES * threshold)
-    return _Standing(metric, "failed", message, value, EARLY_TIMES * threshold)
+    message = words.failed(words.counts(metric.name, all_of_it, state.bucket), value, threshold)
+    return _Standing(metric, "failed", message, value, threshold)
 
 
 def _promotable(settings: Judge, metric: MetricState, counted: str, value: float, threshold: float) -> _Standing:

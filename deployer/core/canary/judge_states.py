@@ -13,7 +13,8 @@ Verdict = Literal["running", "successful", "failed", "inconclusive"]
 
 @dataclass(frozen=True, slots=True)
 class MetricState:
-    """`warm`: counted in the warm-up, `sums`: since then. `logs` is the evidence, `early` that of the warm-up."""
+    """`warm`: counted in the warm-up, `sums`: since then. `logs` is the evidence since
+    then, `early` that of errors since the beginning."""
 
     name: Literal["errors", "slow"]
     warm: Sums = field(default_factory=Sums)
