@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from random import Random
 
 from deployer.core.canary.counting import Reading
 from deployer.core.network.measurements import BOUNDS_MILLISECONDS, BUCKETS, Amount
 
-SHARE, PODS, LONGEST = 0.05, 20, 3000.0
+SHARE, PODS, LONGEST, FEW = 0.05, 20, 3000.0, 300
 MEDIAN_MS, SPREAD = 30.0, 0.8
 Episode = tuple[float, float, float]
 """From, to, and which share of requests fails meanwhile."""
@@ -59,6 +60,10 @@ class Traffic:
 
     def _latencies(self, requests: int, slower: float) -> tuple[int, ...]:
         counts, left = [0] * BUCKETS, requests
+        if requests <= FEW:
+            for index in self.random.choices(range(BUCKETS), _weights(slower), k=requests):
+                counts[index] += 1
+            return tuple(counts)
         for index, chance in _chances(slower):
             counts[index] = binomial(self.random, left, chance)
             left -= counts[index]
@@ -135,20 +140,24 @@ def _either(one: float, other: float) -> float:
     return 1 - (1 - one) * (1 - other)
 
 
-_CHANCES: dict[float, list[tuple[int, float]]] = {}
-
-
+@cache
 def _chances(times: float) -> list[tuple[int, float]]:
     """Of those that are not in an earlier bucket, which share is in this one: latencies are log-normal."""
-    if times not in _CHANCES:
-        below, chances = 0.0, []
-        for index, bound in enumerate((*BOUNDS_MILLISECONDS, math.inf)):
-            until = 1.0 if bound == math.inf else _normal(math.log(bound / (MEDIAN_MS * times)) / SPREAD)
-            if until - below > 1e-5 or bound == math.inf:
-                chances.append((index, min(1.0, (until - below) / (1 - below)) if below < 1 else 1.0))
-            below = until
-        _CHANCES[times] = chances
-    return _CHANCES[times]
+    below, chances = 0.0, []
+    for index, bound in enumerate((*BOUNDS_MILLISECONDS, math.inf)):
+        until = 1.0 if bound == math.inf else _normal(math.log(bound / (MEDIAN_MS * times)) / SPREAD)
+        if until - below > 1e-5 or bound == math.inf:
+            chances.append((index, min(1.0, (until - below) / (1 - below)) if below < 1 else 1.0))
+        below = until
+    return chances
+
+
+@cache
+def _weights(times: float) -> tuple[float, ...]:
+    left, found = 1.0, [0.0] * BUCKETS
+    for index, chance in _chances(times):
+        found[index], left = left * chance, left * (1 - chance)
+    return tuple(found)
 
 
 def _normal(deviations: float) -> float:
@@ -176,7 +185,7 @@ def binomial(random: Random, number: int, share: float) -> int:
         return number
     if share > 0.5:
         return number - binomial(random, number, 1 - share)
-    if number * share * (1 - share) > 20:
+    if number * share * (1 - share) > 12:
         return min(number, max(0, round(random.gauss(number * share, math.sqrt(number * share * (1 - share))))))
     if share > 0.2:
         return sum(random.random() < share for _ in range(number))

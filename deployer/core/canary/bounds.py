@@ -11,7 +11,7 @@ import math
 
 CONFIDENCE = 0.95
 _TERMS, _PRECISE, _TINY = 10_000, 1e-12, 1e-300
-_STEPS, _CLOSE = 200, 1e-9
+_STEPS, _CLOSE = 200, 1e-5
 
 
 def upper_bound(failures: int, requests: int, confidence: float = CONFIDENCE) -> float:
@@ -34,7 +34,9 @@ def incomplete_beta(share: float, a: float, b: float) -> float:
 
 
 def _inverse_beta(chance: float, a: float, b: float) -> float:
-    """Newton's steps from the normal approximation, each held within what is known: it cannot run away."""
+    """Newton's steps from the normal approximation, each held within what is known: it cannot run away. The last one
+    is of 0.001 % and what is left after it about the square of that.
+    """
     low, high = 0.0, 1.0
     mean = a / (a + b)
     share = min(mean + 1.7 * math.sqrt(mean * (1.0 - mean) / (a + b + 1.0)), 1.0 - 1e-9)
@@ -42,10 +44,9 @@ def _inverse_beta(chance: float, a: float, b: float) -> float:
         beyond = incomplete_beta(share, a, b) - chance
         low, high = (low, share) if beyond > 0 else (share, high)
         step = share - beyond * math.exp(-_log_density(share, a, b)) if abs(beyond) < 1.0 - chance else -1.0
-        following = step if low < step < high else (low + high) / 2
-        if abs(following - share) <= _CLOSE * share:
-            return following
-        share = following
+        if low < step < high and abs(step - share) <= _CLOSE * share * (1.0 - share):
+            return step
+        share = step if low < step < high else (low + high) / 2
     return share
 
 
@@ -55,22 +56,18 @@ def _log_density(share: float, a: float, b: float) -> float:
 
 
 def _fraction(share: float, a: float, b: float) -> float:
-    """The continued fraction of I_share(a, b), term by term until it no longer changes."""
-    upper, lower = 1.0, _kept(1.0 - (a + b) * share / (a + 1.0))
-    lower = 1.0 / lower
+    """The continued fraction of I_share(a, b), term by term until it no longer changes. Nothing is divided by zero."""
+    upper, lower = 1.0, 1.0 / (1.0 - (a + b) * share / (a + 1.0) or _TINY)
     value = lower
     for term in range(1, _TERMS):
-        even = term * (b - term) * share / ((a + 2 * term - 1.0) * (a + 2 * term))
-        lower, upper = 1.0 / _kept(1.0 + even * lower), _kept(1.0 + even / upper)
+        twice = a + 2 * term
+        even = term * (b - term) * share / ((twice - 1.0) * twice)
+        lower, upper = 1.0 / (1.0 + even * lower or _TINY), 1.0 + even / upper or _TINY
         value *= lower * upper
-        odd = -(a + term) * (a + b + term) * share / ((a + 2 * term) * (a + 2 * term + 1.0))
-        lower, upper = 1.0 / _kept(1.0 + odd * lower), _kept(1.0 + odd / upper)
-        value *= lower * upper
-        if abs(lower * upper - 1.0) < _PRECISE:
+        odd = -(a + term) * (a + b + term) * share / (twice * (twice + 1.0))
+        lower, upper = 1.0 / (1.0 + odd * lower or _TINY), 1.0 + odd / upper or _TINY
+        change = lower * upper
+        value *= change
+        if -_PRECISE < change - 1.0 < _PRECISE:
             break
     return value
-
-
-def _kept(number: float) -> float:
-    """Never zero: it is divided by."""
-    return number if abs(number) > _TINY else _TINY

@@ -13,8 +13,10 @@ percentile. From what is gathered, in this order:
 During the warm-up requests are counted and kept, and not held against the canary, with two exceptions, so that nobody
 has to bear a broken canary for a minute: the guardrail, and a second test of the errors that has all of them since the
 beginning and asks for the same evidence, while 5 percentage points more of its requests fail. A canary that is as good
-as the stable pods is aborted with a chance of alpha at most by the tests of (2), and half of that by this one. A look that could not be read is no look: it changes no evidence, and a canary that
-nobody could look at is inconclusive, whatever else was said. Nothing here knows a clock, a router or a record.
+as the stable pods is aborted with a chance of alpha at most by the tests of (2), and half of that by this one.
+
+A look that could not be read is no look: it changes no evidence, and a canary that nobody could look at is inconclusive,
+whatever else was said. Nothing here knows a clock, a router or a record.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ def _counted(settings: Judge, state: JudgeState, reading: Reading, now: float) -
         latencies = tuple(map(sum, zip(latencies, reading.stable.buckets, strict=True)))
     shown = _slowest_usual(latencies) if bucket is None else bucket
     looks = tuple(_look(metric.name, reading, shown) for metric in state.metrics)
-    part = min(1.0, (now - state.read_at) / settings.interval_seconds)
+    part = min(1.0, max(0.0, now - state.read_at) / settings.interval_seconds)
     metrics = tuple(
         _gathered(settings, metric, look, part, warm=warm or (metric.name == "slow" and bucket is None))
         for metric, look in zip(state.metrics, looks, strict=True)
