@@ -28,6 +28,7 @@ from deployer.core.network.measurements import (
     read_counters,
     total,
 )
+from deployer.core.network.values import pod_key
 
 SETTLED_SECONDS = 60
 """A coarse row is made so long after its end: all that is late has arrived."""
@@ -55,7 +56,8 @@ class Recorder:
         fresh = added(previous, current)
         if not fresh.servers and not fresh.latencies:
             return 0
-        found = amounts(fresh, self._revisions_of(node_uid, {server for _, server in current.servers}))
+        pods = {pod_key(server) for _, server in current.servers}
+        found = amounts(fresh, self._revisions_of(node_uid, pods))
         # What was counted between two looks belongs to the middle between them.
         return _add(node_uid, bucket_start((last_at + at) / 2, FINE_SECONDS), found)
 
@@ -65,7 +67,7 @@ class Recorder:
         self._revisions.pop(node_uid, None)
 
     def _revisions_of(self, node_uid: str, servers: set[str]) -> Mapping[str, int]:
-        """By server name. A pod whose row has gone is still known from the look before."""
+        """By pod key. A pod whose row has gone is still known from the look before."""
         before = self._revisions.get(node_uid, {})
         known = {name: before[name] for name in servers & before.keys()}
         namespaces, names = {one.partition(".")[0] for one in servers}, {one.partition(".")[2] for one in servers}

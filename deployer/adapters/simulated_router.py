@@ -6,11 +6,13 @@ What it answers was read off HAProxy 2.6; `simulated_routing` knows what there i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployer.adapters.router_line import statements
 from deployer.adapters.simulated import SimulatedEngine
+from deployer.adapters.simulated_columns import ADMIN_STATES, COUNTERS, SAID, STAT_COLUMNS, STAT_HEADER, STATE_COLUMNS
 from deployer.adapters.simulated_host import SimulatedHost
 from deployer.adapters.simulated_lifecycle import Record
 from deployer.adapters.simulated_peers import Sight, advance, sights
@@ -25,33 +27,6 @@ from deployer.core.network.runtime import PEERS
 from deployer.ports import EngineError, RouterLine
 
 _VERSION = "2.6.12-simulated"
-_STAT_HEADER = (
-    "pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,"
-    "bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,"
-    "check_status,check_code,check_duration,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,hanafail,req_rate,"
-    "req_rate_max,req_tot,cli_abrt,srv_abrt,comp_in,comp_out,comp_byp,comp_rsp,lastsess,last_chk,last_agt,qtime,ctime,"
-    "rtime,ttime,agent_status,agent_code,agent_duration,check_desc,agent_desc,check_rise,check_fall,check_health,"
-    "agent_rise,agent_fall,agent_health,addr,cookie,mode,algo"
-)
-_COUNTED = (
-    "qcur qmax scur smax stot bin bout dreq dresp ereq econ eresp wretr wredis chkfail chkdown downtime lbtot rate "
-    "rate_max hrsp_1xx hrsp_2xx hrsp_3xx hrsp_4xx hrsp_5xx hrsp_other req_tot cli_abrt srv_abrt qtime ctime rtime ttime"
-)
-_STAT_COLUMNS, _COUNTERS = _STAT_HEADER.split(","), _COUNTED.split()
-_STATE_COLUMNS = (
-    "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
-    "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state "
-    "bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr "
-    "srv_agent_addr srv_agent_port"
-)
-_ADMIN_STATES = {"ready": 0, "maint": 1, "drain": 8}
-_SAID = {
-    "L4OK": "Layer4 check passed",
-    "L6OK": "Layer6 check passed",
-    "L7OK": "Layer7 check passed",
-    "L4CON": "Layer4 connection problem",
-    "L4TOUT": "Layer4 timeout",
-}
 _HEAVIEST = 256
 _WORD, _ESCAPED = re.compile(r"(?:\\.|[^\\\s])+"), re.compile(r"\\(.)")
 _NO_MAP = "Unknown map identifier. Please use #<id> or <file>."
@@ -162,8 +137,14 @@ class Runtime:
         tables = self.routing.loaded.tables
         if words and words[0] not in tables:
             return "No such table"
-        shown = words[:1] or list(tables)
-        return "\n".join(f"# table: {n}, type: {tables[n][0]}, size:{tables[n][1]}, used:0" for n in shown)
+        return "\n".join(line for name in words[:1] or list(tables) for line in self._table(name, *tables[name]))
+
+    def _table(self, name: str, kind: str, size: int) -> Iterator[str]:
+        held = self.routing.latencies(name)
+        yield f"# table: {name}, type: {kind}, size:{size}, used:{len(held)}"
+        for number, (key, counts) in enumerate(sorted(held.items())):
+            gpcs = " ".join(f"gpc{index}={count}" for index, count in enumerate(counts))
+            yield f"{0x55AA00000000 + 64 * number:#x}: key={key} use=0 exp=0 shard=0 {gpcs}"
 
     def _stat(self, words: list[str], _payload: list[str]) -> str:
         """`show stat [PROXY|NUMBER KINDS SERVER]`; KINDS is a sum of 1 (frontends), 2 (backends), 4 (servers)."""
@@ -174,12 +155,12 @@ class Runtime:
         if proxy != "-1" and not wanted & {*names}:
             return "No such proxy."
         rows = (row for row in self._stat_rows(kinds) if proxy == "-1" or row["pxname"] in wanted)
-        lines = (",".join([*(row.get(column, "") for column in _STAT_COLUMNS), ""]) for row in rows)
-        return "\n".join([f"# {_STAT_HEADER},", *lines])
+        lines = (",".join([*(row.get(column, "") for column in STAT_COLUMNS), ""]) for row in rows)
+        return "\n".join([f"# {STAT_HEADER},", *lines])
 
     def _stat_rows(self, kinds: int) -> Iterator[dict[str, str]]:
         loaded, by_backend = self.routing.loaded, self._by_backend()
-        zero = dict.fromkeys(_COUNTERS, "0")
+        zero = dict.fromkeys(COUNTERS, "0")
         for number, (name, mode) in enumerate((loaded.frontends | loaded.backends).items(), 1):
             common = {**zero, "pxname": name, "pid": "1", "iid": str(number), "mode": mode}
             if name in loaded.frontends and kinds & 1:
@@ -189,22 +170,32 @@ class Runtime:
             if name in loaded.backends and kinds & 2:
                 up = sum(self._status(server)[0] in ("UP", "no check") for server in by_backend.get(name, ()))
                 status = "UP" if up or name not in by_backend else "DOWN"
-                yield {**common, "svname": "BACKEND", "status": status, "act": str(up), "type": "1"}
+                counted = self._counted(by_backend.get(name, ()))
+                yield {**common, **counted, "svname": "BACKEND", "status": status, "act": str(up), "type": "1"}
+
+    def _counted(self, servers: Iterable[HeldServer]) -> dict[str, str]:
+        found: Counter[str] = Counter()
+        for server in servers:
+            found.update(self.routing.counts(server.which))
+        return {column: str(number) for column, number in found.items()}
 
     def _server_row(self, server: HeldServer) -> dict[str, str]:
         (status, found), check = self._status(server), server.check
+        is_backup = "backup" in server.arguments
         return {
+            **self._counted([server]),
             "svname": server.name,
             "status": status,
             "weight": str(server.weight),
-            "act": "1",
+            "act": str(int(not is_backup)),
+            "bck": str(int(is_backup)),
             "lastchg": str(int(self.now - (check.changed_at if check else server.since))),
             "sid": str(server.number),
             "type": "2",
             "check_status": found,
             "check_code": "200" if found == "L7OK" else "",
             "chkfail": str(check.failures if check else 0),
-            "check_desc": _SAID.get(found, ""),
+            "check_desc": SAID.get(found, ""),
             "last_chk": "Connection refused" if found == "L4CON" else "",
             "addr": server.address,
         }
@@ -214,7 +205,7 @@ class Runtime:
         backend = words[1] if len(words) > 1 else ""
         if backend and backend not in loaded.backends:
             return "Can't find backend."
-        lines = ["1", f"# {_STATE_COLUMNS}"]
+        lines = ["1", f"# {STATE_COLUMNS}"]
         for number, name in enumerate(loaded.backends, 1 + len(loaded.frontends)):
             if backend in ("", name):
                 lines += [f"{number} {name} {self._state_row(server)}" for server in by_backend.get(name, ())]
@@ -227,7 +218,7 @@ class Runtime:
         checking = (6 if server.is_watched else 2) if "check" in server.arguments else 0
         result = (3 if up else 2) if server.is_checked else 0
         return (
-            f"{server.number} {server.name} {address} {up} {_ADMIN_STATES[server.state]} {server.weight} 1 {since} 6 "
+            f"{server.number} {server.name} {address} {up} {ADMIN_STATES[server.state]} {server.weight} 1 {since} 6 "
             f"{result} {up} {checking} 0 0 0 - {port} - {int('ssl' in server.arguments)} 0 - {_agent(server)} 0"
         )
 

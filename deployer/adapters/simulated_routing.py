@@ -2,9 +2,9 @@
 
 A router is a container with the label `pierhead.io/component: router` on a simulated host. Whenever its program was
 started or told to reload (`simulated_lifecycle.load`), servers and maps begin again with what stood in the files then.
-No traffic flows, so nothing is counted. A checked server is up when a program runs behind its address: on this host,
-or behind the mesh port of another simulated one, whose router must know the name that it is asked for. How the checks
-of peers come by their findings is told in `simulated_peers`.
+Traffic is counted as somebody dials it (`simulated_traffic`). A checked server is up when a program runs behind its
+address: on this host, or behind the mesh port of another simulated one, whose router must know the name that it is
+asked for. How the checks of peers come by their findings is told in `simulated_peers`.
 
 Called inside the host's transactions, except for `peers`.
 """
@@ -12,7 +12,7 @@ Called inside the host's transactions, except for `peers`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ _VARIABLE = re.compile(r"set-var\s+proc\.(\S+)\s+str\((.*)\)\s*$")
 _TABLE = re.compile(r"stick-table\s+type\s+(\w+)\b.*?\bsize\s+(\d+)([km]?)")
 _FACTORS = {"": 1, "k": 1024, "m": 1024 * 1024}
 _MESH_MAP = "/maps/mesh.map"
+_OF_ONE_LOAD = ("router-server", "router-map", "router-count", "router-latency", "router-owed")
 
 
 @dataclass(slots=True)
@@ -130,6 +131,7 @@ class Routing:
 
     def forget(self, server: HeldServer) -> None:
         self._state.drop("router-server", server.which)
+        self._state.drop("router-count", server.which)
 
     def add(self, backend: str, name: str, address: str, arguments: Iterable[str], *, runs_at: float = 0.0) -> None:
         """`runs_at`: since when, of servers in the file; one that is added later waits in maintenance."""
@@ -156,8 +158,36 @@ class Routing:
         held = next((self.map(path) for path in self.maps() if path.endswith(_MESH_MAP)), None)
         return {name for name, address in (held.entries if held else ()) if address.partition("|")[0] in listening}
 
+    # What was counted
+
+    def counts(self, which: str) -> Mapping[str, int]:
+        """Columns of `show stat` -> numbers, of a server; what is not there is 0."""
+        found: Mapping[str, int] = self._state.all("router-count").get(which, {})
+        return found
+
+    def add_counts(self, which: str, fresh: Mapping[str, int]) -> None:
+        before = self.counts(which)
+        self._state.put("router-count", which, {**before, **{k: before.get(k, 0) + v for k, v in fresh.items()}})
+
+    def latencies(self, table: str) -> Mapping[str, list[int]]:
+        """Key -> 16 counts."""
+        held = self._state.all("router-latency")
+        return {name.partition(" ")[2]: counts for name, counts in held.items() if name.startswith(f"{table} ")}
+
+    def add_latencies(self, table: str, key: str, fresh: Sequence[int]) -> None:
+        before = self.latencies(table).get(key, [0] * len(fresh))
+        summed = [old + new for old, new in zip(before, fresh, strict=True)]
+        self._state.put("router-latency", f"{table} {key}", summed)
+
+    def owed(self, name: str) -> float:
+        found: float = self._state.all("router-owed").get(name, 0.0)
+        return found
+
+    def owe(self, name: str, amount: float) -> None:
+        self._state.put("router-owed", name, amount)
+
     def _load(self, record: Record) -> None:
-        for kind in ("router-server", "router-map"):
+        for kind in _OF_ONE_LOAD:
             for name in list(self._state.all(kind)):
                 self._state.drop(kind, name)
         text = "\n".join(text for path, text in sorted(record.loaded.items()) if path.endswith(".cfg"))

@@ -9,7 +9,10 @@ import pytest
 
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
+from deployer.adapters.simulated_traffic import Answers, count, send
 from deployer.core.container import LABEL_COMPONENT, LABEL_CONTAINER, ContainerSpec, FileEntry, Mount, VolumeSpec
+from deployer.core.network.measurements import Counters, read_counters
+from deployer.core.network.runtime import read_stats
 from tests.contracts.bench import IMAGE, MovingClock, reason_of, spec
 
 TEXT = """
@@ -127,3 +130,75 @@ def test_a_restart_forgets_what_was_added_and_what_was_only_pushed_does_not_coun
     here.engine.start("pierhead-router")
     assert here.line.ask(["get var proc.structure"]) == ["proc.structure: type=str value=<s2>"]
     assert here.line.ask(["enable server svc/late"]) == ["No such server."]
+
+
+SPLIT_TEXT = """
+frontend web
+    mode http
+    http-request set-var(txn.weight) str(svc.shop.web.80),map_str_int(/pierhead/maps/weights.map)
+    http-request set-var(txn.revision) srv_name,map_str(/pierhead/maps/revisions.map,0)
+backend table.latency
+    stick-table type string len 200 size 5k store gpc(16)
+backend svc.shop.web.80
+    mode http
+    server shop.web-1 10.0.0.1:80
+    server shop.web-2 10.0.0.2:80
+backend svc.shop.web.80:canary
+    mode http
+    server shop.web-3 10.0.0.3:80
+    server shop.web-1_backup 10.0.0.1:80 backup
+"""
+WEB, CANARY = "svc.shop.web.80", "svc.shop.web.80:canary"
+REVISIONS = "shop.web-1 1\nshop.web-1_backup 1\nshop.web-2 1\nshop.web-3 2\n"
+
+
+def split(here: Host, weight: int = 500) -> Host:
+    files = {"haproxy.cfg": SPLIT_TEXT, "maps/weights.map": f"{WEB} {weight}\n", "maps/revisions.map": REVISIONS}
+    entries = [FileEntry(path, text.encode()) for path, text in files.items()]
+    here.engine.put_files("pierhead-router", "/pierhead", entries)
+    here.engine.start("pierhead-router")
+    return here
+
+
+def counted(here: Host) -> Counters:
+    found = read_counters(*here.line.ask(["show stat -1 -1 -1", "show table table.latency"]))
+    servers = {key: counts for key, counts in found.servers.items() if any(counts)}
+    return Counters(servers, found.latencies)
+
+
+def test_traffic_is_counted_as_it_is_dialled(hosts: list[Host]) -> None:
+    here = split(hosts[0])
+    count(here.engine, CANARY, "shop.web-3", requests=10, errors=2, refused=1, buckets={3: 7, 15: 2})
+    count(here.engine, CANARY, "shop.web-3", requests=5, buckets={3: 5})
+    buckets = (0, 0, 0, 12, *[0] * 11, 2)
+    assert counted(here) == Counters({(CANARY, "shop.web-3"): (15, 3)}, {(CANARY, 2): buckets})
+    rows = {(row.proxy, row.server): row for row in read_stats(here.line.ask(["show stat"])[0])}
+    assert (rows[CANARY, "shop.web-3"].hrsp_2xx, rows[CANARY, "BACKEND"].stot) == (12, 15)
+    with pytest.raises(LookupError, match="node-1 has no server svc.shop.web.80/shop.web-3"):
+        count(here.engine, WEB, "shop.web-3", requests=1)
+    here.engine.execute("pierhead-router", ("kill", "-USR2", "1"), 5)
+    assert counted(here) == Counters({}, {})
+
+
+def test_a_server_that_comes_back_counts_from_zero(hosts: list[Host]) -> None:
+    here = split(hosts[0])
+    count(here.engine, CANARY, "shop.web-3", requests=10)
+    where = f"{CANARY}/shop.web-3"
+    here.line.ask([f"set server {where} state maint;del server {where}", f"add server {where} 10.0.0.3:80"])
+    assert counted(here).servers == {}
+
+
+def test_what_is_sent_goes_by_weight_then_evenly_and_to_backups_last(hosts: list[Host]) -> None:
+    here = split(hosts[0])
+    for _ in range(10):
+        send(here.engine, WEB, 100, {2: Answers(errors=0.1, slow=0.2, slow_milliseconds=900)})
+    found = counted(here)
+    assert found.servers == {
+        (WEB, "shop.web-1"): (475, 0), (WEB, "shop.web-2"): (475, 0), (CANARY, "shop.web-3"): (50, 5),
+    }  # fmt: skip
+    assert {key: sum(buckets) for key, buckets in found.latencies.items()} == {(WEB, 1): 950, (CANARY, 2): 50}
+    assert found.latencies[CANARY, 2][10] == 10
+    here.line.ask([f"set server {CANARY}/shop.web-3 state maint"])
+    assert send(here.engine, WEB, 100)[f"{CANARY}/shop.web-1_backup"] == 5
+    here.line.ask([f"set server {CANARY}/shop.web-1_backup state maint"])
+    assert send(here.engine, WEB, 100) == {f"{WEB}/shop.web-1": 50, f"{WEB}/shop.web-2": 50}

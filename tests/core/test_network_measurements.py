@@ -109,6 +109,22 @@ def test_servers_are_told_apart_by_their_workloads_revision() -> None:
     }
 
 
+def test_both_sides_of_a_split_are_one_series_for_each_revision() -> None:
+    """A canary's pod also serves as a reserve of the others, and the other way round: its revision tells."""
+    stat = """# pxname,svname,stot,econ,eresp,hrsp_5xx,
+svc.shop.web.80,shop.web-1,100,0,0,1,
+svc.shop.web.80,shop.web-2_backup,3,0,0,0,
+svc.shop.web.80:canary,shop.web-2,7,1,0,2,
+svc.shop.web.80:canary,shop.web-1_backup,5,0,0,0,
+ingress.shop.web.80:canary,shop.web-2_next,1,0,0,0,
+"""
+    table = "0x5617: key=svc.shop.web.80:canary|4 use=0 gpc0=7\n0x5618: key=svc.shop.web.80|4 use=0 gpc0=3\n"
+    assert amounts(read_counters(stat, table), {"shop.web-1": 3, "shop.web-2": 4}) == {
+        Series("shop", "web", "80", 3): Amount(105, 1),
+        Series("shop", "web", "80", 4): Amount(11, 3, counts(b0=10)),
+    }
+
+
 @pytest.mark.parametrize(("at", "size", "start"), [(47.2, 15, 45), (45.0, 15, 45), (899.9, 300, 600)])
 def test_rows_begin_at_multiples(at: float, size: int, start: int) -> None:
     assert bucket_start(at, size) == start

@@ -23,6 +23,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from deployer.core.network.values import pod_key
+
 BOUNDS_MILLISECONDS = tuple(2**power for power in range(15))
 """Upper bounds of the buckets in which the routers count (`latency.py`), inclusive; the sixteenth has none."""
 BOUNDS_MS: tuple[float, ...] = (*map(float, BOUNDS_MILLISECONDS), math.inf)
@@ -39,7 +41,7 @@ _ERRORS = ("hrsp_5xx", "econ", "eresp")
 _ENTRY = re.compile(r"key=(?P<key>(?:\\.|[^\s\\])+)\s(?P<rest>.*)")
 _COUNTER = re.compile(r"\bgpc(?P<index>\d+)=(?P<count>\d+)")
 _ESCAPED = re.compile(r"\\(.)")
-_KEY = re.compile(r"(?:svc|ingress)\.(?P<namespace>[^.]+)\.(?P<service>[^.]+)\.(?P<port>[^.]+)(?:\..+)?")
+_KEY = re.compile(r"(?:svc|ingress)\.(?P<namespace>[^.]+)\.(?P<service>[^.]+)\.(?P<port>[^.:]+)(?::canary|\..+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,10 @@ def added(previous: Counters, current: Counters) -> Counters:
 
 
 def amounts(counted: Counters, revisions: Mapping[str, int]) -> dict[Series, Amount]:
-    """Per series. `revisions`: server name ("shop.web-5d8f7-x2x") -> its workload's revision; not there is 0."""
+    """Per series. `revisions`: pod key ("shop.web-5d8f7-x2x") -> its workload's revision; not there is 0."""
     found: dict[Series, Amount] = defaultdict(Amount)
     for (backend, server), (requests, errors) in counted.servers.items():
-        if series := _series(backend, revisions.get(server, 0)):
+        if series := _series(backend, revisions.get(pod_key(server), 0)):
             found[series] += Amount(requests, errors)
     for (backend, revision), buckets in counted.latencies.items():
         if series := _series(backend, revision):
@@ -189,8 +191,9 @@ def _difference(before: tuple[int, ...], now: tuple[int, ...]) -> tuple[int, ...
 
 
 def _series(backend: str, revision: int) -> Series | None:
-    """One series: the backends of each pod of a headless service (`svc.shop.db.5432.db-0`), and what comes by Ingress
-    to a port that is otherwise carried as tcp (`ingress.shop.web.443`)."""
+    """One series: the backends of each pod of a headless service (`svc.shop.db.5432.db-0`), what comes by Ingress to a
+    port that is otherwise carried as tcp (`ingress.shop.web.443`), and the part of a canary (`svc.shop.web.80:canary`):
+    it is told from the others by its revision, on whichever side a pod served."""
     found = _KEY.fullmatch(backend)
     return Series(found["namespace"], found["service"], found["port"], revision) if found else None
 
