@@ -23,7 +23,7 @@ from deployer.core.pod_status import PodStatus
 MOST_REMEMBERED = 4096
 _COLUMNS = (
     "uid", "namespace", "name", "node_id", "ip", "labels", "ready", "deleted_at", "network", "owner", "revision",
-    "replica_set_id", "placement", "phase", "leaving_version",
+    "template_hash", "replica_set_id", "placement", "phase", "leaving_version",
 )  # fmt: skip
 _OVER = ("Succeeded", "Failed")
 _remembered: dict[str, TemplateFacts] = {}
@@ -162,7 +162,7 @@ def _pod(one: Mapping[str, Any], facts: TemplateFacts, due: tuple[ContainerProbe
         uid=one["uid"], namespace=one["namespace"], name=one["name"], node=one["node_id"],
         ip="" if is_over else one["ip"], labels=one["labels"], ready=one["ready"] and not is_over,
         leaving=one["deleted_at"] is not None, ports=facts.ports, host_network=facts.host_network,
-        network=network, owner=one["owner"], revision=one["revision"],
+        network=network, owner=one["owner"], revision=one["revision"], template_hash=one["template_hash"],
         readiness=facts.readiness, probes=due,
     )  # fmt: skip
 

@@ -19,8 +19,8 @@ from deployer.core.network.probe_times import decided_at
 from deployer.core.network.probes import results
 from deployer.core.network.router_host import EDGE, ROUTER
 from deployer.core.network.routing import Routed, RouterOutcome
-from deployer.core.network.runtime import STAND_IN, Live, Moves, StatRow, moves, read_servers, read_stats
-from deployer.core.network.values import CONFIG_FILE, FOLDER, ProbeResult, RouterConfig
+from deployer.core.network.runtime import Live, Moves, StatRow, moves, read_servers, read_stats
+from deployer.core.network.values import CONFIG_FILE, FOLDER, ProbeResult, RouterConfig, pod_key
 from deployer.loops.router_access import RouterAccess
 from deployer.loops.router_containers import RouterContainers, checked, last_lines
 from deployer.loops.router_edge import RouterEdge
@@ -218,7 +218,7 @@ class RouterTurn:
 
     def _version(self, todo: Moves) -> int:
         """Up to the first deletion whose pod is not out yet: one that takes its time holds up no pod before it."""
-        draining = {one.partition("/")[2].removesuffix(STAND_IN) for one in todo.waiting}
+        draining = {pod_key(one.partition("/")[2]) for one in todo.waiting}
         pods = (pod for pod in self.routed.cluster.pods if pod.uid in self.routed.leaving)
         inside = [pod.uid for pod in pods if pod.uid not in todo.left or pod.key in draining]
         deletions = (self.routed.leaving[uid] for uid in inside)

@@ -41,7 +41,7 @@ class HeaderRoute:
 @dataclass(frozen=True, slots=True)
 class Stickiness:
     """Whoever was at the canary once stays there while its weight grows: by a cookie's or header's value, or by the
-    client's address."""
+    client's address. A cookie without a name is the routers' own: they give it to whoever has none."""
 
     by: Literal["cookie", "header", "client"]
     name: str = ""
@@ -267,6 +267,10 @@ class Split:
 
     Pods of `workload` ("shop/web") with `canary_hash` are the canary ("" while there is none: then `weight` is 0 and
     nothing is split). It is told for every workload with a strategy, so that a canary that begins is no new structure.
+    While there is a canary, pods that have neither its hash nor `stable_hash` ("": all others are stable) are what is
+    left of earlier ones: they serve only when nobody else does. `withdrawn`: the canary was given up, so nothing leads
+    to it any more, not even `canary_service`. `labels` are those of the pod template that Git asks for: by them the
+    Services that select its pods are known before there are any.
     """
 
     workload: str
@@ -276,3 +280,6 @@ class Split:
     headers: tuple[HeaderRoute, ...] = ()
     canary_service: str = ""
     stable_service: str = ""
+    stable_hash: str = ""
+    withdrawn: bool = False
+    labels: tuple[tuple[str, str], ...] = ()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
-from deployer.core.network import latency, preamble, probes
+from deployer.core.network import latency, preamble, probes, splits
 from deployer.core.network.addresses import addresses
 from deployer.core.network.edge import edge, edge_text
 from deployer.core.network.ingress import ingress
@@ -37,9 +37,10 @@ def router_config(cluster: Cluster) -> RouterConfig:
     kept, left_out = sound(cluster)
     view = scene(kept)
     openings, ports = edge(view)
-    empty = Part(maps={name: {} for name in ALWAYS}, problems=left_out)
+    empty = Part(maps={name: {} for name in ALWAYS}, problems=(*left_out, *view.problems))
+    chosen = Part(maps=splits.maps(view.services.values(), view.choices))
     checks = (_probes(kept), peer_checks(kept))
-    whole = joined((empty, mesh(view), services(view), openings, ingress(view), *checks, names(view)))
+    whole = joined((empty, mesh(view), services(view), openings, ingress(view), chosen, *checks, names(view)))
     sections = tuple(_marked(section) for section in (*_preamble(), *whole.sections))
     structure = _structure(sections, whole.files)
     return RouterConfig(

@@ -15,7 +15,7 @@ from deployer.core.network.ingress import has_ingresses
 from deployer.core.network.openings import Opening, openings, reserved
 from deployer.core.network.scene import Scene
 from deployer.core.network.sections import Part, Section, text
-from deployer.core.network.services import backend_name, frontend_head, port_mode
+from deployer.core.network.services import frontend_head, led_to, port_mode
 from deployer.core.network.values import INGRESS_HTTP, INGRESS_HTTPS
 
 EDGE_SOCKET = f"{preamble.RUN_FOLDER}/edge.sock"
@@ -40,10 +40,9 @@ def edge_text(router: str, ports: Iterable[int]) -> str:
 
 
 def _frontend(scene: Scene, opening: Opening) -> Section:
-    name = backend_name(opening.service, opening.port)
     return Section(
         frontend_head(f"node.{opening.number}", port_mode(opening.service, opening.port)),
-        (f"bind {scene.router}:{opening.number} accept-proxy", f"default_backend {name}"),
+        (f"bind {scene.router}:{opening.number} accept-proxy", *led_to(scene, opening.service, opening.port)),
     )
 
 

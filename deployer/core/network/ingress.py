@@ -2,7 +2,8 @@
 
 Routing is in maps alone (`ingress_rules.py`), so rules come and go without a reload. The order of a lookup: the host
 itself before `*.` of its parent before any host; in each, the exact path before the longest prefix; at last the default
-backend. A Service's port that is carried as tcp has a second backend here, for what comes by Ingress is HTTP.
+backend. A Service's port that is carried as tcp has a second backend here, for what comes by Ingress is HTTP. Of a
+Service with a canary, one of its two backends is chosen last (`choosing.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
+from deployer.core.network.choosing import http_lines
 from deployer.core.network.ingress_rules import DEFAULT_KEY, REDIRECT, by_age, redirects, rules, shown
 from deployer.core.network.maps import INGRESS_DEFAULT, INGRESS_EXACT, INGRESS_PREFIX, INGRESS_TLS, map_path
 from deployer.core.network.names import is_alias
@@ -17,7 +19,8 @@ from deployer.core.network.openings import is_ingress_node
 from deployer.core.network.preamble import DEFAULTS_HTTP
 from deployer.core.network.scene import Scene
 from deployer.core.network.sections import Part, Section
-from deployer.core.network.services import backend, backend_name, is_headless, port_mode, service_ports
+from deployer.core.network.services import backends, is_headless, port_mode, service_ports
+from deployer.core.network.splits import backend_name, ingress_name, stickiness
 from deployer.core.network.values import FOLDER, INGRESS_HTTP, INGRESS_HTTPS, RoutedIngress, RoutedService, TlsPair
 from deployer.core.objects.network import IngressBackend, ServiceBackendPort
 from deployer.core.objects.workload import ServicePort
@@ -40,7 +43,8 @@ def ingress(scene: Scene) -> Part:
     pairs = _pairs(scene)
     listed = "".join(f"{FOLDER}/{path}\n" for path in ("tls/node.pem", *sorted(pairs))).encode()
     listing = f"tls/ingress.{sha256(listed).hexdigest()[:12]}.crt-list"
-    sections = (_http(scene), _https(scene, listing), *_answers(), *wanted.sections.values())
+    choosing = _choosing(scene)
+    sections = (_http(scene, choosing), _https(scene, listing, choosing), *_answers(), *wanted.sections.values())
     problems = [*problems, *wanted.problems, *_missing_pairs(scene)]
     files = {**pairs, listing: listed}
     return Part(sections, {**maps, **redirects(scene.cluster.ingresses)}, files, tuple(problems))
@@ -62,9 +66,10 @@ class _Wanted:
             return MISSING
         if port_mode(service, port) != "tcp" and not is_headless(service):
             return backend_name(service, port)
-        name = f"ingress.{service.namespace}.{service.name}.{port.port}"
+        name = ingress_name(service, port)
         mode = "http" if port_mode(service, port) == "tcp" else port_mode(service, port)
-        self.sections.setdefault(name, backend(self._scene, name, service, port, mode))
+        if name not in self.sections:
+            self.sections.update({one.name: one for one in backends(self._scene, name, service, port, mode)})
         return name
 
 
@@ -87,7 +92,16 @@ def _lack(ingress: RoutedIngress, wanted: IngressBackend, service: RoutedService
     return f"{shown(ingress)} leads to port {port} of {service}, which has {there or 'none'}: it is answered with 503"
 
 
-def _http(scene: Scene) -> Section:
+def _choosing(scene: Scene) -> tuple[str, ...]:
+    """Between stable pods and canaries, of whichever Service it is; nothing while there is no such Service."""
+    if not scene.choices:
+        return ()
+    services = (one for one in scene.services.values() if one.uid in scene.choices)
+    made = (stickiness(scene.choices[one.uid], one) for one in services)
+    return http_lines(one for one in made if one is not None)
+
+
+def _http(scene: Scene, choosing: tuple[str, ...]) -> Section:
     hosts, asked = map_path(INGRESS_TLS), "http-request set-var(txn.tls)"
     lines = (
         f"bind {scene.router}:{INGRESS_HTTP} accept-proxy",
@@ -96,14 +110,14 @@ def _http(scene: Scene) -> Section:
         f"{asked} var(txn.parent),map_str({hosts}) unless {{ var(txn.tls) -m found }}",
         "http-request redirect location https://%[var(txn.host)]%[pathq] code 308"
         f" if {{ var(txn.tls) -m str {REDIRECT} }}",
-        *_routed("http"),
+        *_routed("http", choosing),
     )
     return Section(f"frontend ingress.http from {DEFAULTS_HTTP}", lines)
 
 
-def _https(scene: Scene, listing: str) -> Section:
+def _https(scene: Scene, listing: str, choosing: tuple[str, ...]) -> Section:
     tls = f"ssl crt-list {FOLDER}/{listing} alpn h2,http/1.1"
-    lines = (f"bind {scene.router}:{INGRESS_HTTPS} accept-proxy {tls}", *_named(), *_routed("https"))
+    lines = (f"bind {scene.router}:{INGRESS_HTTPS} accept-proxy {tls}", *_named(), *_routed("https", choosing))
     return Section(f"frontend ingress.https from {DEFAULTS_HTTP}", lines)
 
 
@@ -117,7 +131,7 @@ def _named() -> tuple[str, ...]:
     )
 
 
-def _routed(scheme: str) -> tuple[str, ...]:
+def _routed(scheme: str, choosing: tuple[str, ...]) -> tuple[str, ...]:
     """What the client says about its own address is not believed: the one that the edge saw is put there."""
     return (
         "option forwardfor",
@@ -126,6 +140,7 @@ def _routed(scheme: str) -> tuple[str, ...]:
         "http-request del-header X-Forwarded-For",
         *(line for host in ("host", "parent", "any") for line in _lookups(host)),
         f"http-request set-var(txn.backend) str({DEFAULT_KEY}),map_str({map_path(INGRESS_DEFAULT)}) unless {_FOUND}",
+        *choosing,
         f"use_backend %[var(txn.backend)] if {_FOUND}",
         f"default_backend {NONE}",
     )

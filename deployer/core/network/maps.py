@@ -13,12 +13,17 @@ from deployer.core.network.values import FOLDER
 
 CHECK_HOST = "maps/check-host.map"
 CHECK_PATH = "maps/check-path.map"
+HEADER_ROUTES = "maps/header-routes.map"
 INGRESS_DEFAULT = "maps/ingress-default.map"
 INGRESS_EXACT = "maps/ingress-exact.map"
 INGRESS_PREFIX = "maps/ingress-prefix.map"
 INGRESS_TLS = "maps/ingress-tls.map"
 MESH = "maps/mesh.map"
 REVISIONS = "maps/revisions.map"
+STICKY = "maps/sticky.map"
+WEIGHTS = "maps/weights.map"
+FIRST = (WEIGHTS, HEADER_ROUTES)
+"""Those that somebody waits for: by them a canary gets no more traffic."""
 ALWAYS = (CHECK_HOST, CHECK_PATH, INGRESS_DEFAULT, INGRESS_EXACT, INGRESS_PREFIX, INGRESS_TLS, MESH, REVISIONS)
 """Those that every configuration has, empty or not."""
 _KEPT = "/?&=:@!$'()*+,;~-._%[]|"

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from deployer.core.network.commands import command_word
-from deployer.core.network.values import RouterConfig, Server
+from deployer.core.network.values import BACKUP, RouterConfig, Server, pod_key
 
 HTTP_DRAIN_SECONDS = 5
 TCP_DRAIN_SECONDS = 3600
@@ -220,11 +220,13 @@ def _opened(
     missing = [server for name, server in wanted.items() if name not in observed]
     changed = [server for name, server in wanted.items() if name in observed and _differs(server, observed[name])]
     others = wanted.keys() - {server.name for server in (*missing, *changed)}
+    serving = [server for server in changed if not _is_reserve(server.name)]
     commands = [command for server in missing for command in _add(backend, server)]
     commands += [command for name in sorted(others) for command in _keep(backend, wanted[name], observed[name])]
     leaving = {server.name for server in changed} | {name for name in observed.keys() - wanted.keys() if _is_pods(name)}
-    if changed and not missing and not others and not backend.startswith(PROBES):
-        stand_in = replace(changed[0], name=changed[0].name + STAND_IN, arguments=_unchecked(changed[0].arguments))
+    stays = any(not _is_reserve(name) for name in (*(server.name for server in missing), *others))
+    if serving and not stays and not backend.startswith(PROBES):
+        stand_in = replace(serving[0], name=serving[0].name + STAND_IN, arguments=_unchecked(serving[0].arguments))
         commands += _stand_in(backend, stand_in, observed.get(stand_in.name))
         leaving -= {stand_in.name}
     return commands, [observed[name] for name in sorted(leaving)]
@@ -233,6 +235,10 @@ def _opened(
 def _is_pods(name: str) -> bool:
     """A pod's key has a dot. What has none (the target of an ExternalName) is a line of the text, and stays."""
     return "." in name
+
+
+def _is_reserve(name: str) -> bool:
+    return name.endswith(BACKUP)
 
 
 def _stand_in(backend: str, server: Server, observed: LiveServer | None) -> list[str]:
@@ -296,7 +302,7 @@ def _is_tcp(row: StatRow | None) -> bool:
 
 def _left(live: Live) -> frozenset[str]:
     led_to = {
-        server.name.removesuffix(STAND_IN)
+        pod_key(server.name)
         for backend, servers in live.servers.items()
         if not backend.startswith(PROBES)
         for server in servers.values()

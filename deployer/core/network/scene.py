@@ -6,22 +6,29 @@ Endpoints are looked for per service port over all pods; a cluster of 500 servic
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from deployer.core.network import splits
 from deployer.core.network.addresses import addresses
 from deployer.core.network.endpoints import endpoints_of, nodes_by_uid, selected
+from deployer.core.network.splits import Choice
 from deployer.core.network.values import MESH_NETWORK, Cluster, Endpoint, PodNetwork, RoutedPod, RoutedService
 from deployer.core.objects.workload import ServicePort
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`networks`: all that the router sits on, the mesh network first. `services` by namespace and name."""
+    """`networks`: all that the router sits on, the mesh network first. `services` by namespace and name.
+
+    `choices`: of the Services whose pods may be a canary and others, by uid.
+    """
 
     cluster: Cluster
     networks: tuple[PodNetwork, ...]
     services: Mapping[tuple[str, str], RoutedService]
     found: Mapping[tuple[str, int], tuple[Endpoint, ...]]
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
     def endpoints(self, service: RoutedService, port: ServicePort) -> tuple[Endpoint, ...]:
         return self.found[service.uid, port.port]
@@ -37,11 +44,14 @@ def scene(cluster: Cluster) -> Scene:
     by_namespace = _by_namespace(cluster.pods)
     nodes = nodes_by_uid(cluster)
     services = sorted(cluster.services, key=lambda one: (one.namespace, one.name))
+    behind = {one.uid: selected(one, by_namespace.get(one.namespace, ())) for one in services}
     for service in services:
-        pods = selected(service, by_namespace.get(service.namespace, ()))
         for port in service.spec.ports:
-            found[service.uid, port.port] = endpoints_of(pods, service, port, cluster, nodes)
-    return Scene(cluster, _networks(cluster), {(one.namespace, one.name): one for one in services}, found)
+            found[service.uid, port.port] = endpoints_of(behind[service.uid], service, port, cluster, nodes)
+    chosen = splits.choices(services, behind, cluster.splits)
+    problems = tuple(splits.problems(services, behind, cluster.splits, chosen))
+    named = {(one.namespace, one.name): one for one in services}
+    return Scene(cluster, _networks(cluster), named, found, chosen, problems)
 
 
 def _networks(cluster: Cluster) -> tuple[PodNetwork, ...]:

@@ -14,12 +14,13 @@ Failing connections of real traffic take a server out at once (`observe layer4`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from deployer.core.network.endpoints import sni
 from deployer.core.network.maps import CHECK_HOST, CHECK_PATH, is_word, map_path, path_word
-from deployer.core.network.values import FOLDER, Endpoint, Mode, NetworkCheck, RoutedPod, Server
+from deployer.core.network.values import BACKUP, FOLDER, Endpoint, Mode, NetworkCheck, RoutedPod, Server
 
 Watch = Literal["connect", "http"]
 """What a check of the backend does: connect (and TLS, if that is the way), or ask by HTTP."""
@@ -56,27 +57,46 @@ def watch_lines(endpoints: Iterable[Endpoint], mode: Mode) -> tuple[str, ...]:
     )
 
 
-def check_maps(endpoints: Iterable[Endpoint], address: Callable[[RoutedPod], str]) -> Mapping[str, Mapping[str, str]]:
-    """What checks look up by a server's name. `address`: the one that a pod is known by on its own node."""
+def check_maps(
+    endpoints: Iterable[Endpoint], address: Callable[[RoutedPod], str], endings: Sequence[str] = ("",)
+) -> Mapping[str, Mapping[str, str]]:
+    """What checks look up by a server's name. `address`: the one that a pod is known by on its own node. `endings`:
+    those that its servers' names may have."""
     paths: dict[str, str] = {}
     hosts: dict[str, str] = {}
     for endpoint in endpoints:
         check = endpoint.pod.readiness
         if check is not None and _asks_by_http(endpoint.pod):
-            paths[endpoint.pod.key] = path_word(check.path)
             host = check.host or f"{address(endpoint.pod)}:{check.port}"
-            hosts[endpoint.pod.key] = host if is_word(host) else "pod"
+            for ending in endings:
+                paths[endpoint.pod.key + ending] = path_word(check.path)
+                hosts[endpoint.pod.key + ending] = host if is_word(host) else "pod"
     return {CHECK_PATH: paths, CHECK_HOST: hosts}
 
 
-def servers(endpoints: Iterable[Endpoint], mode: Mode, early: bool = False) -> tuple[Server, ...]:
-    """One for each endpoint that is ready, by name. `early` (publishNotReadyAddresses): nothing is checked."""
-    found = tuple(endpoints)
-    kind = watch(found, mode)
+def servers(
+    endpoints: Iterable[Endpoint],
+    mode: Mode,
+    early: bool = False,
+    reserve: Iterable[Endpoint] = (),
+    watched: Iterable[Endpoint] | None = None,
+) -> tuple[Server, ...]:
+    """One for each endpoint that is ready, by name. `early` (publishNotReadyAddresses): nothing is checked.
+
+    Those of `reserve` serve when no other is up. They have names of their own: who changes sides is added there before
+    it is taken away here. `watched`: by whose checks the backend's kind of check is decided, None for those there.
+    """
+    found, others = tuple(endpoints), tuple(reserve)
+    kind = watch((*found, *others) if watched is None else watched, mode)
     named: dict[str, Server] = {}
     for endpoint in found:
         if endpoint.ready:
             named.setdefault(endpoint.pod.key, _server(endpoint, mode, kind, early))
+    for endpoint in others:
+        if endpoint.ready:
+            one = _server(endpoint, mode, kind, early)
+            backup = replace(one, name=one.name + BACKUP, arguments=("backup", *one.arguments))
+            named.setdefault(backup.name, backup)
     return tuple(named[name] for name in sorted(named))
 
 

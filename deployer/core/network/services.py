@@ -1,6 +1,7 @@
 """Services: a frontend at each virtual address, a backend with the endpoints behind it.
 
-    vip.shop.web.80 -> svc.shop.web.80; for each pod of a headless one: vip.shop.db.5432.db-0 -> svc.shop.db.5432.db-0
+    vip.shop.web.80 -> svc.shop.web.80, or svc.shop.web.80:canary (`splits.py`)
+    for each pod of a headless one: vip.shop.db.5432.db-0 -> svc.shop.db.5432.db-0
 
 An ExternalName has the same frontends; its backend has one server, whose address HAProxy asks the resolver for
 (`names.py` says why it is no CNAME). Policies are rules of the backend, so they hold on whatever way it is reached.
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from deployer.core.network import policy
 from deployer.core.network.addresses import MOST_SERVICES, virtual_address
+from deployer.core.network.choosing import http_lines, tcp_lines
 from deployer.core.network.endpoints import local_address, mode
 from deployer.core.network.maps import REVISIONS, map_path, policy_map
 from deployer.core.network.names import EXTERNAL_PORTS, is_alias
@@ -19,7 +21,8 @@ from deployer.core.network.preamble import DEFAULTS_HTTP, DEFAULTS_HTTP_BACKEND,
 from deployer.core.network.scene import Scene
 from deployer.core.network.sections import Part, Section, joined
 from deployer.core.network.servers import check_maps, servers, watch_lines
-from deployer.core.network.values import Endpoint, Mode, RoutedService
+from deployer.core.network.splits import backend_name, canary_backend, sides, stickiness
+from deployer.core.network.values import BACKUP, Endpoint, Mode, RoutedService
 from deployer.core.objects.workload import ServicePort
 
 _AFFINITY_SECONDS = 10800
@@ -37,21 +40,37 @@ def service_ports(service: RoutedService) -> tuple[ServicePort, ...]:
     return service.spec.ports
 
 
-def backend_name(service: RoutedService, port: ServicePort) -> str:
-    return f"svc.{service.namespace}.{service.name}.{port.port}"
-
-
 def port_mode(service: RoutedService, port: ServicePort) -> Mode:
     """What is outside is passed on as it is, so that the far end may speak what it likes."""
     return "tcp" if service.spec.type == "ExternalName" else mode(port)
 
 
-def backend(scene: Scene, name: str, service: RoutedService, port: ServicePort, mode: Mode) -> Section:
-    """A backend of all endpoints under this name; in `mode` tcp, or http for what an Ingress leads to."""
+def led_to(scene: Scene, service: RoutedService, port: ServicePort) -> tuple[str, ...]:
+    """The last lines of a frontend of this service port: which backend it leads to."""
+    name, choice = backend_name(service, port), scene.choices.get(service.uid)
+    default = f"default_backend {name}"
+    if choice is None:
+        return (default,)
+    made = stickiness(choice, service)
+    if port_mode(service, port) == "tcp":
+        return (*tcp_lines(name, choice.split.workload, made is not None), default)
+    named = f"http-request set-var(txn.backend) str({name})"
+    return (named, *http_lines(() if made is None else (made,)), "use_backend %[var(txn.backend)]", default)
+
+
+def backends(scene: Scene, name: str, service: RoutedService, port: ServicePort, mode: Mode) -> tuple[Section, ...]:
+    """One of all endpoints under this name, or two with the canary's; in `mode` tcp, or http for an Ingress."""
     if service.spec.type == "ExternalName":
-        return Section(_head(name, mode), (_external(service, port),))
+        return (Section(_head(name, mode), (_external(service, port),)),)
     rules = _policy_lines(scene, service, backend_name(service, port), mode)
-    return _backend(name, service, mode, rules, scene.endpoints(service, port))
+    found, choice = scene.endpoints(service, port), scene.choices.get(service.uid)
+    if choice is None:
+        return (_backend(name, service, mode, rules, found),)
+    each = sides(choice, found)
+    return (
+        _side(name, service, mode, rules, found, (each.stable, each.stable_reserve)),
+        _side(canary_backend(name), service, mode, rules, found, (each.canary, each.canary_reserve)),
+    )
 
 
 def is_headless(service: RoutedService) -> bool:
@@ -70,23 +89,25 @@ def _service(scene: Scene, service: RoutedService) -> Part:
         sections.extend(pairs)
         maps.update(_policy_maps(scene, service, port))
     found = [one for port in service.spec.ports for one in scene.endpoints(service, port)]
-    revisions = {one.pod.key: str(int(one.pod.revision)) for one in found}
-    checks = check_maps(found, lambda pod: local_address(pod, scene.cluster))
+    endings = ("", BACKUP) if service.uid in scene.choices else ("",)
+    revisions = {one.pod.key + ending: str(int(one.pod.revision)) for one in found for ending in endings}
+    checks = check_maps(found, lambda pod: local_address(pod, scene.cluster), endings)
     return joined((Part(tuple(sections), maps), Part(maps={**checks, REVISIONS: revisions})))
 
 
 def _balanced(scene: Scene, service: RoutedService, port: ServicePort) -> Iterator[Section]:
     name, mode = backend_name(service, port), port_mode(service, port)
     if 1 <= service.index <= MOST_SERVICES:
-        yield _frontend(scene, name, service.index, port, mode)
-    yield backend(scene, name, service, port, mode)
+        yield _frontend(scene, name, service.index, port, mode, led_to(scene, service, port))
+    yield from backends(scene, name, service, port, mode)
 
 
 def _headless(scene: Scene, service: RoutedService, port: ServicePort) -> Iterator[Section]:
     """A pair for every pod that has an address of its own, ready or not: only names follow readiness."""
     mode = port_mode(service, port)
     for name, endpoint in _of_its_own(scene, service, port):
-        yield _frontend(scene, name, service.pod_indexes[endpoint.pod.uid], port, mode)
+        leads = (f"default_backend {name}",)
+        yield _frontend(scene, name, service.pod_indexes[endpoint.pod.uid], port, mode, leads)
         yield _backend(name, service, mode, _policy_lines(scene, service, name, mode), (endpoint,))
 
 
@@ -97,10 +118,10 @@ def _of_its_own(scene: Scene, service: RoutedService, port: ServicePort) -> Iter
             yield f"{backend_name(service, port)}.{endpoint.pod.name}", endpoint
 
 
-def _frontend(scene: Scene, name: str, index: int, port: ServicePort, mode: Mode) -> Section:
+def _frontend(scene: Scene, name: str, index: int, port: ServicePort, mode: Mode, leads: tuple[str, ...]) -> Section:
     pod_range = scene.cluster.pod_range
     binds = (f"bind {virtual_address(pod_range, one.index, index)}:{port.port}" for one in scene.networks)
-    return Section(frontend_head("vip" + name.removeprefix("svc"), mode), (*binds, f"default_backend {name}"))
+    return Section(frontend_head("vip" + name.removeprefix("svc"), mode), (*binds, *leads))
 
 
 def _backend(
@@ -110,6 +131,21 @@ def _backend(
     checks = () if early else watch_lines(found, mode)
     lines = (*rules, *_affinity(service), *checks)
     return Section(_head(name, mode), lines, servers(found, mode, early))
+
+
+def _side(
+    name: str,
+    service: RoutedService,
+    mode: Mode,
+    rules: Iterable[str],
+    endpoints: tuple[Endpoint, ...],
+    serving: tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]],
+) -> Section:
+    """Of a Service that is split. Its lines depend on all endpoints, so that they are the same on both sides."""
+    early = service.spec.publish_not_ready_addresses
+    checks = () if early else watch_lines(endpoints, mode)
+    found = servers(serving[0], mode, early, serving[1], endpoints)
+    return Section(_head(name, mode), ("option allbackups", *rules, *_affinity(service, True), *checks), found)
 
 
 def _head(name: str, mode: Mode) -> str:
@@ -122,12 +158,16 @@ def _external(service: RoutedService, port: ServicePort) -> str:
     return f"server external {target}:{number} resolvers host resolve-prefer ipv4 init-addr none check inter 10s"
 
 
-def _affinity(service: RoutedService) -> tuple[str, ...]:
+def _affinity(service: RoutedService, with_reserve: bool = False) -> tuple[str, ...]:
+    """A client does not stay with a reserve: whoever it stood in for may be back at the next connection."""
     if service.spec.session_affinity != "ClientIP":
         return ()
     config = service.spec.session_affinity_config
     seconds = int(config.client_ip.timeout_seconds) if config else _AFFINITY_SECONDS
-    return (f"stick-table type ipv6 size 100k expire {seconds}s peers {PEERS}", "stick on src")
+    table = f"stick-table type ipv6 size 100k expire {seconds}s peers {PEERS}"
+    if not with_reserve:
+        return (table, "stick on src")
+    return (table, "stick match src", f"stick store-response src unless {{ srv_name -m end {BACKUP} }}")
 
 
 def _policy_lines(scene: Scene, service: RoutedService, name: str, mode: Mode) -> tuple[str, ...]:

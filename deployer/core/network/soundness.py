@@ -13,11 +13,13 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import TypeVar
 
+from deployer.core.canary.values import Split, Stickiness
 from deployer.core.network.addresses import MOST_SERVICES, addresses
 from deployer.core.network.values import Cluster, PodNetwork, RoutedIngress, RoutedPod, RoutedService, TlsPair
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_USERS = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PORTS = range(1, 65536)
 _LONGEST = 253
 
@@ -32,8 +34,11 @@ def sound(cluster: Cluster) -> tuple[Cluster, tuple[str, ...]]:
     ingresses = _kept("Ingress", cluster.ingresses, _name_fault, problems)
     tls = _kept("Secret", cluster.tls, _name_fault, problems)
     networks = tuple(_networks(cluster, problems))
+    splits = tuple(_splits(cluster.splits, problems))
     services = tuple(_addressed(_singular(services, problems), problems))
-    kept = replace(cluster, services=services, pods=pods, ingresses=ingresses, tls=tls, networks=networks)
+    kept = replace(
+        cluster, services=services, pods=pods, ingresses=ingresses, tls=tls, networks=networks, splits=splits
+    )
     return kept, tuple(problems)
 
 
@@ -101,6 +106,29 @@ def _networks(cluster: Cluster, problems: list[str]) -> Iterator[PodNetwork]:
             continue
         taken.add(network.index)
         yield network
+
+
+def _splits(them: Iterable[Split], problems: list[str]) -> Iterator[Split]:
+    """The workload's name, and that of a cookie or header that users are told by, become words of the text."""
+    for one in sorted(them, key=lambda one: one.workload):
+        namespace, _, name = one.workload.partition("/")
+        if not _LABEL.fullmatch(namespace) or not _SUBDOMAIN.fullmatch(name) or len(name) > _LONGEST:
+            problems.append(f"the canary of {one.workload} is left out: its name is not of Kubernetes' form")
+            continue
+        sticky = one.sticky
+        if sticky is not None and not _is_told_by(sticky):
+            problems.append(
+                f"the canary of {one.workload} is not sticky: a {sticky.by} named {sticky.name!r} cannot be asked for;"
+                " use up to 64 letters, digits, - and _"
+            )
+            one = replace(one, sticky=None)
+        yield one
+
+
+def _is_told_by(sticky: Stickiness) -> bool:
+    if sticky.by == "client":
+        return not sticky.name
+    return bool(_USERS.fullmatch(sticky.name)) or (sticky.by == "cookie" and not sticky.name)
 
 
 def _singular(services: Iterable[RoutedService], problems: list[str]) -> Iterator[RoutedService]:

@@ -1,14 +1,226 @@
-"""A Service whose pods are a canary and others: two backends for each of its ports, and a weight between them."""
+"""A Service whose pods are a canary and others: two backends for each of its ports, and what chooses between them.
+
+    svc.shop.web.80          stable pods; the canary's in reserve
+    svc.shop.web.80:canary   the canary's pods; the stable ones in reserve. Empty while there is none
+
+Each request draws a lot of 0 to 9999, at random or out of a cookie, a header or the client's address; it goes to the
+canary when the lot is below the weight. So whoever is at the canary stays there while its weight grows. Weights and
+header routes are in maps, so they change at once and without a reload, and so does who is the canary. Only that there
+is a strategy, and what makes the lot, is in the text.
+
+A reserve (`backup`) serves when nobody else of its backend is up: neither half of a workload takes the other down.
+"""
 
 from __future__ import annotations
 
-from deployer.core.canary.values import WHOLE
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["WHOLE", "canary_backend"]
+from deployer.core.canary.values import WHOLE, Split, Stickiness
+from deployer.core.network.endpoints import mode
+from deployer.core.network.header_words import route_key
+from deployer.core.network.maps import HEADER_ROUTES, STICKY, WEIGHTS
+from deployer.core.network.values import Endpoint, RoutedPod, RoutedService
+from deployer.core.objects.workload import ServicePort
 
+Role = Literal["split", "canary", "stable"]
 _CANARY = ":canary"
+_OWNERS = ("Deployment", "Rollout")
+CLIENT = Stickiness("client")
+OWN_COOKIE = "pierhead-canary"
+"""The one that routers give; a strategy may also name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How the requests to one Service are divided: by weight, or all to one side (`canaryService`, `stableService`)."""
+
+    split: Split
+    role: Role
+
+    @property
+    def is_under_way(self) -> bool:
+        return bool(self.split.canary_hash) and not self.split.withdrawn
+
+    @property
+    def weight(self) -> int:
+        """In basis points."""
+        if not self.is_under_way or self.role == "stable":
+            return 0
+        return WHOLE if self.role == "canary" else min(WHOLE, max(0, self.split.weight))
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Who serves on either side, and who is in reserve there."""
+
+    stable: tuple[Endpoint, ...]
+    stable_reserve: tuple[Endpoint, ...]
+    canary: tuple[Endpoint, ...] = ()
+    canary_reserve: tuple[Endpoint, ...] = ()
 
 
 def canary_backend(name: str) -> str:
     """ "svc.shop.web.80:canary" of "svc.shop.web.80"."""
     return f"{name}{_CANARY}"
+
+
+def backend_name(service: RoutedService, port: ServicePort) -> str:
+    return f"svc.{service.namespace}.{service.name}.{port.port}"
+
+
+def ingress_name(service: RoutedService, port: ServicePort) -> str:
+    """Its backend for what comes by Ingress, when the other one carries no http."""
+    return f"ingress.{service.namespace}.{service.name}.{port.port}"
+
+
+def choices(
+    services: Iterable[RoutedService], selected: Mapping[str, Sequence[RoutedPod]], splits: Iterable[Split]
+) -> Mapping[str, Choice]:
+    """By the Service's uid. `selected`: the pods that each selects."""
+    found: dict[str, Choice] = {}
+    known = sorted(splits, key=lambda one: one.workload)
+    for service in services if known else ():
+        behind = _behind(service, selected.get(service.uid, ()), known)
+        if behind and not _is_headless(service):
+            found[service.uid] = Choice(behind[0], _role(service, behind[0]))
+    return found
+
+
+def problems(
+    services: Iterable[RoutedService],
+    selected: Mapping[str, Sequence[RoutedPod]],
+    splits: Iterable[Split],
+    found: Mapping[str, Choice],
+) -> Iterator[str]:
+    """Sentences about what cannot be divided as asked."""
+    known = sorted(splits, key=lambda one: one.workload)
+    for service in services if known else ():
+        behind = _behind(service, selected.get(service.uid, ()), known)
+        if behind and _is_headless(service):
+            yield (
+                f"{service} (headless) leads to single pods of {behind[0].workload}, so no requests are split there:"
+                " use a Service with an address to give a canary its share"
+            )
+        elif len(behind) > 1:
+            others = ", ".join(one.workload for one in behind[1:])
+            yield (
+                f"{service} selects pods of {len(behind)} workloads with a canary: {behind[0].workload} is split, all"
+                f" pods of {others} get traffic as stable ones; give each workload a Service of its own"
+            )
+        if service.uid in found:
+            yield from _choice_problems(service, found[service.uid])
+
+
+def sides(choice: Choice, endpoints: Iterable[Endpoint]) -> Sides:
+    """Of a withdrawn canary pods are in reserve only; its own side is emptied when they are gone."""
+    split = choice.split
+    kinds: dict[str, list[Endpoint]] = {"canary": [], "stable": [], "left over": []}
+    for endpoint in endpoints:
+        kinds[_kind(endpoint.pod, split)].append(endpoint)
+    stable, canary, others = (tuple(kinds[kind]) for kind in ("stable", "canary", "left over"))
+    if not split.canary_hash or (split.withdrawn and all(one.pod.leaving for one in canary)):
+        return Sides(stable, (*canary, *others))
+    return Sides(stable, (*canary, *others), canary, (*stable, *others))
+
+
+def stickiness(choice: Choice, service: RoutedService) -> Stickiness | None:
+    """What makes the lot of a request. A Service's affinity to clients is one to a side, too."""
+    if choice.role != "split":
+        return None
+    if choice.split.sticky == Stickiness("cookie", OWN_COOKIE):
+        return Stickiness("cookie")
+    return choice.split.sticky or (CLIENT if service.spec.session_affinity == "ClientIP" else None)
+
+
+def maps(services: Iterable[RoutedService], found: Mapping[str, Choice]) -> Mapping[str, Mapping[str, str]]:
+    """Weights, header routes and stickiness by backend. Nothing when there is nothing to choose."""
+    weights: dict[str, str] = {}
+    routes: dict[str, str] = {}
+    sticky: dict[str, str] = {}
+    for service in services:
+        choice = found.get(service.uid)
+        if choice is None:
+            continue
+        for name in _names(service):
+            weights[name] = str(choice.weight)
+            routes.update({key: "canary" for key, _ in _routes(name, choice) if key})
+            if made := stickiness(choice, service):
+                sticky[name] = f"{sticky_word(made)}|{choice.split.workload}"
+    return {WEIGHTS: weights, HEADER_ROUTES: routes, STICKY: sticky} if found else {}
+
+
+def sticky_word(sticky: Stickiness) -> str:
+    """Its name in the map: "client", "cookie.uid", "header.x-user"."""
+    return f"{sticky.by}.{sticky.name}" if sticky.name else sticky.by
+
+
+def _behind(service: RoutedService, pods: Sequence[RoutedPod], splits: Iterable[Split]) -> list[Split]:
+    """The workloads with a strategy that it leads to: by the labels of their template, or by the pods there are."""
+    wanted = service.spec.selector.items()
+    if not wanted or service.spec.type == "ExternalName":
+        return []
+    owners = {_workload(pod) for pod in pods}
+    return [
+        one
+        for one in splits
+        if one.workload.partition("/")[0] == service.namespace
+        and (one.workload in owners or wanted <= dict(one.labels).items())
+    ]
+
+
+def _is_headless(service: RoutedService) -> bool:
+    return service.spec.cluster_ip == "None"
+
+
+def _role(service: RoutedService, split: Split) -> Role:
+    if service.name == split.canary_service:
+        return "canary"
+    return "stable" if service.name == split.stable_service else "split"
+
+
+def _workload(pod: RoutedPod) -> str:
+    """ "shop/web", "" for a pod of anything else."""
+    kind, _, name = pod.owner.partition("/")
+    return f"{pod.namespace}/{name}" if kind in _OWNERS else ""
+
+
+def _kind(pod: RoutedPod, split: Split) -> str:
+    if not split.canary_hash or _workload(pod) != split.workload:
+        return "stable"
+    if pod.template_hash == split.canary_hash:
+        return "canary"
+    return "stable" if split.stable_hash in ("", pod.template_hash) else "left over"
+
+
+def _names(service: RoutedService) -> Iterator[str]:
+    for port in service.spec.ports:
+        yield backend_name(service, port)
+        if mode(port) == "tcp":
+            yield ingress_name(service, port)
+
+
+def _routes(name: str, choice: Choice) -> Iterator[tuple[str, str]]:
+    """(key, "") or ("", what is wrong) for each header route that is in force."""
+    if choice.role != "split" or not choice.is_under_way:
+        return
+    for route in choice.split.headers:
+        try:
+            yield (route_key(name, route), "") if route.matches else ("", "")
+        except ValueError as error:
+            yield "", f"header route {route.name!r} is left out: {error}"
+
+
+def _choice_problems(service: RoutedService, choice: Choice) -> Iterator[str]:
+    for _, fault in _routes(next(_names(service), ""), choice):
+        if fault:
+            yield f"{service}: {fault}"
+    carried = [str(port.port) for port in service.spec.ports if mode(port) == "tcp"]
+    if not carried or choice.role != "split":
+        return
+    ports = f"port {carried[0]} is" if len(carried) == 1 else f"ports {', '.join(carried)} are"
+    if choice.split.sticky not in (None, CLIENT):
+        yield f"{service}: {ports} carried as tcp: the client's address decides there who goes to the canary"
+    if choice.split.headers and choice.is_under_way:
+        yield f"{service}: {ports} carried as tcp: header routes lead nobody to the canary there"

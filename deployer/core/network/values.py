@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deployer.core.canary.values import Split
 from deployer.core.objects.network import IngressSpec, NetworkPolicySpec
 from deployer.core.objects.workload import ServiceSpec
 
@@ -92,7 +93,8 @@ class RoutedPod:
 
     `ports`: named container ports. `readiness`: the network check by which a router may leave it out by itself, None
     when it has none. `probes`: those that are to be made now (pods of this router's node only). `network` is the pod
-    network it is attached to, "" on the host's. `owner` such as "Deployment/web"; `revision` of its owner.
+    network it is attached to, "" on the host's. `owner` such as "Deployment/web"; `revision` and `template_hash` say
+    which of its templates it was made from.
     """
 
     uid: str
@@ -108,6 +110,7 @@ class RoutedPod:
     network: str = ""
     owner: str = ""
     revision: int = 0
+    template_hash: str = ""
     readiness: NetworkCheck | None = None
     probes: tuple[ContainerProbe, ...] = ()
 
@@ -205,6 +208,7 @@ class Cluster:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # name -> labels
     networks: tuple[PodNetwork, ...] = ()  # this node's
     tls: tuple[TlsPair, ...] = ()
+    splits: tuple[Split, ...] = ()
     pod_range: str = "10.208.0.0/12"
     mesh_port: int = 8443
 
