@@ -32,6 +32,7 @@ from control.store.addresses import adopt_networks
 from control.store.identities import Certificates, Identities
 from control.store.leaving import Wake, wake_released
 from control.store.routed_pods import RoutedPods
+from control.store.splits import splits
 from control.store.tls import tls_pairs
 from control.store.waking import wake_all, wake_for_pods
 from deployer.core.network import simulated_hosts, values
@@ -100,7 +101,7 @@ class RouteRows:
             nodes=tuple(one for one in nodes if one.uid != row.uid),
             services=_services(services, pods.pods, now), pods=pods.pods, ingresses=ingresses,
             policies=routed_policies(), namespaces=dict(Namespace.objects.values_list("name", "labels")),
-            networks=_networks(row.uid), tls=tls_pairs(ingresses, now),
+            networks=_networks(row.uid), tls=tls_pairs(ingresses, now), splits=splits(),
             pod_range=settings.PIERHEAD.pod_range, mesh_port=settings.PIERHEAD.mesh_port,
         )  # fmt: skip
 

@@ -1,12 +1,17 @@
-"""Maps of a running HAProxy are replaced whole: a new version is filled, then put in the old one's place at once."""
+"""Maps of a running HAProxy are replaced whole: a new version is filled, then put in the old one's place at once.
+
+But whoever takes traffic from a canary waits for it, so that is done in place and before anything else (`ease`). What
+gives it more comes last, when its servers are there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deployer.core.network.commands import is_entry, prepare_map, read_version
+from deployer.core.network.commands import batches, is_entry, prepare_map, read_map, read_version
 from deployer.core.network.maps import map_path
 from deployer.core.network.routing import Routed
+from deployer.core.network.splits import easing
 from deployer.loops.router_access import RouterAccess
 from deployer.ports import EngineError
 
@@ -18,6 +23,21 @@ def push_maps(node: RouterAccess, routed: Routed, maps: Mapping[str, Mapping[str
     for name, entries in sorted(node.memory.unmapped(maps).items()):
         _replace(node, routed, map_path(name), entries)
         node.memory.mapped({name: entries})
+
+
+def ease(node: RouterAccess, routed: Routed, first: Mapping[str, Mapping[str, str]]) -> None:
+    """Take from what runs the header routes that are over and what weights are too high. Two short looks, none when
+    nothing is new. A router that does not answer now is told of by the pass itself."""
+    unsure = node.memory.unmapped(first)
+    if not unsure:
+        return
+    try:
+        answers = node.ask(routed, [f"show map {map_path(name)}" for name in sorted(unsure)])
+        running = {name: read_map(said) or {} for name, said in zip(sorted(unsure), answers, strict=True)}
+        if commands := easing(running, unsure):
+            node.ask(routed, batches(commands))
+    except EngineError:
+        node.hang_up()
 
 
 def _replace(node: RouterAccess, routed: Routed, path: str, entries: Mapping[str, str]) -> None:

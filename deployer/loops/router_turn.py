@@ -1,7 +1,8 @@
 """One pass over a node's router: containers, files, configuration, servers and maps, the host's ports, findings.
 
-    Routed -> router_config -> make the containers run -> put what differs -> which structure runs?
-        another: check, replace, reload          the same: add, drain and delete servers, fill maps
+    Routed -> less for a canary? at once -> router_config -> make the containers run -> put what differs
+    -> which structure runs?
+        another: check, replace, reload     the same: fill maps, add, drain and delete servers, more for a canary
     -> what its probes found -> RouterOutcome
 
 It touches no database and may be killed anywhere: everything it does is done again, or found done, by the next one.
@@ -14,7 +15,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deployer.core.network.config import router_config
+from deployer.core.network.config import first_maps, router_config
+from deployer.core.network.maps import FIRST
 from deployer.core.network.probe_times import decided_at
 from deployer.core.network.probes import results
 from deployer.core.network.router_host import EDGE, ROUTER
@@ -25,7 +27,7 @@ from deployer.loops.router_access import RouterAccess
 from deployer.loops.router_containers import RouterContainers, checked, last_lines
 from deployer.loops.router_edge import RouterEdge
 from deployer.loops.router_files import contents, entries
-from deployer.loops.router_maps import push_maps
+from deployer.loops.router_maps import ease, push_maps
 from deployer.loops.router_memory import digest_of
 from deployer.ports import Clock, EngineError, EngineUnreachable
 
@@ -56,6 +58,7 @@ class RouterTurn:
     def take(self) -> tuple[RouterOutcome, float]:
         if self.node.memory.begin(self.epoch, self.clock.now()):
             self.node.hang_up()  # another process may have had it reloaded: a kept line leads to the one before
+        ease(self.node, self.routed, first_maps(self.routed.cluster))
         try:
             outcome = self._outcome(router_config(self.routed.cluster))
         except EngineUnreachable as error:
@@ -74,8 +77,9 @@ class RouterTurn:
         if refused is not None and refused.reason != "RouterRefusedConfig":
             return refused
         served = config if refused is None else self._known_to(config)
-        push_maps(self.node, self.routed, served.maps)
+        push_maps(self.node, self.routed, {name: them for name, them in served.maps.items() if name not in FIRST})
         version, rows = self._moved(served)
+        push_maps(self.node, self.routed, {name: them for name, them in served.maps.items() if name in FIRST})
         if refused is None:
             self._put({CONFIG_FILE: config.text.encode()})  # for a start without us: with the servers of today
         probes = self._findings(rows)

@@ -159,7 +159,7 @@ class _Pod(ThreadingHTTPServer):
 
 
 @contextmanager
-def pod(address: str, name: str, statuses: dict[str, int] | None = None) -> Iterator[int]:
+def pod(address: str, name: str, statuses: dict[str, int] | None = None, *, port: int = 0) -> Iterator[int]:
     """A web server that answers with its name and the headers it was sent; gives its port. Statuses by path.
 
     "/wait/20" is answered after 20 ms.
@@ -181,7 +181,7 @@ def pod(address: str, name: str, statuses: dict[str, int] | None = None) -> Iter
         def log_message(self, *words: object) -> None:
             """Nobody reads it."""
 
-    server = _Pod((address, 0), Handler)
+    server = _Pod((address, port), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -32,7 +32,6 @@ from tests.contracts.loopback import (
     needs_haproxy,
     over_tcp,
     pod,
-    read_all,
     scratch,
 )
 from tests.contracts.mesh_certificates import MeshAuthority
@@ -45,7 +44,10 @@ H2 = {"port": 9000, "targetPort": "h2", "name": "grpc", "nodePort": 30090}
 TCP = {"port": 5432, "targetPort": "web", "nodePort": 30432}
 BACKEND = "svc.shop.web.8080"
 CANARY = f"{BACKEND}:canary"
+REVISIONS = {"shop.web-1": 1, "shop.web-2": 1, "shop.web-3": 2}
 INSIDE, ROUTER = virtual_address(LOCAL_RANGE, 1, 1), "127.64.8.1"
+BRIDGE = free_port()
+"""What is asked there over HTTP/1.1 is asked of the router over HTTP/2."""
 PROXY = "PROXY TCP4 {source} 192.0.2.1 4711 80\r\n"
 
 
@@ -99,9 +101,9 @@ class Town:
     ) -> Counter[str]:
         """Who answered so many requests over one connection; a status in place of a name for what failed."""
         address, port = {
-            "inside": (INSIDE, 8080), "node": (ROUTER, 30080), "ingress": (ROUTER, self.ingress_port),
+            "inside": (INSIDE, 8080), "node": (ROUTER, 30080), "ingress": (ROUTER, self.ingress_port), "h2": ("127.0.0.1", BRIDGE),
         }[way]  # fmt: skip
-        first = "" if way == "inside" else PROXY.format(source=source or "203.0.113.9")
+        first = "" if way in ("inside", "h2") else PROXY.format(source=source or "203.0.113.9")
         with socket.create_connection((address, port), PATIENCE_SECONDS, (source, 0) if source else None) as line:
             line.sendall(first.encode())
             reader = line.makefile("rb")
@@ -144,6 +146,7 @@ def quick_pods(folder: Path, names: Sequence[str]) -> Iterator[list[tuple[int, i
     for name, (http, h2) in zip(names, ports, strict=True):
         text += f"frontend {name}\n    bind 127.0.0.1:{http}\n    bind 127.0.0.1:{h2} proto h2\n"
         text += f'    http-request return status 200 content-type text/plain string "{name}"\n'
+    text += f"listen http2\n    bind 127.0.0.1:{BRIDGE}\n    server router {INSIDE}:9000 proto h2\n"
     file = folder / "pods.cfg"
     file.write_text(text)
     with subprocess.Popen(["haproxy", "-db", "-f", str(file)]) as process:
@@ -214,9 +217,9 @@ def test_five_percent_are_five_percent_by_each_way_in(raise_town: Callable[..., 
     counted = town.shares()
     assert set(counted) == {f"{BACKEND}/shop.web-1", f"{BACKEND}/shop.web-2", f"{CANARY}/shop.web-3"}
     told = amounts(read_counters(town.router.ask("show stat"), town.router.ask("show table table.latency")), REVISIONS)
-    assert {one.revision: (amount.requests, sum(amount.buckets)) for one, amount in told.items()} == {
-        1: (30_000 - counted[f"{CANARY}/shop.web-3"],) * 2, 2: (counted[f"{CANARY}/shop.web-3"],) * 2,
-    }  # fmt: skip
+    new = counted[f"{CANARY}/shop.web-3"]
+    seen = {one.revision: (them.requests, sum(them.buckets)) for one, them in told.items() if one.port == "8080"}
+    assert seen == {1: (30_000 - new, 30_000 - new), 2: (new, new)}
 
 
 def test_connections_and_http2_are_split_too(raise_town: Callable[..., Town]) -> None:
@@ -226,7 +229,7 @@ def test_connections_and_http2_are_split_too(raise_town: Callable[..., Town]) ->
         "tcp": Counter(get(INSIDE, 5432)[1].strip() for _ in range(2000)),
         "tcp by node": Counter(over_node(30432) for _ in range(2000)),
         "tcp by ingress": town.asked(2000, way="ingress", host="bytes.test"),
-        "h2": over_h2(2000),
+        "h2": town.asked(2000, way="h2"),
     }
     assert all(0.16 <= share(one) <= 0.24 for one in found.values()), found
     assert {name.partition("/")[0] for name in town.shares()} == {
@@ -238,12 +241,6 @@ def test_connections_and_http2_are_split_too(raise_town: Callable[..., Town]) ->
 def over_node(port: int) -> str:
     request = "GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
     return over_tcp(ROUTER, port, PROXY.format(source="203.0.113.9") + request).splitlines()[-1]
-
-
-def over_h2(count: int, *words: str) -> Counter[str]:
-    command = ["curl", "-sS", "--http2-prior-knowledge", "-w", "\n", *words, f"http://{INSIDE}:9000/[1-{count}]"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
-    return Counter(done.stdout.split())
 
 
 USERS = [f"user-{number}" for number in range(200)]
@@ -378,13 +375,13 @@ def routed(identity: Identity) -> Iterator[Town]:
 
 def test_header_routes_of_http2_come_and_go_without_a_reload(raise_town: Callable[..., Town]) -> None:
     town = raise_town(split(0))
-    wanted = ("-H", "X-Team: our own; #1")
-    assert set(over_h2(5, *wanted)) <= {"web-1", "web-2"}
+    wanted = "X-Team: our own; #1\r\n"
+    assert not at_canary(town, wanted, way="h2")
     town.become(split(0, headers=ROUTES))
-    assert set(over_h2(5, *wanted)) == {"web-3"}
-    assert set(over_h2(5)) <= {"web-1", "web-2"}
+    assert at_canary(town, wanted, way="h2")
+    assert not at_canary(town, way="h2")
     town.become(split(0, headers=ROUTES, withdrawn=True))
-    assert set(over_h2(5, *wanted)) <= {"web-1", "web-2"}
+    assert not at_canary(town, wanted, way="h2")
 
 
 def test_a_service_of_the_canary_alone_and_one_of_the_stable_pods(raise_town: Callable[..., Town]) -> None:
@@ -402,4 +399,154 @@ def test_the_service_of_the_stable_pods_knows_no_canary(raise_town: Callable[...
     assert set(town.asked(50, "X-Build: 2.1-\r\n")) == {"web-1", "web-2"}
 
 
-REVISIONS = {"shop.web-1": 1, "shop.web-2": 1, "shop.web-3": 2}
+def slow_pods(stack: ExitStack, count: int = 3) -> tuple[tuple[RoutedPod, ...], list[ExitStack]]:
+    """Pods that can be ended one by one, each at an address of its own."""
+    made, ends = [], []
+    hashes = (OLD, OLD, NEW, NEW)
+    for number, one in enumerate(pods("web", f"a:{'R' * count}", owner="Rollout/web"), 1):
+        end = stack.enter_context(ExitStack())
+        port = end.enter_context(pod(f"127.0.1.{number}", one.name))
+        ends.append(end)
+        ports = {"web": port, "h2": port}
+        made.append(replace(one, ip=f"127.0.1.{number}", ports=ports, template_hash=hashes[number - 1]))
+    return tuple(made), ends
+
+
+class Load:
+    """Four clients who ask all the time; what each was answered."""
+
+    def __init__(self) -> None:
+        self.answers: Counter[str] = Counter()
+        self._over, self._threads = threading.Event(), [threading.Thread(target=self._ask) for _ in range(4)]
+
+    def __enter__(self) -> Load:
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for one in self._threads:
+            one.join()
+
+    def more(self, count: int = 60) -> Counter[str]:
+        """The answers to at least so many requests from now on."""
+        before = self.answers.copy()
+        eventually(lambda: self.answers.total() >= before.total() + count)
+        return self.answers - before
+
+    @property
+    def failed(self) -> Counter[str]:
+        return Counter({name: count for name, count in self.answers.items() if not name.startswith("web-")})
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            status, body = get(INSIDE, 8080)
+            self.answers[body.split("\n")[0] if status == 200 else f"{status} {body[:40]}"] += 1
+
+
+def test_nobody_notices_that_a_canary_dies_nor_that_the_others_do(
+    raise_town: Callable[..., Town], folder: Path
+) -> None:
+    with ExitStack() as stack:
+        there, ends = slow_pods(stack)
+        town = raise_town(split(3000), there=there)
+        with Load() as load:
+            load.more()
+            ends[2].close()
+            load.more()
+            eventually(lambda: town.router.states(CANARY)["shop.web-3"], lambda state: state == "DOWN")
+            assert set(load.more(200)) == {"web-1", "web-2"}
+        assert load.failed == Counter()
+        ends[2].enter_context(back(there[2]))
+        eventually(lambda: town.router.states(CANARY)["shop.web-3"], lambda state: state.startswith("UP"))
+        with Load() as load:
+            load.more()
+            ends[0].close()
+            ends[1].close()
+            eventually(lambda: town.router.states(BACKEND)["shop.web-2"], lambda state: state == "DOWN")
+            assert set(load.more(100)) == {"web-3"}
+        assert load.failed == Counter()
+
+
+@contextmanager
+def back(one: RoutedPod) -> Iterator[None]:
+    """The pod again, at its address and port."""
+    with pod(one.ip, one.name, port=one.ports["web"]):
+        yield
+
+
+def test_a_whole_rollout_loses_no_request_and_needs_no_reload(raise_town: Callable[..., Town]) -> None:
+    with ExitStack() as stack:
+        (one, two, three_, four), _ = slow_pods(stack, 4)
+        stable = (one, two)
+        town = raise_town(IDLE, there=stable)
+        pid = town.router.ask("show info").partition("Pid: ")[2].split()[0]
+        with Load() as load:
+            assert set(load.more()) == {"web-1", "web-2"}
+            town.become(split(0), stable)
+            town.become(split(0), (*stable, three_))
+            town.become(split(5000), (*stable, three_))
+            assert load.more(200).keys() >= {"web-3"}
+            town.become(split(5000), (*stable, three_, four))
+            town.become(split(10_000), (one, replace(two, leaving=True), three_, four))
+            town.become(split(10_000), (replace(one, leaving=True), three_, four))
+            assert set(load.more(100)) == {"web-3", "web-4"}
+            town.become(IDLE, (three_, four))
+            assert set(load.more(100)) == {"web-3", "web-4"}
+            town.become(split(1000, canary_hash=OLD, stable_hash=NEW), (one, three_, four))
+            town.become(split(0, canary_hash=OLD, stable_hash=NEW, withdrawn=True), (one, three_, four))
+            assert set(load.more(100)) == {"web-3", "web-4"}
+            town.become(IDLE, (three_, four))
+        assert load.failed == Counter()
+        assert town.router.ask("show info").partition("Pid: ")[2].split()[0] == pid
+        assert set(town.router.states(BACKEND)) == {"shop.web-3", "shop.web-4"}
+        assert town.router.states(CANARY) == {}
+
+
+def test_a_client_stays_with_its_pod_and_returns_from_the_reserve(raise_town: Callable[..., Town]) -> None:
+    with ExitStack() as stack:
+        there, ends = slow_pods(stack)
+        town = raise_town(split(10_000), there=there, sessionAffinity="ClientIP")
+        clients = [f"127.0.2.{number}" for number in range(1, 9)]
+        assert {name for one in clients for name in town.asked(2, source=one)} == {"web-3"}
+        ends[2].close()
+        eventually(lambda: town.router.states(CANARY)["shop.web-3"], lambda state: state == "DOWN")
+        assert {name for one in clients for name in town.asked(2, source=one)} <= {"web-1", "web-2"}
+        ends[2].enter_context(back(there[2]))
+        eventually(lambda: town.router.states(CANARY)["shop.web-3"], lambda state: state.startswith("UP"))
+        assert {name for one in clients for name in town.asked(2, source=one)} == {"web-3"}
+        assert {get(INSIDE, 5432, source=one)[1].split("\n")[0] for one in clients} == {"web-3"}
+        town.become(split(0), there)
+        homes = {one: set(town.asked(5, source=one)) for one in clients}
+        assert all(len(names) == 1 and names <= {"web-1", "web-2"} for names in homes.values())
+
+
+def test_a_policy_holds_on_both_sides(raise_town: Callable[..., Town]) -> None:
+    rule = policy(
+        podSelector={"matchLabels": {"app": "web"}}, ingress=[{"from": [{"ipBlock": {"cidr": "127.0.2.1/32"}}]}]
+    )
+    town = raise_town(split(0), rule)
+    for weight in (0, 10_000):
+        town.become(split(weight))
+        assert get(INSIDE, 8080, source="127.0.2.1")[0] == get(INSIDE, 5432, source="127.0.2.1")[0] == 200
+        assert (get(INSIDE, 8080, source="127.0.2.2")[0], get(INSIDE, 5432, source="127.0.2.2")[0]) == (403, 0)
+
+
+@pytest.mark.parametrize("sticky", [None, Stickiness("client"), Stickiness("cookie"), Stickiness("header", "x-user")])
+@pytest.mark.parametrize("spec", [{}, {"sessionAffinity": "ClientIP"}, {"publishNotReadyAddresses": True}])
+def test_haproxy_takes_it_without_a_word(
+    folder: Path, identity: Identity, sticky: Stickiness | None, spec: dict[str, Any]
+) -> None:
+    checked = pods("web", "a:RRr b:R", owner="Rollout/web", template_hash=NEW, readiness=httpget(host="web.test"))
+    things = (
+        service("web", HTTP, H2, TCP, type="NodePort", **spec),
+        service("other", HTTP, type="LoadBalancer", index=2, selector={"app": "web"}),
+        service("head", 80, index=0, clusterIP="None", selector={"app": "web"}, pod_indexes={"uid-web-1": 11}),
+        checked, pods("web", "a:R b:R", owner="Rollout/web", template_hash=OLD, namespace="else"),
+        ingress("site", "shop.test/ Prefix web:8080", "a.test/ Prefix web:5432", "b.test/ Prefix web:9000"),
+        policy(podSelector={"matchLabels": {"app": "web"}}),
+    )  # fmt: skip
+    for wanted in (IDLE, split(500, headers=ROUTES), split(0, withdrawn=True), split(1, canary_service="other")):
+        found = config(*things, identity=identity, splits=(replace(wanted, sticky=sticky),))
+        assert Router(folder, found).complaints() == ""

@@ -18,12 +18,12 @@ from deployer.core.network import latency, preamble, probes, splits
 from deployer.core.network.addresses import addresses
 from deployer.core.network.edge import edge, edge_text
 from deployer.core.network.ingress import ingress
-from deployer.core.network.maps import ALWAYS
+from deployer.core.network.maps import ALWAYS, FIRST
 from deployer.core.network.mesh import mesh
 from deployer.core.network.names import names
 from deployer.core.network.peers import peer_checks
 from deployer.core.network.runtime import marked
-from deployer.core.network.scene import Scene, scene
+from deployer.core.network.scene import Scene, choices_of, scene
 from deployer.core.network.sections import Part, Section, joined, text
 from deployer.core.network.services import services
 from deployer.core.network.soundness import sound
@@ -54,6 +54,15 @@ def router_config(cluster: Cluster) -> RouterConfig:
         edge_ports=ports,
         problems=tuple(_plain(problem) for problem in whole.problems),
     )
+
+
+def first_maps(cluster: Cluster) -> Mapping[str, Mapping[str, str]]:
+    """The maps of FIRST alone, as `router_config` has them; nothing when no workload has a canary. Cheap."""
+    if not cluster.splits:
+        return {}
+    kept, _ = sound(replace(cluster, pods=tuple(pod for pod in cluster.pods if pod.owner), tls=(), ingresses=()))
+    found = splits.maps(*choices_of(kept))
+    return {name: found[name] for name in FIRST if name in found}
 
 
 def _preamble() -> tuple[Section, ...]:

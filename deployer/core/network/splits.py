@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deployer.core.canary.values import WHOLE, Split, Stickiness
+from deployer.core.network.commands import command_word
 from deployer.core.network.endpoints import mode
 from deployer.core.network.header_words import route_key
-from deployer.core.network.maps import HEADER_ROUTES, STICKY, WEIGHTS
+from deployer.core.network.maps import HEADER_ROUTES, STICKY, WEIGHTS, map_path
 from deployer.core.network.values import Endpoint, RoutedPod, RoutedService
 from deployer.core.objects.workload import ServicePort
 
@@ -149,6 +150,21 @@ def maps(services: Iterable[RoutedService], found: Mapping[str, Choice]) -> Mapp
             if made := stickiness(choice, service):
                 sticky[name] = f"{sticky_word(made)}|{choice.split.workload}"
     return {WEIGHTS: weights, HEADER_ROUTES: routes, STICKY: sticky} if found else {}
+
+
+def easing(running: Mapping[str, Mapping[str, str]], wanted: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """Commands that take from canaries what they are to have no longer, and give nobody more. Maps by their path below
+    FOLDER; `running` is what HAProxy holds of those in `wanted`."""
+    commands: list[str] = []
+    for name, entries in sorted(running.items()):
+        where, desired = command_word(map_path(name)), wanted.get(name, {})
+        for key, value in sorted(entries.items()):
+            fresh = desired.get(key)
+            if name == HEADER_ROUTES and fresh is None:
+                commands.append(f"del map {where} {command_word(key)}")
+            elif name == WEIGHTS and int(fresh or 0) < int(value):
+                commands.append(f"set map {where} {command_word(key)} {int(fresh or 0)}")
+    return tuple(commands)
 
 
 def sticky_word(sticky: Stickiness) -> str:
