@@ -209,6 +209,10 @@ class CanaryState:
     said to go on from this step (-1: none). `weight` is asked of the routers. `why` is a sentence: why it is paused or
     was aborted. `paused_by`: "" , "step", "analysis", or a person's name. `zero_version`: the resource version with
     which the weight went to 0, see `control.store.leaving`.
+
+    `paused_run` is the analysis that could not say, `waived` are those despite which a person went on. `changes`: how
+    often the steps were written anew meanwhile. `log_tail` are the last lines of a canary that was aborted, and
+    `aborted_by` who did it ("": Pierhead).
     """
 
     template_hash: str = ""
@@ -228,11 +232,18 @@ class CanaryState:
     why: str = ""
     ended_at: float = 0.0
     zero_version: int = 0
+    paused_run: str = ""
+    waived: tuple[str, ...] = ()
+    changes: int = 0
+    log_tail: str = ""
+    aborted_by: str = ""
 
     @property
     def is_under_way(self) -> bool:
         return self.phase in ("Progressing", "Paused", "Promoting")
 
+
+NO_CANARY = CanaryState()
 
 RunPhase = Literal["Pending", "Running", "Successful", "Failed", "Inconclusive", "Error"]
 ENDED: frozenset[RunPhase] = frozenset({"Successful", "Failed", "Inconclusive", "Error"})
@@ -259,6 +270,15 @@ class NewRun:
     attempt: int
     step: int
     analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """An analysis that nobody waits for any more. `why` is a sentence; `phase` what became of it if it still ran."""
+
+    name: str
+    why: str
+    phase: RunPhase = "Inconclusive"
 
 
 @dataclass(frozen=True, slots=True)

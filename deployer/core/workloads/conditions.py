@@ -6,6 +6,7 @@ Kubernetes' types, statuses and reasons, so that every tool that reads them keep
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from deployer.core.workloads import progress, sentences
 from deployer.core.workloads.census import Census, Standing, is_available
@@ -22,22 +23,32 @@ from deployer.core.workloads.values import (
     Truth,
 )
 
+_HELD: dict[str, Truth] = {progress.CANARY: "True", progress.CANARY_PAUSED: "Unknown", progress.ABORTED: "False"}
+
+
+Kind = Literal["Deployment", "Rollout"]
+
 
 def conditions_of(
-    snapshot: Snapshot, census: Census, bounds: Bounds, after: Progress, rollback: Rollback | None = None
-) -> tuple[Condition, ...]:
+    snapshot: Snapshot, census: Census, bounds: Bounds, after: Progress, rollback: Rollback | None = None,
+    canary: str = "",
+) -> tuple[Condition, ...]:  # fmt: skip
+    """`canary`: what one that is under way, or was aborted, has come to."""
     available = _available(census, bounds)
     if rollback:
         return available, Condition("Progressing", "False", rollback.reason, rollback.message)
+    if after.reason in progress.HELD and canary:
+        return available, Condition("Progressing", _HELD[after.reason], after.reason, canary)
     return available, _progressing(snapshot, census, after)
 
 
-def failure(snapshot: Snapshot, current: Standing, reason: str) -> str:
-    """The sentence about a rollout that failed."""
+def failure(snapshot: Snapshot, current: Standing, reason: str, desired: int | None = None) -> str:
+    """The sentence about a rollout that failed. `desired`: pods of the new revision, None for all there are to be."""
     deployment = snapshot.deployment
+    desired = deployment.replicas if desired is None else desired
     waits = sentences.pods(unavailable(snapshot, current))
     return sentences.failed(
-        current.set, reason, deployment.progress_deadline_seconds, current.available, deployment.replicas, waits
+        current.set, reason, deployment.progress_deadline_seconds, current.available, desired, waits
     )
 
 
@@ -53,19 +64,23 @@ def events_of(
     made: NewReplicaSet | None,
     scale: Iterable[Scale],
     rollback: Rollback | None,
+    *,
+    told: bool = False,
 ) -> tuple[Event, ...]:
-    """What happened in this pass, for the Deployment. Nothing is said twice: a reason speaks when it changes."""
-    name = snapshot.deployment.name
+    """What happened in this pass, for the Deployment. Nothing is said twice: a reason speaks when it changes. `told`:
+    the canary says how it ends."""
+    kind, name = snapshot.deployment.kind, snapshot.deployment.name
     found = []
     if made and made.replicas:
-        found.append(_event("ScalingReplicaSet", sentences.scaled(made.name, 0, made.replicas), name))
+        found.append(_event("ScalingReplicaSet", sentences.scaled(made.name, 0, made.replicas), kind, name))
     before = {standing.set.uid: standing.set.replicas for standing in census.standings()}
     for one in scale:
         if one.replicas != before[one.uid]:
-            found.append(_event("ScalingReplicaSet", sentences.scaled(one.name, before[one.uid], one.replicas), name))
+            said = sentences.scaled(one.name, before[one.uid], one.replicas)
+            found.append(_event("ScalingReplicaSet", said, kind, name))
     if rollback:
-        found.append(Event("Warning", "RolledBack", rollback.message, ("Deployment", name)))
-    elif after.reason != snapshot.progress.reason and census.current is not None:
+        found.append(Event("Warning", "RolledBack", rollback.message, (kind, name)))
+    elif after.reason != snapshot.progress.reason and census.current is not None and not told:
         found += _turn(snapshot, census.current, after.reason)
     return tuple(found)
 
@@ -74,14 +89,15 @@ def _turn(snapshot: Snapshot, current: Standing, reason: str) -> list[Event]:
     """The rollout came to an end, good or bad."""
     deployment = snapshot.deployment
     if reason == progress.COMPLETE:
-        return [_event("RolloutComplete", sentences.completed(current.set, deployment.replicas), deployment.name)]
-    if reason in progress.FAILED:
-        return [Event("Warning", reason, _failing(snapshot, current, reason), ("Deployment", deployment.name))]
+        said = sentences.completed(current.set, deployment.replicas)
+        return [_event("RolloutComplete", said, deployment.kind, deployment.name)]
+    if reason in progress.FAILED and reason != progress.ABORTED:
+        return [Event("Warning", reason, _failing(snapshot, current, reason), (deployment.kind, deployment.name))]
     return []
 
 
-def _event(reason: str, message: str, name: str) -> Event:
-    return Event("Normal", reason, message, ("Deployment", name))
+def _event(reason: str, message: str, kind: Kind, name: str) -> Event:
+    return Event("Normal", reason, message, (kind, name))
 
 
 def _available(census: Census, bounds: Bounds) -> Condition:

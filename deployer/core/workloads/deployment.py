@@ -2,8 +2,8 @@
 
 A pass counts the pods, judges the progress, and decides on one kind of move: go back, scale in proportion, grow the
 new set, or shrink the old ones. Then every set's pods are made equal to the number it has got, in the same plan, so
-there is no second hop. What cannot be decided yet has a time to look again at (`wake_at`) or pods to wait for
-(`waiting_for`).
+there is no second hop. A canary (`canary.py`) has its pods apart from all that. What cannot be decided yet has a time
+to look again at (`wake_at`) or pods to wait for (`waiting_for`).
 
 Pure: no clock, no I/O, no randomness. The same snapshot gives the same plan, in whatever order its parts come, so a
 pass may be lost, repeated, or made from a snapshot that is out of date.
@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from deployer.core.workloads import history, recreate, replicaset, rolling, scaling, sentences
+from deployer.core.canary.values import NO_CANARY
+from deployer.core.workloads import canary, history, recreate, replicaset, rolling, scaling, sentences
 from deployer.core.workloads import progress as progressing
+from deployer.core.workloads.canary import Trying
 from deployer.core.workloads.census import Census, Standing, take
-from deployer.core.workloads.conditions import conditions_of, events_of, unavailable
+from deployer.core.workloads.conditions import conditions_of, events_of, failure, unavailable
 from deployer.core.workloads.eviction import LOOK_AGAIN_SECONDS, evictions
 from deployer.core.workloads.loss import losses
-from deployer.core.workloads.rollback import rollback_of
+from deployer.core.workloads.rollback import last_lines, rollback_of
 from deployer.core.workloads.rolling import Bounds, bounds_of
 from deployer.core.workloads.values import (
     DeletePod,
@@ -38,22 +40,27 @@ from deployer.core.workloads.values import (
 def reconcile(snapshot: Snapshot) -> Plan:
     census = take(snapshot)
     bounds = bounds_of(snapshot.deployment)
-    targets = _move(snapshot, census, bounds)
-    made = _created(snapshot, census, bounds, targets)
-    reuse = _reused(census)
-    after = progressing.progress_of(snapshot, census, _started(snapshot, census, made))
-    rollback = rollback_of(snapshot, census, after)
+    tried = canary.trying(snapshot, census)
+    targets = _targets(snapshot, census, bounds, tried)
+    started = _started(snapshot, census, _created(snapshot, census, bounds, targets))
+    after = progressing.progress_of(snapshot, census, started, tried.reason if tried else "")
+    if tried is not None:
+        tried = _judged(snapshot, census, tried, after)
+        targets = _targets(snapshot, census, bounds, tried)
+    rollback = rollback_of(snapshot, census, after) if tried is None else _back(snapshot, census, after, tried)
     if rollback:
-        return _rolled_back(snapshot, census, bounds, after, rollback)
+        return _rolled_back(snapshot, census, bounds, after, rollback, tried)
+    made = _created(snapshot, census, bounds, targets)
     scale = _scaled(snapshot, census, bounds, targets)
     pods = _pods(snapshot, census, targets, made)
-    evicted, held = evictions(snapshot, census, bounds, pods.deleted)
-    events = events_of(snapshot, census, after, made, scale, None)
-    return Plan(
+    evicted, held = evictions(snapshot, _sides(snapshot, census, bounds, tried), pods.deleted)
+    told = tried is not None and tried.state.phase in ("Aborting", "Aborted")
+    events = events_of(snapshot, census, after, made, scale, None, told=told)
+    return _with_canary(snapshot, tried, Plan(
         progress=after,
-        conditions=conditions_of(snapshot, census, bounds, after),
+        conditions=conditions_of(snapshot, census, bounds, after, canary=canary.sentence(tried) if tried else ""),
         create_replica_set=made,
-        reuse=reuse,
+        reuse=_reused(census) if tried is None or tried.is_about(snapshot) else None,
         scale=scale,
         create_pods=pods.created,
         delete_pods=pods.deleted + losses(census) + evicted,
@@ -63,7 +70,49 @@ def reconcile(snapshot: Snapshot) -> Plan:
         waiting_for=_waiting_for(snapshot, census, after),
         held=held,
         wake_at=_wake_at(snapshot, census, after, held),
-    )
+    ))  # fmt: skip
+
+
+def _targets(snapshot: Snapshot, census: Census, bounds: Bounds, tried: Trying | None) -> dict[str, int]:
+    """Set name -> replicas, for the sets that change."""
+    if tried is None:
+        return _move(snapshot, census, bounds)
+    if tried.is_apart:
+        targets = canary.targets(snapshot, census, bounds, tried)
+    else:
+        targets = canary.kept(snapshot, tried, _move(snapshot, census, bounds))
+    return targets | canary.doomed(tried, census)
+
+
+def _judged(snapshot: Snapshot, census: Census, tried: Trying, after: Progress) -> Trying:
+    """With what the rollout's own rules say of the canary's pods."""
+    if tried.state.is_under_way and after.reason in progressing.FAILED and census.current is not None:
+        why = failure(snapshot, census.current, after.reason, census.current.replicas)
+        return canary.failed(snapshot, census, tried, why, last_lines(census.current))
+    return canary.ended(tried, after, progressing.is_complete(snapshot.deployment, census), snapshot.now)
+
+
+def _back(snapshot: Snapshot, census: Census, after: Progress, tried: Trying) -> Rollback | None:
+    if tried.turn.back:
+        return canary.rollback_of(tried)
+    return rollback_of(snapshot, census, after) if tried.state.phase == "Completed" else None
+
+
+def _sides(snapshot: Snapshot, census: Census, bounds: Bounds, tried: Trying | None) -> tuple[tuple[Census, int], ...]:
+    if tried is None or not tried.is_apart:
+        return ((census, bounds.minimum),)
+    return (canary.aside(snapshot, census, tried), bounds.minimum), *canary.alone(tried)
+
+
+def _with_canary(snapshot: Snapshot, tried: Trying | None, plan: Plan) -> Plan:
+    if tried is None:
+        return replace(plan, canary=NO_CANARY) if snapshot.canary != NO_CANARY else plan
+    turn = tried.turn
+    times = [at for at in (plan.wake_at, turn.wake_at) if at is not None]
+    return replace(
+        plan, canary=turn.state if turn.state != snapshot.canary else None, begin_runs=turn.begin, end_runs=turn.end,
+        events=plan.events + canary.events(snapshot, tried), wake_at=min(times, default=None),
+    )  # fmt: skip
 
 
 def _move(snapshot: Snapshot, census: Census, bounds: Bounds) -> dict[str, int]:
@@ -114,15 +163,17 @@ def _started(snapshot: Snapshot, census: Census, made: NewReplicaSet | None) -> 
     return ""
 
 
-def _rolled_back(snapshot: Snapshot, census: Census, bounds: Bounds, after: Progress, rollback: Rollback) -> Plan:
+def _rolled_back(
+    snapshot: Snapshot, census: Census, bounds: Bounds, after: Progress, rollback: Rollback, tried: Trying | None
+) -> Plan:
     """Nothing else moves: the template in force changes, and the next pass sees it, and any scaling as well."""
-    return Plan(
+    return _with_canary(snapshot, tried, Plan(
         progress=replace(after, desired=snapshot.progress.desired),
         conditions=conditions_of(snapshot, census, bounds, after, rollback),
         rollback=rollback,
         events=events_of(snapshot, census, after, None, (), rollback),
         wake_at=snapshot.now,
-    )
+    ))  # fmt: skip
 
 
 def _scaled(snapshot: Snapshot, census: Census, bounds: Bounds, targets: dict[str, int]) -> tuple[Scale, ...]:

@@ -17,7 +17,6 @@ from deployer.core.workloads import sentences
 from deployer.core.workloads.budgets import Purse
 from deployer.core.workloads.census import Census, is_available
 from deployer.core.workloads.conditions import unavailable
-from deployer.core.workloads.rolling import Bounds
 from deployer.core.workloads.values import DeletePod, Held, Pod, Snapshot
 
 REASON = "its node is drained"
@@ -29,17 +28,28 @@ LOOK_AGAIN_SECONDS = 1.0
 
 
 def evictions(
-    snapshot: Snapshot, census: Census, bounds: Bounds, leaving: Iterable[DeletePod] = ()
+    snapshot: Snapshot, sides: Iterable[tuple[Census, int]], leaving: Iterable[DeletePod] = ()
 ) -> tuple[tuple[DeletePod, ...], tuple[Held, ...]]:
     """Who may go now, and who may not. 3 desired, 0 unavailable, one evicted: 2 + 1 - 3 = 0 may; with its replacement
-    3 + 1 - 3 = 1. `leaving` are the pods that the same pass ends for other reasons."""
-    pods = _sorted_out(snapshot, census)
-    spare = census.available + sum(serves for serves, _ in pods) - bounds.minimum
+    3 + 1 - 3 = 1. `leaving` are the pods that the same pass ends for other reasons.
+
+    `sides` are (who is there, how many of them must stay available): a canary does not pay for stable pods.
+    """
     ended = {one.uid for one in leaving}
     purse = Purse(snapshot.budgets, frozenset(pod.uid for pod in snapshot.pods if pod.ready and pod.uid in ended))
-    not_replaced = _not_replaced(snapshot, census)
     deleted: list[DeletePod] = []
     held: list[Held] = []
+    for census, minimum in sides:
+        _decide(snapshot, census, minimum, purse, deleted, held)
+    return tuple(deleted), tuple(held)
+
+
+def _decide(
+    snapshot: Snapshot, census: Census, minimum: int, purse: Purse, deleted: list[DeletePod], held: list[Held]
+) -> None:
+    pods = _sorted_out(snapshot, census)
+    spare = census.available + sum(serves for serves, _ in pods) - minimum
+    not_replaced = _not_replaced(snapshot, census)
     for serves, pod in pods:
         if serves and spare <= 0:
             held.append(Held(pod.uid, pod.name, not_replaced))
@@ -48,7 +58,6 @@ def evictions(
         else:
             deleted.append(DeletePod(pod.uid, pod.name, REASON))
             spare -= serves
-    return tuple(deleted), tuple(held)
 
 
 def _not_replaced(snapshot: Snapshot, census: Census) -> str:

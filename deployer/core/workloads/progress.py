@@ -9,6 +9,9 @@ One reason is Pierhead's own: CrashLoopBackOff. Docker starts a crashed containe
 as long each time, so five restarts take about 7 s. When more new pods have crashed that often than are ready, waiting
 for the deadline would teach nothing. The same evidence counts for `WATCH_SECONDS` after success, against a revision
 that fell over as soon as it had replaced the one before; later crashes are no reason to go back.
+
+A canary has reasons of its own, given as `held`: it is tried, it waits for a person, it was aborted. None is timed; the
+deadline starts anew when it waits for its pods again.
 """
 
 from __future__ import annotations
@@ -24,9 +27,13 @@ TIMED_OUT = "ProgressDeadlineExceeded"
 CRASHING = "CrashLoopBackOff"
 PAUSED = "DeploymentPaused"
 RESUMED = "DeploymentResumed"
+CANARY = "CanaryInProgress"
+CANARY_PAUSED = "CanaryPaused"
+ABORTED = "RolloutAborted"
 
-FAILED = frozenset({TIMED_OUT, CRASHING})
-UNTIMED = frozenset({COMPLETE, TIMED_OUT, PAUSED})
+FAILED = frozenset({TIMED_OUT, CRASHING, ABORTED})
+HELD = frozenset({CANARY, CANARY_PAUSED, ABORTED})
+UNTIMED = frozenset({COMPLETE, TIMED_OUT, PAUSED, *HELD})
 
 CRASHES_ARE_EVIDENCE = 5  # restarts
 WATCH_SECONDS = 30.0
@@ -34,10 +41,11 @@ NO_DEADLINE = 2**31 - 1  # as Kubernetes: the largest int32 is "none"
 CLOCK_STEP_SECONDS = 0.01  # "later than the deadline" must hold when the wake-up comes
 
 
-def progress_of(snapshot: Snapshot, census: Census, started: str) -> Progress:
-    """The progress to store. `started` is the reason when this pass begins a revision, else ""."""
+def progress_of(snapshot: Snapshot, census: Census, started: str, held: str = "") -> Progress:
+    """The progress to store. `started` is the reason when this pass begins a revision, else ""; `held` that of a canary
+    which waits for something else than pods."""
     deployment, before = snapshot.deployment, snapshot.progress
-    reason, at = _reason(snapshot, census, started)
+    reason, at = _reason(snapshot, census, started, held)
     after = Progress(
         observed_generation=deployment.generation,
         updated=census.updated,
@@ -74,11 +82,13 @@ def _is_evidence(pod: Pod) -> bool:
     return not pod.ready and pod.ready_at == 0 and pod.restarts >= CRASHES_ARE_EVIDENCE
 
 
-def _reason(snapshot: Snapshot, census: Census, started: str) -> tuple[str, float]:
+def _reason(snapshot: Snapshot, census: Census, started: str, held: str) -> tuple[str, float]:
     deployment, before, now = snapshot.deployment, snapshot.progress, snapshot.now
     succeeded = before.reason == COMPLETE and census.current is not None and not started
     if deployment.paused:
         return (before.reason if succeeded or before.reason == TIMED_OUT else PAUSED), before.last_progress_at
+    if held:
+        return held, before.last_progress_at if before.reason == held else now
     if succeeded:
         fell = now - before.last_progress_at < WATCH_SECONDS and _is_crashing(census)
         return CRASHING if fell else COMPLETE, before.last_progress_at
@@ -88,6 +98,8 @@ def _reason(snapshot: Snapshot, census: Census, started: str) -> tuple[str, floa
         return started, now
     if before.reason == PAUSED:
         return RESUMED, now
+    if before.reason in HELD:
+        return (CRASHING if _is_crashing(census) else UPDATED), now
     return _unfinished(snapshot, census)
 
 

@@ -29,7 +29,7 @@ def rollback_of(snapshot: Snapshot, census: Census, after: Progress) -> Rollback
         from_revision=current.set.revision,
         reason=after.reason,
         message=sentences.rolled_back(conditions.failure(snapshot, current, after.reason), target),
-        log_tail=_last_lines(current),
+        log_tail=last_lines(current),
     )
 
 
@@ -42,7 +42,7 @@ def _judged(snapshot: Snapshot, old: Standing) -> ReplicaSet:
     return replace(old.set, healthy=min(trusted, old.available) >= deployment.replicas)
 
 
-def _last_lines(current: Standing) -> str:
+def last_lines(current: Standing) -> str:
     """Of the pod that failed most often."""
     telling = [pod for pod in current.pods if pod.log_tail and not pod.ready]
     return min(telling, key=lambda pod: (-pod.restarts, pod.name)).log_tail if telling else ""

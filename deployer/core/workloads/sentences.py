@@ -89,6 +89,10 @@ def rolled_back(failure: str, target: ReplicaSet) -> str:
     return f"{failure}; rolled back to {revision(target)}"
 
 
+def canary_aborted(canary: ReplicaSet, why: str, stable: ReplicaSet) -> str:
+    return f"the canary of {revision(canary)} was aborted: {why}; back at {revision(stable)}"
+
+
 def stays(failure: str, *, auto_rollback: bool) -> str:
     """Why nothing is rolled back."""
     if not auto_rollback:

@@ -13,6 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from deployer.core.canary.values import NO_CANARY, CanaryState, EndedRun, NewRun, Run
+from deployer.core.canary.values import Strategy as CanaryStrategy
+
 Strategy = Literal["RollingUpdate", "Recreate"]
 Phase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 Truth = Literal["True", "False", "Unknown"]
@@ -25,6 +28,8 @@ class Deployment:
     `template_hash` is the template in force: Git's, or the one that a pin holds. `stop_first`: a host port or a
     volume with one writer, so an old pod must end before a new one starts. `trial_seconds` is how long a pod of a
     revision that was never healthy has to stay ready before it costs an old one (0: not at all), see `trial.py`.
+    `canary` is how new revisions come in step by step (None: by a rolling update alone), see `canary.py`; `pinned`:
+    the template in force is not Git's. `kind` is what its events are about.
     """
 
     uid: str
@@ -44,6 +49,9 @@ class Deployment:
     auto_rollback: bool = True
     stop_first: bool = False
     trial_seconds: int = 2
+    canary: CanaryStrategy | None = None
+    pinned: bool = False
+    kind: Literal["Deployment", "Rollout"] = "Deployment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Pod:
     """`replica_set` is the set's uid; `node` is "" until it is placed; `ready_at` is since when it is ready without
     a break (0: it is not). `waiting` is Kubernetes' reason (CrashLoopBackOff, ImagePullBackOff, ...) or "".
     `evicting`: its node is drained. `lost_at`: when it is given up, because its node is dead (None: it is not).
+    `crash` is a sentence about a container that fell over by itself, not with its host ("": none did).
     """
 
     uid: str
@@ -93,6 +102,7 @@ class Pod:
     log_tail: str = ""
     evicting: bool = False
     lost_at: float | None = None
+    crash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +145,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that a pass looks at. The order of `replica_sets` and `pods` does not matter. `budgets`: those that
-    select a pod on a node that is drained."""
+    """Everything that a pass looks at. The order of `replica_sets`, `pods` and `runs` does not matter. `budgets`:
+    those that select a pod on a node that is drained. `canary` is the newest one, `runs` its analyses; `routers_at` the
+    version that all routers have, None when none counts."""
 
     deployment: Deployment
     replica_sets: tuple[ReplicaSet, ...]
@@ -144,6 +155,9 @@ class Snapshot:
     progress: Progress
     now: float
     budgets: tuple[Budget, ...] = ()
+    canary: CanaryState = NO_CANARY
+    runs: tuple[Run, ...] = ()
+    routers_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +195,15 @@ class DeletePod:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """`message` is the operator's sentence, with counts; `log_tail` the last lines of a pod that failed."""
+    """`message` is the operator's sentence, with counts; `log_tail` the last lines of a pod that failed. `by` is the
+    person who asked for it, "" when nobody did."""
 
     to_revision: int
     from_revision: int
     reason: str
     message: str
     log_tail: str
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +216,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`object` is (kind, name): ("Deployment" | "ReplicaSet", name)."""
+    """`object` is (kind, name): ("Deployment" | "Rollout" | "ReplicaSet", name)."""
 
     type: Literal["Normal", "Warning"]
     reason: str
@@ -224,7 +240,7 @@ class Plan:
 
     `reuse` is (uid, its new revision). `mark_healthy` are uids of sets whose rollout is complete. `waiting_for` are
     the names of the pods that an unfinished rollout waits for; a change of any of them is a reason to look again.
-    `held` are the pods of drained nodes that may not go yet.
+    `held` are the pods of drained nodes that may not go yet. `canary` is its new state, None when it has not changed.
     """
 
     progress: Progress
@@ -241,6 +257,9 @@ class Plan:
     waiting_for: tuple[str, ...] = ()
     held: tuple[Held, ...] = ()
     wake_at: float | None = None
+    canary: CanaryState | None = None
+    begin_runs: tuple[NewRun, ...] = ()
+    end_runs: tuple[EndedRun, ...] = ()
 
     @property
     def moves(self) -> bool:
@@ -254,6 +273,9 @@ class Plan:
             or self.delete_replica_sets
             or self.mark_healthy
             or self.rollback
+            or self.canary is not None
+            or self.begin_runs
+            or self.end_runs
         )
 
     @property
@@ -279,4 +301,8 @@ def _lines(plan: Plan) -> list[str]:
     lines += [f"delete pod {pod.name}: {pod.reason}" for pod in plan.delete_pods]
     lines += [f"forget {name}" for _, name in plan.delete_replica_sets]
     lines += [f"{uid} is healthy" for uid in plan.mark_healthy]
+    lines += [f"begin analysis {run.name}" for run in plan.begin_runs]
+    lines += [f"end analysis {run.name}: {run.why}" for run in plan.end_runs]
+    if state := plan.canary:
+        lines.append(f"canary {state.template_hash}: {state.phase}, step {state.step}, weight {state.weight}")
     return lines

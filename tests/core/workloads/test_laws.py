@@ -159,8 +159,8 @@ def _drawn_name(reference: str, name: str, created_count: int, count: int) -> tu
     return tuple(NewPod(reference, f"{name}-{next(DRAWN)}") for _ in range(count))
 
 
-def _always_timed(snapshot: Any, count: Any, started: str) -> Progress:
-    after = JUDGED(snapshot, count, started)
+def _always_timed(snapshot: Any, count: Any, started: str, held: str) -> Progress:
+    after = JUDGED(snapshot, count, started, held)
     late = snapshot.now > after.last_progress_at + snapshot.deployment.progress_deadline_seconds
     return replace(after, reason="ProgressDeadlineExceeded") if late and not snapshot.deployment.paused else after
 
