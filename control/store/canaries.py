@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from control.models import AnalysisTemplate, Deployment
 from deployer.core.canary.strategy import ANNOTATION, strategy_of
+from deployer.core.canary.templates import About
 from deployer.core.canary.values import Strategy
 
 
@@ -19,4 +20,5 @@ def strategy(row: Deployment) -> Strategy | None:
     templates = dict(
         AnalysisTemplate.objects.filter(namespace=row.namespace, deleted_at=None).values_list("name", "spec")
     )
-    return strategy_of(row.kind, row.spec, row.annotations, templates)
+    about = About(row.name, row.namespace, row.labels, row.annotations)
+    return strategy_of(row.kind, row.spec, row.annotations, templates, about)

@@ -89,7 +89,8 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """`secret_headers` are (header, Secret, key): their values are read when it is asked, and kept nowhere."""
+    """`secret_headers` are (header, Secret, key): their values are read when it is asked, and kept nowhere.
+    `secret_prefixes` are (header, text that stands before the Secret's value in it), such as "Bearer "."""
 
     address: str
     query: str
@@ -97,6 +98,7 @@ class Prometheus:
     insecure: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     secret_headers: tuple[tuple[str, str, str], ...] = ()
+    secret_prefixes: tuple[tuple[str, str], ...] = ()
     source: Literal["prometheus"] = "prometheus"
 
 
@@ -126,11 +128,15 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """`judge` or `metrics`, or both: all have to be content. `templates`: whose metrics they are, for people."""
+    """`judge` or `metrics`, or both: all have to be content. `templates`: whose metrics they are, for people.
+
+    `problem`: a sentence; it cannot be carried out, such as when a template has been deleted since. It fails with it.
+    """
 
     judge: Judge | None = None
     metrics: tuple[Metric, ...] = ()
     templates: tuple[str, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
