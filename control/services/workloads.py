@@ -12,10 +12,12 @@ from control.selectors.rollouts import in_force
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
 from control.services.repositories import check_name
-from control.store import objects, templates
+from control.store import canaries, objects, templates
 from control.store.variants import variant
-from control.store.workloads import pin, replica_set_value
+from control.store.workload_values import replica_set_value
+from control.store.workloads import pin
 from deployer.composition import composition
+from deployer.core.canary import commands, turn
 from deployer.core.workloads.history import UndoRefused, undo_target
 
 MOST_REPLICAS = 10_000
@@ -54,6 +56,7 @@ def undo(
         reason = f"{actor.name} rolled back to revision {target.revision}"
         back = target.template_hash == row.live_hash
         row.pin = {} if back else pin(row, target, by=actor.name, reason=reason, now=time.time())
+        _begin_again(row)
         ReplicaSet.objects.filter(pk=target.pk).update(failed=False)
         _changed(row, ["pin"], actor, "rollout undo", "RolledBack", reason)
     return target
@@ -85,14 +88,20 @@ def unpin(namespace: str, name: str, actor: Actor) -> Deployment:
             raise Refused(f"deployment {namespace}/{name} is not pinned; there is nothing to resume")
         ReplicaSet.objects.filter(deployment=row, template_hash=row.live_hash).update(failed=False)
         row.pin = {}
+        _begin_again(row)
         _changed(row, ["pin"], actor, "rollout resume", "Resumed", f"{actor.name} ended the pin")
     return row
 
 
 def restart(namespace: str, name: str, actor: Actor) -> Deployment:
-    """New pods of the same template, rolled like any change. A pin stays, with its revision restarted."""
+    """New pods of the same template, rolled like any change, but for the steps of a canary: there is nothing to judge.
+    A pin stays, with its revision restarted."""
     with transaction.atomic():
         row = get_deployment(namespace, name)
+        state = canaries.state_of(row)
+        if state.is_under_way or state.phase == "Aborting":
+            going_on = commands.going_on(state, canaries.strategy(row))
+            raise Refused(f"{row.kind.lower()} {namespace}/{name} has a canary ({going_on}): promote or abort it first")
         row.restarted_at = time.time()
         before, row.live_hash = row.live_hash, templates.hash_of(templates.live_template(row), namespace)
         if before == row.live_hash:
@@ -101,6 +110,9 @@ def restart(namespace: str, name: str, actor: Actor) -> Deployment:
             held = row.replica_sets.get(template_hash=row.pin["template_hash"])
             again = variant(row, held, templates.restarted(held.spec["template"], row.restarted_at))
             row.pin = {**row.pin, "skipped_hash": row.live_hash, "template_hash": again.template_hash}
+        elif canaries.has_strategy(row):
+            whole = turn.whole(row.live_hash, f"{actor.name} restarted it", time.time())
+            canaries.keep(row, whole, composition().work.wake)
         _changed(
             row,
             ["restarted_at", "live_hash", "pin"],
@@ -128,6 +140,13 @@ def scale(namespace: str, name: str, replicas: int, actor: Actor) -> Deployment:
         message = f"scaled from {before} to {replicas} by {actor.name}"
         _changed(row, ["scale", "generation"], actor, "scale", "Scaled", message)
     return row
+
+
+def _begin_again(row: Deployment) -> None:
+    """The canary that was aborted is in force again, without the pin that kept it out."""
+    state = canaries.state_of(row)
+    if not row.pin and state.phase == "Aborted" and state.template_hash == row.live_hash:
+        canaries.keep(row, commands.again(state, canaries.strategy(row), time.time()), composition().work.wake)
 
 
 def allow(namespace: str, allowance: str, actor: Actor, *, given: bool = True) -> Namespace:

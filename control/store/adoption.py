@@ -33,7 +33,8 @@ def claim(wake: Callable[[str, str], None], now: float, namespace: str | None = 
     claimed: set[str] = set()
     for row in orphans.order_by("namespace", "name"):
         kind, _, name = row.claimed_owner.partition("/")
-        owner = Deployment.objects.filter(namespace=row.namespace, name=name).first() if kind == "Deployment" else None
+        rows = Deployment.objects.filter(namespace=row.namespace, name=name)
+        owner = rows.first() if kind in ("Deployment", "Rollout") else None
         if owner is not None:
             _join(row, owner, now)
             waking.wake_for_pods([row], wake)
@@ -77,7 +78,7 @@ def _tell_stranger(node: Node, known: Pod, now: float) -> None:
 def _join(row: Pod, owner: Deployment, now: float) -> None:
     found = owner.replica_sets.filter(template_hash=row.template_hash).first() or _set_for(row, owner, now)
     _give_up_pending(found)
-    row.replica_set, row.orphaned, row.owner, row.claimed_owner = found, False, f"Deployment/{owner.name}", ""
+    row.replica_set, row.orphaned, row.owner, row.claimed_owner = found, False, f"{owner.kind}/{owner.name}", ""
     row.labels = {**found.labels, "pod-template-hash": found.template_hash}
     row.application_id, row.settled = owner.application_id, ""
     if found.spec:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from django.db.models import Min
 
-from control.models import Pod, Router
+from control.models import Deployment, Pod, Router
 
 RELEASED_AFTER_SECONDS = 15.0
 
@@ -35,7 +35,8 @@ def is_released(leaving_version: int, everywhere: int | None) -> bool:
 
 
 def wake_released(wake: Wake, above: int = 0) -> None:
-    """Wake the nodes of deleted pods that are released now; of those whose version was above `above`.
+    """Wake the nodes of deleted pods that are released now, of those whose version was above `above`; and the
+    workloads whose canary waits for the routers.
 
     The row of a pod that stops already is woken needlessly at most once for each router: that costs a look.
     """
@@ -48,3 +49,6 @@ def wake_released(wake: Wake, above: int = 0) -> None:
         by_node.setdefault(str(node), []).append(uid)
     for node, uids in sorted(by_node.items()):
         wake("converge", node, dirty=uids)
+    aborting = Deployment.objects.filter(canary__phase="Aborting")
+    for uid in aborting.order_by("uid").values_list("uid", flat=True):
+        wake("reconcile", uid)

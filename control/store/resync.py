@@ -9,17 +9,18 @@ from collections.abc import Iterable, Iterator
 from django.db import transaction
 
 from control.models import Application, Deployment, ImagePolicy, Node, Pod, ReplicaSet, Repository, Work
-from control.store import commit_statuses, draining, incidents, notices, stranded
+from control.store import analyses, commit_statuses, draining, incidents, notices, stranded
 from control.store.leaving import Wake
 from control.store.statuses import deployment_status
-from control.store.workloads import POD_COLUMNS, Loaded, pod_values, resumed, snapshot
+from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
+from control.store.workloads import Loaded, resumed
 from deployer.core.workloads import values
 
 UNTOLD_SECONDS = 60.0
 
 
 def load_all(now: float) -> Iterator[Loaded]:
-    """Every Deployment with its replica sets and pods, in three queries."""
+    """Every Deployment with its replica sets and pods, in four queries; one more for each that has a strategy."""
     sets: dict[str, dict[str, ReplicaSet]] = defaultdict(dict)
     for one in ReplicaSet.objects.defer("spec", "config"):
         sets[one.deployment_id][one.uid] = one
@@ -27,9 +28,11 @@ def load_all(now: float) -> Iterator[Loaded]:
     pods: dict[str, list[values.Pod]] = defaultdict(list)
     for pod in pod_values(Pod.objects.filter(replica_set__isnull=False).values_list(*POD_COLUMNS)):
         pods[owners.get(pod.replica_set, "")].append(pod)
+    runs = analyses.runs_of_all()
     for row in Deployment.objects.order_by("namespace", "name"):
         mine = sets.get(row.uid, {})
-        yield Loaded(row, mine, snapshot(row, mine.values(), pods.get(row.uid, ()), now))
+        seen = snapshot(row, mine.values(), pods.get(row.uid, ()), now, runs.get(row.uid, ()))
+        yield Loaded(row, mine, seen)
 
 
 def settled(loaded: Loaded, plan: values.Plan) -> bool:

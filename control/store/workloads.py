@@ -1,8 +1,7 @@
 """Deployments as the core sees them, and a reconcile's plan as rows.
 
-`snapshot` reads; `apply` writes everything that a plan says in the caller's (fenced) transaction and wakes whom it
-concerns. Which template is in force is settled here: Git's (`live_hash`), or the one that a pin holds as long as Git
-still asks for what the pin skipped.
+`load` reads; `apply` writes everything that a plan says in the caller's (fenced) transaction and wakes whom it
+concerns. A pin holds a template as long as Git still asks for what the pin skipped (`workload_values.py`).
 """
 
 from __future__ import annotations
@@ -16,17 +15,11 @@ from django.db.models import F
 
 from control.models import Deployment, Pod, ReplicaSet, Sync
 from control.models.budgets import budgets_of
-from control.store import incidents, objects, stranded, templates, waking
+from control.store import canaries, incidents, objects, templates, waking
 from control.store.statuses import deployment_status
+from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
 from deployer.core.workloads import values
 from deployer.core.workloads.progress import COMPLETE
-
-POD_COLUMNS = (
-    "uid", "name", "replica_set_id", "node_id", "phase", "ready", "ready_at", "created_at", "deleted_at", "restarts",
-    "deletion_cost", "waiting", "message", "log_tail", "node__ready", "node__draining", "node__evicting_at",
-    "node__declared_dead_by", "node__witnesses", "node__reason_changed_at", "scheduled_at",
-)  # fmt: skip
-_OWNER, _EVICTING_AT, _SEEN = map(POD_COLUMNS.index, ("replica_set_id", "node__evicting_at", "node__ready"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +62,6 @@ def _recognise(row: Deployment) -> None:
         objects.update([found], ["spec", "adopted", "labels", "config"])
 
 
-def snapshot(row: Deployment, sets: Iterable[ReplicaSet], pods: Iterable[values.Pod], now: float) -> values.Snapshot:
-    found = list(sets)
-    return values.Snapshot(
-        deployment=deployment_value(row, found),
-        replica_sets=tuple(replica_set_value(one) for one in found),
-        pods=tuple(pods),
-        progress=values.Progress(**row.progress),
-        now=now,
-    )
-
-
 def resumed(row: Deployment) -> bool:
     """A pin ends when Git asks for something else than what it skipped."""
     return bool(row.pin) and row.pin["skipped_hash"] != row.live_hash
@@ -92,82 +74,6 @@ def resume(row: Deployment, why: str) -> None:
     )  # fmt: skip
     row.pin = {}
     objects.update([row], ["pin"])
-
-
-def in_force(row: Deployment) -> str:
-    """The template hash that should run now."""
-    return str(row.pin["template_hash"]) if row.pin else row.live_hash
-
-
-def deployment_value(row: Deployment, sets: Iterable[ReplicaSet]) -> values.Deployment:
-    spec = row.spec
-    strategy = spec.get("strategy") or {}
-    rolling = strategy.get("rollingUpdate") or {}
-    commit = row.commit
-    if row.pin:
-        commit = next((one.commit for one in sets if one.template_hash == row.pin["template_hash"]), commit)
-    return values.Deployment(
-        uid=row.uid,
-        namespace=row.namespace,
-        name=row.name,
-        generation=row.generation,
-        replicas=row.replicas if row.deleted_at is None else 0,
-        strategy=strategy.get("type") or "RollingUpdate",
-        max_surge=_number(rolling.get("maxSurge"), "25%"),
-        max_unavailable=_number(rolling.get("maxUnavailable"), "25%"),
-        paused=row.paused or bool(spec.get("paused")),
-        min_ready_seconds=_number(spec.get("minReadySeconds"), 0),
-        progress_deadline_seconds=_number(spec.get("progressDeadlineSeconds"), 600),
-        revision_history_limit=_number(spec.get("revisionHistoryLimit"), 10),
-        template_hash=in_force(row),
-        commit=commit,
-        auto_rollback=row.annotations.get("pierhead.io/auto-rollback") != "off",
-        stop_first=_has_host_port(spec["template"]["spec"]),
-    )
-
-
-def replica_set_value(row: ReplicaSet) -> values.ReplicaSet:
-    return values.ReplicaSet(
-        uid=row.uid,
-        name=row.name,
-        template_hash=row.template_hash,
-        revision=row.revision,
-        replicas=row.replicas,
-        max_replicas=row.max_replicas,
-        created_at=row.created_at,
-        created_count=row.created_count,
-        healthy=row.healthy,
-        commit=row.commit,
-        failed=row.failed,
-        adopted=row.adopted,
-    )
-
-
-def pod_values(columns: Iterable[tuple[Any, ...]]) -> list[values.Pod]:
-    """Pods out of POD_COLUMNS. Templates are read of those on nodes that are not seen: they say how long pods wait."""
-    found = list(columns)
-    troubled = (column for column in found if column[_EVICTING_AT] or column[_SEEN] is False)  # None: it has no node
-    patience = stranded.patience_of({column[_OWNER] for column in troubled} - {None})
-    return [_pod_value(column, patience.get(column[_OWNER], 0.0)) for column in found]
-
-
-def _pod_value(column: tuple[Any, ...], patience: float) -> values.Pod:
-    """A pod on a node that is not seen is Unknown, whatever was observed last: it must not pay for another one."""
-    (uid, name, owner, node, phase, ready, ready_at, created, deleted, restarts, cost, waiting, message, log, seen,
-     draining, evicting_at, declared_dead_by, witnesses, changed_at, scheduled_at) = column  # fmt: skip
-    lost_at = None
-    if evicting_at:
-        lost_at = stranded.lost_at(evicting_at, declared_dead_by, patience)
-    elif node and not seen and phase == "Pending" and witnesses:
-        lost_at = stranded.given_up_at(max(changed_at, scheduled_at), patience)
-    if node and not seen:
-        phase, ready, ready_at = "Unknown", False, 0
-    return values.Pod(
-        uid=uid, name=name, replica_set=owner, node=node or "", phase=phase, ready=ready, ready_at=ready_at,
-        created_at=created, deleting=deleted is not None, restarts=restarts, deletion_cost=cost, waiting=waiting,
-        message=message, log_tail=log, evicting=bool(draining),
-        lost_at=lost_at,
-    )  # fmt: skip
 
 
 def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -> None:
@@ -184,6 +90,7 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     tell_held({held.uid: held.why for held in plan.held}, now)
     for uid, _ in plan.delete_replica_sets:
         objects.delete([sets[uid]])
+    canaries.write(row, plan, wake, now)
     _write_status(row, plan, wake, now)
     if plan.rollback:
         _pin_back(row, plan.rollback, sets.values(), now)
@@ -282,7 +189,7 @@ def _create_pods(row: Deployment, wanted: list[tuple[ReplicaSet, str]], now: flo
         Pod(
             namespace=row.namespace, name=name, application_id=row.application_id, commit=owner.commit,
             labels={**owner.labels, "pod-template-hash": owner.template_hash}, replica_set=owner,
-            owner=f"Deployment/{row.name}", template_hash=owner.template_hash, revision=owner.revision,
+            owner=f"{row.kind}/{row.name}", template_hash=owner.template_hash, revision=owner.revision,
             placement=summaries[owner.uid], created_at=now,
             deletion_cost=_deletion_cost(full[owner.uid].spec["template"]),
         )
@@ -345,8 +252,9 @@ def _pin_back(row: Deployment, rollback: values.Rollback, sets: Iterable[Replica
     by_revision = {one.revision: one for one in sets}
     failed, target = by_revision[rollback.from_revision], by_revision[rollback.to_revision]
     ReplicaSet.objects.filter(pk=failed.pk).update(failed=True)
-    row.pin = pin(row, target, by="Pierhead", reason=rollback.message, now=now, log_tail=rollback.log_tail)
-    row.pin["automatic"] = True
+    by = rollback.by or "Pierhead"
+    row.pin = pin(row, target, by=by, reason=rollback.message, now=now, log_tail=rollback.log_tail)
+    row.pin["automatic"] = not rollback.by
     objects.update([row], ["pin"])
 
 
@@ -357,16 +265,6 @@ def pin(row: Deployment, target: ReplicaSet, *, by: str, reason: str, now: float
         "skipped_hash": row.live_hash, "skipped_commit": row.commit, "by": by, "reason": reason, "log_tail": log_tail,
         "at": now, "automatic": False,
     }  # fmt: skip
-
-
-def _number(value: Any, default: Any) -> Any:
-    return default if value is None else value
-
-
-def _has_host_port(pod_spec: dict[str, Any]) -> bool:
-    return any(
-        port.get("hostPort") for container in pod_spec.get("containers") or () for port in container.get("ports") or ()
-    )
 
 
 def _deletion_cost(template: dict[str, Any]) -> int:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from deployer.core.canary import steps, turn
-from deployer.core.canary.values import CanaryState, Strategy
+from deployer.core.canary.kept import steps_hash
+from deployer.core.canary.values import CanaryState, Pause, Strategy
 
 
 class CommandRefused(Exception):
@@ -44,7 +45,7 @@ def resume(asked: Asked) -> CanaryState:
     if state.phase != "Paused":
         raise CommandRefused(f"it is not paused: {_going_on(asked)}")
     waived = (*state.waived, state.paused_run) if state.paused_run else state.waived
-    is_untimed = isinstance(step := steps.step_of(strategy, state.step), steps.Pause) and step.seconds is None
+    is_untimed = isinstance(step := steps.step_of(strategy, state.step), Pause) and step.seconds is None
     goes_past = state.paused_by == steps.BY_STEP or (is_untimed and state.paused_by != steps.BY_ANALYSIS)
     gone_on = state.step if goes_past else state.gone_on
     return replace(steps.going(state), gone_on=gone_on, waived=waived)
@@ -70,8 +71,10 @@ def pause(asked: Asked) -> CanaryState:
 def abort(asked: Asked) -> CanaryState:
     """No traffic from now on; its pods go when no router sends it any more, and the commit is skipped."""
     state = asked.state
-    if not state.is_under_way:
+    if not state.is_under_way or state.aborted_by:
         raise CommandRefused(f"there is no canary to abort: {_going_on(asked)}")
+    if state.phase == "Promoting":  # how fast, the next pass knows: stable pods may be few by now
+        return replace(state, aborted_by=asked.who, why=f"{asked.who} aborted it")
     return turn.to_zero(state, f"{asked.who} aborted it", asked.now, by=asked.who)
 
 
@@ -90,7 +93,7 @@ def again(state: CanaryState, strategy: Strategy | None, now: float) -> CanarySt
     return CanaryState(
         template_hash=state.template_hash, stable_hash=state.stable_hash, phase="Progressing",
         attempt=state.attempt + 1, step_at=now, started_at=now,
-        steps_hash=turn.steps_hash(strategy) if strategy is not None else state.steps_hash,
+        steps_hash=steps_hash(strategy) if strategy is not None else state.steps_hash,
     )  # fmt: skip
 
 

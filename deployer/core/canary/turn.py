@@ -139,6 +139,13 @@ def _beginning(scene: Scene) -> Turn:
     return Turn(replace(made, phase="Progressing"), "pods", said=(said,), doomed=doomed)
 
 
+def whole(template_hash: str, why: str, now: float) -> CanaryState:
+    """A revision that comes in without steps."""
+    return CanaryState(
+        template_hash=template_hash, phase="Completed", attempt=1, why=why, started_at=now, step_at=now, ended_at=now
+    )
+
+
 def _under_way(scene: Scene) -> Turn:
     if scene.crash:
         return aborted(scene, scene.state, scene.crash, scene.log_tail)
@@ -191,6 +198,8 @@ def promoted(state: CanaryState, strategy: Strategy, now: float) -> CanaryState:
 def _promoting(scene: Scene, state: CanaryState) -> Turn:
     """The weight follows the pods and never falls below what it was; blue-green: all at once, then the old ones stay
     for a while."""
+    if state.aborted_by:  # a person asked for it: see `commands.abort`
+        return aborted(scene, state, state.why, by=state.aborted_by)
     counts, strategy = scene.counts, scene.strategy
     is_whole = counts.trusted >= scene.desired
     if not counts.available:

@@ -37,6 +37,13 @@ class Trying:
     canary: Standing | None
     stable: Standing | None
     in_force: str
+    now: float
+
+    @property
+    def lingers(self) -> bool:
+        """It was aborted, and its pods stay for a while."""
+        until = turn.pods_until(self.state, self.strategy)
+        return self.state.phase == "Aborted" and self.canary is not None and bool(self.canary.pods) and self.now < until
 
     @property
     def state(self) -> CanaryState:
@@ -57,7 +64,8 @@ class Trying:
     def reason(self) -> str:
         """Of the condition Progressing, "" while the rollout's own rules say."""
         state, waits_for = self.state, self.turn.waits_for
-        if state.phase in ("Aborting", "Aborted") and state.template_hash == self.in_force:
+        is_here = state.template_hash == self.in_force or self.lingers
+        if state.phase in ("Aborting", "Aborted") and is_here:
             return progress.ABORTED
         if waits_for == "person":
             return progress.CANARY_PAUSED
@@ -76,7 +84,7 @@ def trying(snapshot: Snapshot, census: Census) -> Trying | None:
 
 def _trying(snapshot: Snapshot, census: Census, strategy: Strategy, found: Turn) -> Trying:
     canary, stable = _named(census, found.state.template_hash), _named(census, found.state.stable_hash)
-    return Trying(found, strategy, canary, stable, snapshot.deployment.template_hash)
+    return Trying(found, strategy, canary, stable, snapshot.deployment.template_hash, snapshot.now)
 
 
 def scene_of(snapshot: Snapshot, census: Census, strategy: Strategy) -> Scene:

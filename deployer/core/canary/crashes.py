@@ -1,0 +1,27 @@
+"""Did a container of this pod fall over by itself? What a judged canary is given up for at once.
+
+An engine counts the restarts of a container that ended while the engine ran, and begins anew at 0 whenever it starts
+itself. So a count that is not 0 is a crash, and a container that went down with its host has none. Pure.
+"""
+
+from __future__ import annotations
+
+from deployer.core.pod_status import ContainerStatus, PodStatus
+
+OOM_KILLED = "OOMKilled"
+
+
+def crash_of(status: PodStatus) -> str:
+    """ "container web ended with exit code 1", "" when none crashed."""
+    for one in (*status.init_containers, *status.containers):
+        if one.engine_restarts > 0 or one.reason == "CrashLoopBackOff":
+            return f"container {one.name} {_ending(one)}"
+    return ""
+
+
+def _ending(one: ContainerStatus) -> str:
+    last = one.last
+    if OOM_KILLED in (one.reason, last.reason if last else ""):
+        return "used more memory than its limit and was ended"
+    code = last.exit_code if last is not None and last.exit_code is not None else one.exit_code
+    return "crashed" if code is None else f"ended with exit code {code}"
