@@ -16,7 +16,7 @@ from control.selectors.words import plain, sentence, subject
 from control.services.refusal import Refused
 from control.services.repositories import get_application, state
 from control.store.repositories import access, age_identities
-from control.store.sync import policies, stored
+from control.store.sync import known, policies, stored
 from deployer.composition import composition
 from deployer.core.difference import Change, difference, render_difference
 from deployer.core.manifests import Manifest, ReadResult
@@ -87,7 +87,7 @@ def preview(name: str, sha: str = "") -> Preview:
         unsigned = here.source.signature_refusal(repository, wanted) if _is_new(row, wanted) else ""
         read, kept = read_tree(
             here.renderer, tree, lambda: age_identities(row.repository_id), path=row.path, application=row.name,
-            namespace=row.namespace, values=row.values, policies=policies(),
+            namespace=row.namespace, values=row.values, policies=policies(), known=known(row.uid, prunes=row.prune),
         )  # fmt: skip
     except SourceError as error:
         raise Refused(f"application {name}: {error.sentence}") from error

@@ -146,7 +146,7 @@ def remove_application(name: str, actor: Actor, *, keep_objects: bool = False) -
     work, count = composition().work, 0
     with transaction.atomic():
         for kind in reversed(MODELS):
-            for found in _objects_of(row, MODELS[kind]):
+            for found in _objects_of(row, kind):
                 count += 1
                 if keep_objects:
                     found.application = None
@@ -231,9 +231,9 @@ def get_application(name: str) -> Application:
     return row
 
 
-def _objects_of(row: Application, model: type[KubernetesObject]) -> list[KubernetesObject]:
-    rows: Any = model._default_manager.filter(application=row, deleted_at=None)
-    return list(rows.filter(replica_set=None) if model.kind == "Pod" else rows)
+def _objects_of(row: Application, kind: str) -> list[KubernetesObject]:
+    rows: Any = MODELS[kind]._default_manager.filter(application=row, deleted_at=None)
+    return [one for one in (rows.filter(replica_set=None) if kind == "Pod" else rows) if one.kind == kind]
 
 
 def _applied_commit(row: Application, wanted: str) -> str:

@@ -59,7 +59,7 @@ def looked(uid: str, found: Sequence[Found], wake: Wake, now: float) -> float | 
             _looked(row, rows[one.uid], one, wake, now)
     _settle_pins(row, wake)
     if found:
-        objects.touch("Deployment", row.namespace, row.name)
+        objects.touch(row.kind, row.namespace, row.name)
     return min((one.due_at for one in rows.values()), default=None)
 
 

@@ -2,51 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db.models import Q
-
 from control.models import (
+    AnalysisTemplate,
     Application,
-    ConfigMap,
     Deployment,
-    Ingress,
     KubernetesObject,
     Namespace,
-    NetworkPolicy,
     Pod,
-    PodDisruptionBudget,
     Repository,
     Secret,
-    Service,
     Sync,
 )
 from control.store import adoption, image_hints, image_policies, objects, rendered, templates, waking
+from control.store.canaries import has_strategy
+from control.store.on_record import MODELS as MODELS
+from control.store.on_record import known as known
+from control.store.on_record import policies as policies
+from control.store.on_record import stored as stored
 from control.store.repositories import access
 from control.store.repositories import age_identities as age_identities  # for the loop
 from control.store.variants import follow_isolation
 from control.store.workloads import delete_pods
-from deployer.core.manifests import Manifest, NamespacePolicy
+from deployer.core.manifests import Manifest
 from deployer.core.rendering.kept import Kept
 from deployer.core.source import Assignment, CommitInfo
-from deployer.core.sync import ObjectKey, StoredObject, SyncPlan, manifest_hash
+from deployer.core.sync import ObjectKey, SyncPlan, manifest_hash
 
-MODELS: dict[str, type[KubernetesObject]] = {
-    "Namespace": Namespace,
-    "NetworkPolicy": NetworkPolicy,
-    "PodDisruptionBudget": PodDisruptionBudget,
-    "ConfigMap": ConfigMap,
-    "Secret": Secret,
-    "Service": Service,
-    "Deployment": Deployment,
-    "Pod": Pod,
-    "Ingress": Ingress,
-}
 WRITTEN = (
     "labels", "annotations", "spec", "generation", "application", "commit", "source_file", "manifest_hash",
     "deleted_at",
 )  # fmt: skip
+_WRITTEN_BESIDES = {"Secret": ("sealed",), "Deployment": ("workload",), "Rollout": ("workload",)}
 Wake = Callable[[str, str], None]
 
 
@@ -107,51 +96,6 @@ def unreachable(assignment: Assignment, message: str, now: float) -> None:
     _tell(row.name)
 
 
-def stored(uid: str, manifests: Iterable[Manifest]) -> list[StoredObject]:
-    """What is on record of this application, and whatever else stands where its manifests want to go."""
-    application = Application.objects.get(pk=uid)
-    wanted: dict[str, set[tuple[str, str]]] = {}
-    for one in manifests:
-        wanted.setdefault(one.kind, set()).add((one.namespace, one.name))
-    found: list[StoredObject] = []
-    immutable = _immutable()
-    for kind, model in MODELS.items():
-        rows: Any = model._default_manager.filter(
-            Q(application=application) | Q(name__in=[n for _, n in wanted.get(kind, ())])
-        )
-        if kind == "Pod":
-            rows = rows.filter(replica_set=None, orphaned=False)
-        for ns, name, digest, owner, deleted, replaced in _columns(rows, kind):
-            if owner == application.name or (ns, name) in wanted.get(kind, ()):
-                terminating = deleted is not None and not replaced
-                is_fixed = (kind, ns, name) in immutable
-                found.append(StoredObject((kind, ns, name), digest, owner or "", terminating, is_fixed))
-    return found
-
-
-def _immutable() -> set[ObjectKey]:
-    found: set[ObjectKey] = set()
-    for kind in ("ConfigMap", "Secret"):
-        rows = MODELS[kind]._default_manager.filter(spec__immutable=True)
-        found |= {(kind, namespace, name) for namespace, name in rows.values_list("namespace", "name")}
-    return found
-
-
-def _columns(rows: Any, kind: str) -> Iterable[tuple[str, str, str, str, float | None, Mapping[str, Any]]]:
-    names = ["namespace", "name", "manifest_hash", "application__name", "deleted_at"]
-    if kind != "Pod":
-        return [(*row, {}) for row in rows.values_list(*names)]
-    return [
-        (ns, name, replaced["manifest_hash"] if replaced else digest, owner, deleted, replaced)
-        for ns, name, digest, owner, deleted, replaced in rows.values_list(*names, "replacement")
-    ]
-
-
-def policies() -> dict[str, NamespacePolicy]:
-    rows = Namespace.objects.values_list("name", "allowances")
-    return {name: NamespacePolicy(allowances=frozenset(given)) for name, given in rows}
-
-
 def begin(assignment: Assignment, commit: CommitInfo, kept: Kept, warnings: list[dict[str, Any]], now: float) -> Sync:
     Repository.objects.filter(pk=assignment.repository.uid, head="").update(head=commit.sha, head_seen_at=now)
     if assignment.ask_server and not assignment.pinned_commit:
@@ -202,14 +146,14 @@ def apply(sync: Sync, plan: SyncPlan, tree: str, wake: Wake, now: float) -> None
     commit, application = sync.commit, sync.application
     namespaces = {one.namespace for one in (*plan.create, *plan.update) if one.namespace}
     _ensure_namespaces(namespaces | {application.namespace})
+    concerns_routers = _concerns_routers(plan)
     for one in (*plan.create, *plan.update):
-        _write(application, one, commit, wake, now)
+        concerns_routers |= _write(application, one, commit, wake, now)
     for one in plan.unchanged:
         model = MODELS[one.kind]
         model._default_manager.filter(namespace=one.namespace, name=one.name).update(
             commit=commit, source_file=one.file
         )
-    concerns_routers = _concerns_routers(plan)
     for key in plan.prune:
         prune(key, wake, now)
     for namespace in namespaces | {namespace for _, namespace, _ in plan.prune}:
@@ -248,7 +192,7 @@ def _concerns_routers(plan: SyncPlan) -> bool:
 def prune(key: ObjectKey, wake: Wake, now: float) -> None:
     kind, namespace, name = key
     row = MODELS[kind]._default_manager.filter(namespace=namespace, name=name).first()
-    if row is None:
+    if row is None or row.kind != kind:  # a workload may have become one of the other kind
         return
     if isinstance(row, Deployment):
         row.deleted_at = now
@@ -263,6 +207,8 @@ def prune(key: ObjectKey, wake: Wake, now: float) -> None:
         objects.update([row], ["application"])
     else:
         objects.delete([row])
+        if isinstance(row, AnalysisTemplate):
+            _wake_rollouts(namespace, wake)
 
 
 def _holds_objects(namespace: str) -> bool:
@@ -279,33 +225,56 @@ def _ensure_namespaces(names: Iterable[str]) -> None:
     objects.create([Namespace(name=name, application=None) for name in sorted(missing)])
 
 
-def _write(application: Application, one: Manifest, commit: str, wake: Wake, now: float) -> None:
+def _write(application: Application, one: Manifest, commit: str, wake: Wake, now: float) -> bool:
+    """Whether all routers have to look: a workload's traffic is split, or was."""
     model = MODELS[one.kind]
     row = model._default_manager.filter(namespace=one.namespace, name=one.name).first()
+    was_split = isinstance(row, Deployment) and has_strategy(row)
     if row is None:
         row = model(namespace=one.namespace, name=one.name, created_at=now)
         _fill(row, application, one, commit)
         objects.create([row])
     elif isinstance(row, Pod):
         _replace_pod(row, one, commit, wake, now)
-        return
+        return False
     else:
         row.generation += int(_spec_of(one) != row.spec)
         row.deleted_at = None
+        before = row.kind
         _fill(row, application, one, commit)
-        objects.update([row], [*WRITTEN, *(["sealed"] if isinstance(row, Secret) else [])])
+        objects.update([row], [*WRITTEN, *_WRITTEN_BESIDES.get(one.kind, ())])
+        if row.kind != before:
+            _tell_converted(row, before, now)
     if isinstance(row, Deployment):
         wake("reconcile", row.uid)
         if image_policies.concerns(row):
             wake(image_hints.LOOP, row.uid)
+    if isinstance(row, AnalysisTemplate):
+        _wake_rollouts(row.namespace, wake)
     if isinstance(row, Pod):
         wake("schedule", "cluster")
+    return was_split or (isinstance(row, Deployment) and has_strategy(row))
+
+
+def _tell_converted(row: KubernetesObject, before: str, now: float) -> None:
+    objects.touch(before, row.namespace, row.name)
+    message = f"the {before} of this name became this {row.kind}; its pods stay, and so does its history"
+    objects.record_event(row.kind, row.namespace, row.name, "Normal", "Converted", message, at=now)
+
+
+def _wake_rollouts(namespace: str, wake: Wake) -> None:
+    """Those whose analyses may be made from a template of this namespace."""
+    rows = Deployment.objects.filter(namespace=namespace, workload="Rollout", deleted_at=None).order_by("uid")
+    for uid in rows.values_list("uid", flat=True):
+        wake("reconcile", uid)
 
 
 def _fill(row: KubernetesObject, application: Application, one: Manifest, commit: str) -> None:
     row.labels, row.annotations, row.spec = dict(one.labels), dict(one.annotations), _spec_of(one)
     row.application, row.commit, row.source_file = application, commit, one.file
     row.manifest_hash = manifest_hash(one)
+    if isinstance(row, Deployment):
+        row.workload = one.kind
     if isinstance(row, Secret):
         row.sealed.store(dict(one.spec.get("data") or {}))
     if isinstance(row, Pod):

@@ -13,7 +13,7 @@ from deployer.core.objects.refusals import READ_ONLY_METADATA, UNSUPPORTED_KINDS
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _LIST_FIELDS = frozenset({"apiVersion", "kind", "metadata", "items"})
-_OWN_GROUPS = frozenset({"", "apps", "extensions", "networking.k8s.io", "policy"})
+_OWN_GROUPS = frozenset({"", "apps", "argoproj.io", "extensions", "networking.k8s.io", "policy"})
 _SINCE_V1 = {
     "Ingress": ", give each path a pathType, and each backend service: {name: NAME, port: {number: PORT}}",
 }

@@ -23,7 +23,7 @@ from deployer.core.manifest_checks.finding import Finding, Path, field_text, sho
 from deployer.core.manifest_checks.marks import marks
 from deployer.core.manifest_checks.privileges import Rights
 from deployer.core.manifest_objects import Item, admitted, items, stripped
-from deployer.core.manifest_set import Conflict, Placed, conflicts
+from deployer.core.manifest_set import Conflict, Known, Placed, conflicts
 from deployer.core.objects import schema
 from deployer.core.objects.kinds import KubernetesObject, Secret
 from deployer.core.repository import SourceFile
@@ -113,8 +113,9 @@ def read_manifests(
     default_namespace: str,
     policies: Mapping[str, NamespacePolicy],
     cache: MutableMapping[Any, Any] | None = None,
+    known: Known | None = None,
 ) -> ReadResult:
-    """Read every file; never raises for what they hold.
+    """Read every file; never raises for what they hold. `known`: what is on record beside them.
 
     `cache` keeps what a file led to, by its path and content, the default namespace and the policies; never of one
     that was decrypted. Whoever passes one bounds it; the values in it are immutable but for the manifests' data, which
@@ -125,8 +126,10 @@ def read_manifests(
     results = [reading.result for reading in readings]
     manifests = tuple(manifest for result in results for manifest in result.manifests)
     errors = [error for result in results for error in result.errors]
-    errors.extend(_told(one) for one in conflicts(placed for reading in readings for placed in reading.placed))
     warnings = [warning for result in results for warning in result.warnings]
+    broken = {error.object for error in errors}
+    for one in conflicts((placed for reading in readings for placed in reading.placed), known, broken):
+        (warnings if one.is_warning else errors).append(_told(one))
     return ReadResult(manifests, _sorted(errors), _sorted(warnings))
 
 

@@ -19,10 +19,12 @@ ObjectKey = tuple[str, str, str]
 """(kind, namespace, name); the namespace is "" for a Namespace."""
 
 APPLY_ORDER = (
-    "Namespace", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap", "Secret", "Service", "Deployment", "Pod",
-    "Ingress",
+    "Namespace", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap", "Secret", "Service", "AnalysisTemplate",
+    "Deployment", "Rollout", "Pod", "Ingress",
 )  # fmt: skip
 """A policy before the pods that it protects; an Ingress last, when what it leads to is there. Pruned in reverse."""
+_ONE_SLOT = {"Rollout": "Deployment"}
+"""Kinds that take each other's place: of one name there is one of them, and either becomes the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,13 @@ def decide(
 ) -> SyncPlan:
     """The plan for one application and commit. `confirmed`: a person agreed to prune everything."""
     wanted = sorted(desired, key=_apply_order)
-    stored = {one.key: one for one in observed}
-    keys = {key_of(one) for one in wanted}
+    stored = {slot_of(one.key): one for one in observed}
+    slots = {slot_of(key_of(one)) for one in wanted}
     surplus = sorted(
         (
             one.key
             for one in stored.values()
-            if one.application == application and one.key not in keys and not one.terminating
+            if one.application == application and slot_of(one.key) not in slots and not one.terminating
         ),
         key=lambda key: (-APPLY_ORDER.index(key[0]), key),
     )
@@ -96,6 +98,11 @@ def key_of(manifest: Manifest) -> ObjectKey:
     return (manifest.kind, manifest.namespace, manifest.name)
 
 
+def slot_of(key: ObjectKey) -> ObjectKey:
+    """The same for a Deployment and a Rollout of one name."""
+    return (_ONE_SLOT.get(key[0], key[0]), *key[1:])
+
+
 def manifest_hash(manifest: Manifest) -> str:
     """Identity of what Git says of an object: its labels, annotations and spec, not its place in a file."""
     body: dict[str, Any] = {
@@ -110,7 +117,7 @@ def _sort_out(
 ) -> tuple[tuple[Manifest, ...], tuple[Manifest, ...], tuple[Manifest, ...]]:
     buckets: dict[str, list[Manifest]] = {"create": [], "update": [], "unchanged": []}
     for one in wanted:
-        known = stored.get(key_of(one))
+        known = stored.get(slot_of(key_of(one)))
         if known is None:
             buckets["create"].append(one)
         elif known.terminating or known.manifest_hash != manifest_hash(one) or known.application != application:
@@ -123,10 +130,10 @@ def _sort_out(
 def _taken(wanted: list[Manifest], stored: dict[ObjectKey, StoredObject], application: str) -> str:
     """An object belongs to one application. A Namespace may be named by many: the first keeps it."""
     for one in wanted:
-        known = stored.get(key_of(one))
+        known = stored.get(slot_of(key_of(one)))
         if known and known.application not in ("", application) and not known.terminating and one.kind != "Namespace":
             return (
-                f"{one.place}: {one.kind} {one.namespace}/{one.name} belongs to application "
+                f"{one.place}: {known.key[0]} {one.namespace}/{one.name} belongs to application "
                 f"{known.application} already; remove it from one of the two"
             )
     return ""
@@ -135,7 +142,7 @@ def _taken(wanted: list[Manifest], stored: dict[ObjectKey, StoredObject], applic
 def _immutable(update: tuple[Manifest, ...], stored: dict[ObjectKey, StoredObject]) -> str:
     """Kubernetes' rule: what was declared immutable changes only by being made anew under another name."""
     for one in update:
-        known = stored[key_of(one)]
+        known = stored[slot_of(key_of(one))]
         if known.immutable and not known.terminating and known.manifest_hash != manifest_hash(one):
             return (
                 f"{one.place}: {one.kind} {one.namespace}/{one.name} is immutable and its manifest changed; "

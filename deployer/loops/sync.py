@@ -34,6 +34,7 @@ in it: that is read anew each time, and gone with the pass."""
 class SyncStore(Protocol):
     def assignment(self, uid: str) -> Assignment | None: ...
     def policies(self) -> Any: ...
+    def known(self, application: str, *, prunes: bool) -> Any: ...
     def age_identities(self, repository: str) -> list[str]: ...
     def stored(self, application: str, manifests: Any) -> Any: ...
     def begin(
@@ -141,7 +142,7 @@ def _read(tree: SourceTree, assignment: Assignment, store: SyncStore, renderer: 
     return read_tree(
         renderer, tree, lambda: store.age_identities(assignment.repository.uid), path=assignment.path,
         application=assignment.name, namespace=assignment.namespace, values=assignment.values,
-        policies=store.policies(), cache=_cache,
+        policies=store.policies(), cache=_cache, known=store.known(assignment.uid, prunes=assignment.prune),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from control.selectors.objects import get
 from control.selectors.rendered import yaml_of
 from deployer.core.compose.mounts import object_name
 from deployer.core.difference import difference, render_difference
+from deployer.core.manifest_set import Known
 from deployer.core.manifests import Manifest, ManifestError, NamespacePolicy, ReadResult
 from deployer.core.rendering.kept import Kept
 from deployer.core.rendering.ways import WORDS
@@ -119,7 +120,7 @@ def _read(path: Path, target: Target, values: list[str] | None) -> tuple[ReadRes
     try:
         return read_tree(
             ToolRenderer(), tree, lambda: _age_identities(target), path=inside, application=name,
-            namespace=target.namespace, values=given, policies=_policies(target),
+            namespace=target.namespace, values=given, policies=_policies(target), known=_known(target),
         )  # fmt: skip
     except SourceError as error:
         raise Failure(error.sentence) from error
@@ -142,6 +143,19 @@ def _policies(target: Target) -> dict[str, NamespacePolicy]:
         if target.application is not None:
             raise
         return {}
+
+
+def _known(target: Target) -> Known:
+    """What stays on record beside the files. Nothing where Pierhead was never started."""
+    from control.store.sync import known
+
+    row = target.application
+    try:
+        return known(row.uid if row else "", prunes=row is not None and row.prune)
+    except DatabaseError:
+        if row is not None:
+            raise
+        return Known()
 
 
 def _plan(read: ReadResult, target: Target) -> SyncPlan:

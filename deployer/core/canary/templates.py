@@ -26,7 +26,8 @@ STABLE, LATEST = "{{pierhead.stable-hash}}", "{{pierhead.latest-hash}}"
 DEFAULT_TIMEOUT_SECONDS = 30.0
 MOST_TEMPLATES = 50
 Path = tuple[str | int, ...]
-Templates = Mapping[str, Mapping[str, Any]]
+Templates = Mapping[str, Mapping[str, Any] | written.AnalysisTemplateSpec]
+FIELDS_REMEDY = "write metadata.name, metadata.namespace, metadata.labels['KEY'] or metadata.annotations['KEY']"
 _TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _FIELD = re.compile(r"metadata\.(?:(name|namespace)|(labels|annotations)\['([^']+)'\])")
 _PATTERN = re.compile(r"\^?(?:[A-Za-z0-9_ ./-]|\.\*){0,253}\$?")
@@ -101,6 +102,11 @@ def analysis_of(asked: RolloutAnalysis, templates: Templates, about: About, *, e
     return Analysis(judges[0] if judges else None, tuple(metrics), tuple(found))
 
 
+def arguments_in(text: str) -> list[str]:
+    """What stands in double braces, such as `args.service`."""
+    return [found.strip() for found in _TAG.findall(text)]
+
+
 def filled(analysis: Analysis, stable_hash: str, latest_hash: str) -> Analysis:
     """With the template hashes of the stable pods and of the canary in place of their marks."""
     return replace(analysis, metrics=tuple(_marked(one, stable_hash, latest_hash) for one in analysis.metrics))
@@ -157,7 +163,7 @@ def _arguments(asked: RolloutAnalysis, found: Mapping[str, written.AnalysisTempl
                 if defaults.setdefault(one.name, one.value) != one.value:
                     message = f"the argument {one.name} has another value in another template"
                     raise BadAnalysis(message, ("args", index, "value"), template, "write the same in both")
-            elif one.value_from and one.value_from.secret_key_ref:
+            elif one.value_from:
                 secrets.setdefault(one.name, (one.value_from.secret_key_ref.name, one.value_from.secret_key_ref.key))
     for name, (template, _) in needed.items():
         if name in given:
@@ -181,8 +187,7 @@ def _given(index: int, one: AnalysisArg, about: About) -> str:
     found = about.field(source.field_ref.field_path)
     if found is None:
         path: Path = ("args", index, "valueFrom", "fieldRef", "fieldPath")
-        remedy = "write metadata.name, metadata.namespace, metadata.labels['KEY'] or metadata.annotations['KEY']"
-        raise BadAnalysis("only the Rollout's metadata can be asked for", path, remedy=remedy)
+        raise BadAnalysis("only the Rollout's metadata can be asked for", path, remedy=FIELDS_REMEDY)
     return found
 
 

@@ -9,6 +9,7 @@ from deployer.core.manifest_checks import names, placement, pods
 from deployer.core.manifest_checks.finding import Finding, Path
 from deployer.core.manifest_checks.privileges import Rights
 from deployer.core.objects.placement import LabelSelector
+from deployer.core.objects.rollout import RolloutSpec
 from deployer.core.objects.workload import DeploymentSpec, DeploymentStrategy
 
 LONGEST_NAME = 63
@@ -21,12 +22,17 @@ _PERCENT = re.compile(r"[0-9]{1,9}%")
 
 
 def deployment(spec: DeploymentSpec, rights: Rights) -> Iterator[Finding]:
+    yield from workload(spec, rights, "Deployment")
+    yield from _strategy(spec.strategy)
+
+
+def workload(spec: DeploymentSpec | RolloutSpec, rights: Rights, kind: str) -> Iterator[Finding]:
+    """What holds for a Deployment and for a Rollout."""
     meta = spec.template.metadata
     yield from _selector(spec.selector, meta.labels)
-    yield from _strategy(spec.strategy)
     if spec.replicas > MAX_REPLICAS:
         message = f"must be at most {MAX_REPLICAS}"
-        yield Finding((*_SPEC, "replicas"), message, "write fewer, or spread them over several Deployments")
+        yield Finding((*_SPEC, "replicas"), message, f"write fewer, or spread them over several {kind}s")
     if spec.progress_deadline_seconds <= spec.min_ready_seconds:
         message = f"must be more than minReadySeconds ({spec.min_ready_seconds})"
         yield Finding((*_SPEC, "progressDeadlineSeconds"), message, "no rollout could succeed in time")
@@ -35,10 +41,10 @@ def deployment(spec: DeploymentSpec, rights: Rights) -> Iterator[Finding]:
     body = (*_TEMPLATE, "spec")
     pod = spec.template.spec
     if pod.restart_policy != "Always":
-        message = f"must be Always in a Deployment, not {pod.restart_policy}"
+        message = f"must be Always in a {kind}, not {pod.restart_policy}"
         yield Finding((*body, "restartPolicy"), message, "leave it out, or write a Pod")
     if pod.active_deadline_seconds is not None:
-        yield Finding((*body, "activeDeadlineSeconds"), "is not for Deployments", "remove it, or write a Pod")
+        yield Finding((*body, "activeDeadlineSeconds"), f"is not for {kind}s", "remove it, or write a Pod")
     yield from pods.pod(pod, body, rights)
 
 
@@ -78,7 +84,11 @@ def _strategy(strategy: DeploymentStrategy) -> Iterator[Finding]:
         return
     if strategy.type == "Recreate":
         yield Finding(path, "is not for type: Recreate", "remove it, or write type: RollingUpdate")
-    surge, unavailable = rolling.max_surge, rolling.max_unavailable
+    yield from bounds(rolling.max_surge, rolling.max_unavailable, path)
+
+
+def bounds(surge: int | str, unavailable: int | str, path: Path) -> Iterator[Finding]:
+    """How many pods more and fewer than there should be a rolling update may make."""
     broken = [
         *share(surge, (*path, "maxSurge"), most=None),
         *share(unavailable, (*path, "maxUnavailable"), most=100),

@@ -19,8 +19,10 @@ from pydantic_core import ErrorDetails
 
 from deployer.core.manifest_checks.finding import Finding, Path, field_text, shown
 from deployer.core.objects import schema
+from deployer.core.objects.base import Spec
 from deployer.core.objects.kinds import KINDS, KubernetesObject
 from deployer.core.objects.refusals import REFUSED_FIELDS, REFUSED_VALUES
+from deployer.core.objects.support import model_in
 
 Written = Callable[[Path], str]
 """Path -> the unquoted text that stands in the file there, "" if there is none."""
@@ -141,11 +143,12 @@ def _told(kind: str, error: Any, written: Written) -> Iterator[Finding]:
         case "minimum" | "maximum":
             yield Finding(path, "is out of range", "write a smaller number")
         case _:
-            yield Finding(path, "is not what Kubernetes expects here")
+            yield Finding(path, f"is not what {schema.whose(schema.type_at(kind, path[:-1]))} expects here")
 
 
 def _unknown(kind: str, path: Path, name: str) -> Finding:
-    return Finding((*path, name), "is not a field that Kubernetes knows", _suggestion(kind, path, name))
+    message = f"is not a field that {schema.whose(schema.type_at(kind, path))} knows"
+    return Finding((*path, name), message, _suggestion(kind, path, name))
 
 
 def _suggestion(kind: str, path: Path, name: str) -> str:
@@ -233,7 +236,7 @@ def _sentence(kind: str, path: Path, detail: ErrorDetails) -> Finding:
     place = path[:-1] if path and isinstance(path[-1], int) else path  # what is said of a list is said of its items
     owner, name = schema.type_at(kind, place[:-1]), str(place[-1]) if place else ""
     if detail["type"] == "extra_forbidden":
-        remedy = REFUSED_FIELDS.get((owner, name)) or _default_remedy(owner)
+        remedy = REFUSED_FIELDS.get((owner, name)) or _default_remedy(owner) or _in_plugin(kind, path)
         return Finding(path, "is not supported", remedy)
     if detail["type"] == "missing":
         return Finding(path, _MISSING)
@@ -246,7 +249,19 @@ def _sentence(kind: str, path: Path, detail: ErrorDetails) -> Finding:
 def _default_remedy(owner: str) -> str:
     if owner == "Volume":
         return REFUSED_FIELDS["Volume", "persistentVolumeClaim"].partition(": ")[2]
-    return "Kubernetes has it, Pierhead does not: remove it"
+    return f"{schema.whose(owner)} has it, Pierhead does not: remove it" if owner else ""
+
+
+def _in_plugin(kind: str, path: Path) -> str:
+    """What can stand in a plugin, where no schema but Pierhead's own models say what is a field."""
+    model: type[Spec] | None = KINDS[kind]
+    for step in path[:-1]:
+        if model is not None and isinstance(step, str):
+            found = next((one for name, one in model.model_fields.items() if (one.alias or name) == step), None)
+            model = model_in(found.annotation) if found else None
+    known = sorted(one.alias or name for name, one in model.model_fields.items()) if model else []
+    close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else f"here can be: {', '.join(known)}"
 
 
 def _refused_value(kind: str, detail: ErrorDetails) -> str:
@@ -267,4 +282,7 @@ _BOUNDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "less_than_equal": lambda ctx: f"must be at most {ctx.get('le')}",
     "string_too_short": lambda _: "must not be empty",
     "too_short": lambda _: "must not be empty",
+    "string_type": lambda _: "must be text",
+    "model_type": lambda _: "must be a map",
+    "tuple_type": lambda _: "must be a list",
 }

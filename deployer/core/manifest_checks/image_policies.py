@@ -15,12 +15,12 @@ _IN_TEMPLATE: Path = ("spec", "template", *_PLACE)
 
 def misplaced(annotations: Mapping[str, str]) -> Iterator[Finding]:
     if ANNOTATION in annotations:
-        yield Finding(_PLACE, "is for Deployments", "remove it, or write a Deployment")
+        yield Finding(_PLACE, "is for Deployments and Rollouts", "remove it, or write a Deployment")
 
 
-def of_deployment(annotations: Mapping[str, str], template: Mapping[str, str], pod: PodSpec) -> Iterator[Finding]:
+def of_workload(annotations: Mapping[str, str], template: Mapping[str, str], pod: PodSpec) -> Iterator[Finding]:
     if ANNOTATION in template:
-        remedy = "write it among the Deployment's own annotations"
+        remedy = "write it among the workload's own annotations"
         yield Finding(_IN_TEMPLATE, "is not looked for in the template", remedy)
     if ANNOTATION not in annotations:
         return

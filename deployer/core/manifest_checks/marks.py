@@ -6,12 +6,15 @@ so nothing of them is carried on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from deployer.core.canary.templates import About
 from deployer.core.manifest_checks.finding import Path, shown
-from deployer.core.objects.kinds import Ingress, KubernetesObject, Secret, Service
+from deployer.core.objects.analysis import AnalysisTemplateSpec
+from deployer.core.objects.kinds import AnalysisTemplate, Ingress, KubernetesObject, Rollout, Secret, Service
 from deployer.core.objects.network import IngressBackend
+from deployer.core.objects.rollout import RolloutAnalysis
 from deployer.core.tls_pair import CERTIFICATE, KEY, TLS_TYPE
 
 
@@ -58,7 +61,61 @@ class PortsOffered:
     path: Path = ("spec", "ports")
 
 
-Mark = Claim | TlsUse | TlsDoubt | PortUse | PortsOffered
+@dataclass(frozen=True, slots=True)
+class TemplateOffered:
+    """What an AnalysisTemplate says."""
+
+    spec: AnalysisTemplateSpec
+    path: Path = ("spec",)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateUse:
+    """An AnalysisTemplate of its namespace is named."""
+
+    template: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisUse:
+    """An analysis of a Rollout; `ends`: a step waits for it."""
+
+    analysis: RolloutAnalysis
+    about: About
+    ends: bool
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUse:
+    """A Rollout has traffic led to some of its pods by a Service of its namespace. `labels` are those of the pods."""
+
+    service: str
+    labels: Mapping[str, str]
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Selects:
+    """The pods that a Service leads to; none for one that is not Pierhead's to lead."""
+
+    selector: Mapping[str, str]
+    path: Path = ("spec", "selector")
+
+
+Mark = (
+    Claim
+    | TlsUse
+    | TlsDoubt
+    | PortUse
+    | PortsOffered
+    | TemplateOffered
+    | TemplateUse
+    | AnalysisUse
+    | ServiceUse
+    | Selects
+)
 
 
 def marks(found: KubernetesObject) -> Iterator[Mark]:
@@ -69,6 +126,12 @@ def marks(found: KubernetesObject) -> Iterator[Mark]:
             yield from _of_ingress(found)
         case Secret():
             yield from _of_secret(found)
+        case Rollout():
+            yield from _of_rollout(found)
+        case AnalysisTemplate():
+            yield TemplateOffered(found.spec)
+            for index, one in enumerate(found.spec.templates):
+                yield TemplateUse(one.template_name, ("spec", "templates", index, "templateName"))
 
 
 def _of_service(found: Service) -> Iterator[Mark]:
@@ -78,6 +141,7 @@ def _of_service(found: Service) -> Iterator[Mark]:
     for number, index in sorted(numbers.items()):
         yield Claim(("nodePort", str(number)), ("spec", "ports", index, "nodePort"), str(number))
     if spec.type != "ExternalName":
+        yield Selects(spec.selector)
         yield PortsOffered((*(one.name for one in spec.ports if one.name), *(one.port for one in spec.ports)))
 
 
@@ -115,3 +179,43 @@ def _of_secret(found: Secret) -> Iterator[Mark]:
         if not (found.string_data.get(key) or found.data.get(key)):
             field = "stringData" if key in found.string_data else "data"
             yield TlsDoubt((field, key), "must not be empty", "write it in PEM")
+
+
+def _of_rollout(found: Rollout) -> Iterator[Mark]:
+    labels = found.spec.template.metadata.labels
+    for service, path in _services(found):
+        if service:
+            yield ServiceUse(service, labels, path)
+    meta = found.metadata
+    about = About(meta.name, meta.namespace, meta.labels, meta.annotations)
+    for analysis, ends, path in _analyses(found):
+        yield AnalysisUse(analysis, about, ends, path)
+        for index, one in enumerate(analysis.templates):
+            yield TemplateUse(one.template_name, (*path, "templates", index, "templateName"))
+
+
+def _services(found: Rollout) -> Iterator[tuple[str, Path]]:
+    strategy, place = found.spec.strategy, ("spec", "strategy")
+    if strategy.canary is not None:
+        yield strategy.canary.canary_service, (*place, "canary", "canaryService")
+        yield strategy.canary.stable_service, (*place, "canary", "stableService")
+    if strategy.blue_green is not None:
+        yield strategy.blue_green.active_service, (*place, "blueGreen", "activeService")
+        yield strategy.blue_green.preview_service, (*place, "blueGreen", "previewService")
+
+
+def _analyses(found: Rollout) -> Iterator[tuple[RolloutAnalysis, bool, Path]]:
+    strategy, place = found.spec.strategy, ("spec", "strategy")
+    if strategy.canary is not None:
+        if strategy.canary.analysis is not None:
+            yield strategy.canary.analysis, False, (*place, "canary", "analysis")
+        for index, step in enumerate(strategy.canary.steps):
+            if step.analysis is not None:
+                yield step.analysis, True, (*place, "canary", "steps", index, "analysis")
+    if strategy.blue_green is not None:
+        for name, analysis in (
+            ("prePromotionAnalysis", strategy.blue_green.pre_promotion_analysis),
+            ("postPromotionAnalysis", strategy.blue_green.post_promotion_analysis),
+        ):
+            if analysis is not None:
+                yield analysis, True, (*place, "blueGreen", name)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deployer.core.manifest_checks import (
+    analyses,
     budgets,
+    canaries,
     configs,
     deployments,
     image_policies,
@@ -13,11 +15,13 @@ from deployer.core.manifest_checks import (
     names,
     pods,
     policies,
+    rollouts,
     services,
 )
 from deployer.core.manifest_checks.finding import Finding, Path
 from deployer.core.manifest_checks.privileges import Rights
 from deployer.core.objects.kinds import (
+    AnalysisTemplate,
     ConfigMap,
     Deployment,
     Ingress,
@@ -27,6 +31,7 @@ from deployer.core.objects.kinds import (
     ObjectMeta,
     Pod,
     PodDisruptionBudget,
+    Rollout,
     Secret,
     Service,
 )
@@ -38,8 +43,7 @@ _NAME: Path = ("metadata", "name")
 def check(found: KubernetesObject, rights: Rights) -> Iterator[Finding]:
     """All that is wrong with the meaning of a typed object; `rights` are those of its namespace."""
     yield from metadata(found.metadata)
-    if not isinstance(found, Deployment):
-        yield from image_policies.misplaced(found.metadata.annotations)
+    yield from _misplaced(found)
     match found:
         case Namespace():
             yield from _namespace(found)
@@ -64,14 +68,30 @@ def check(found: KubernetesObject, rights: Rights) -> Iterator[Finding]:
         case Pod():
             yield from names.dns_label(found.metadata.name, _NAME)
             yield from pods.pod(found.spec, ("spec",), rights)
-        case Deployment():
-            # 63, not Kubernetes' 253: the name is the start of pod names, and those are host names.
-            yield from names.dns_label(found.metadata.name, _NAME, longest=deployments.LONGEST_NAME)
-            yield from deployments.deployment(found.spec, rights)
-            template = found.spec.template
-            yield from image_policies.of_deployment(
-                found.metadata.annotations, template.metadata.annotations, template.spec
-            )
+        case Deployment() | Rollout():
+            yield from _workload(found, rights)
+        case AnalysisTemplate():
+            yield from names.dns_subdomain(found.metadata.name, _NAME)
+            yield from analyses.analysis_template(found.spec)
+
+
+def _workload(found: Deployment | Rollout, rights: Rights) -> Iterator[Finding]:
+    # 63, not Kubernetes' 253: the name is the start of pod names, and those are host names.
+    yield from names.dns_label(found.metadata.name, _NAME, longest=deployments.LONGEST_NAME)
+    if isinstance(found, Deployment):
+        yield from deployments.deployment(found.spec, rights)
+        yield from canaries.of_deployment(found.metadata.annotations, found.spec)
+    else:
+        yield from rollouts.rollout(found.spec, rights)
+    template = found.spec.template
+    yield from image_policies.of_workload(found.metadata.annotations, template.metadata.annotations, template.spec)
+
+
+def _misplaced(found: KubernetesObject) -> Iterator[Finding]:
+    if not isinstance(found, Deployment | Rollout):
+        yield from image_policies.misplaced(found.metadata.annotations)
+    if not isinstance(found, Deployment):
+        yield from canaries.misplaced(found.kind, found.metadata.annotations)
 
 
 def metadata(found: ObjectMeta) -> Iterator[Finding]:

@@ -37,8 +37,7 @@ class FieldRef(Spec):
 
 
 class TemplateArgSource(Spec):
-    secret_key_ref: SecretKeyRef | None = None
-    field_ref: FieldRef | None = None
+    secret_key_ref: SecretKeyRef
 
 
 class TemplateArg(Spec):

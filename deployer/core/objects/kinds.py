@@ -9,9 +9,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from deployer.core.objects.analysis import AnalysisTemplateSpec
 from deployer.core.objects.base import Spec, StringMap
 from deployer.core.objects.network import IngressSpec, NetworkPolicySpec
 from deployer.core.objects.pod import PodSpec
+from deployer.core.objects.rollout import RolloutSpec
 from deployer.core.objects.workload import (
     ConfigMapData,
     DeploymentSpec,
@@ -94,8 +96,32 @@ class PodDisruptionBudget(Spec):
     spec: PodDisruptionBudgetSpec = Field(default_factory=PodDisruptionBudgetSpec)
 
 
+class Rollout(Spec):
+    api_version: Literal["argoproj.io/v1alpha1"]
+    kind: Literal["Rollout"]
+    metadata: ObjectMeta
+    spec: RolloutSpec
+
+
+class AnalysisTemplate(Spec):
+    api_version: Literal["argoproj.io/v1alpha1"]
+    kind: Literal["AnalysisTemplate"]
+    metadata: ObjectMeta
+    spec: AnalysisTemplateSpec
+
+
 KubernetesObject = (
-    Namespace | ConfigMap | Secret | Service | Ingress | NetworkPolicy | PodDisruptionBudget | Pod | Deployment
+    Namespace
+    | ConfigMap
+    | Secret
+    | Service
+    | Ingress
+    | NetworkPolicy
+    | PodDisruptionBudget
+    | Pod
+    | Deployment
+    | Rollout
+    | AnalysisTemplate
 )
 
 KINDS: dict[str, type[KubernetesObject]] = {
@@ -108,6 +134,8 @@ KINDS: dict[str, type[KubernetesObject]] = {
     "Ingress": Ingress,
     "NetworkPolicy": NetworkPolicy,
     "PodDisruptionBudget": PodDisruptionBudget,
+    "Rollout": Rollout,
+    "AnalysisTemplate": AnalysisTemplate,
 }
 API_VERSIONS = {
     **dict.fromkeys(KINDS, "v1"),
@@ -115,4 +143,6 @@ API_VERSIONS = {
     "Ingress": "networking.k8s.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PodDisruptionBudget": "policy/v1",
+    "Rollout": "argoproj.io/v1alpha1",
+    "AnalysisTemplate": "argoproj.io/v1alpha1",
 }

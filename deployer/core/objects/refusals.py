@@ -16,6 +16,14 @@ _EGRESS = (
     "what is outside belongs into your firewall"
 )
 _WINDOWS = "hosts run Linux: remove it"
+_ROUTER = "Pierhead's own router splits: leave trafficRouting out"
+_METADATA = "pods keep the labels and annotations that they began with: remove it"
+_ANTI_AFFINITY = "write podAntiAffinity into the template"
+_KEPT = "analyses are kept as long as their revision, see revisionHistoryLimit: remove it"
+_PROVIDER = (
+    "write prometheus, or a plugin: pierhead.io/traffic measures errors, slow requests, rate and latency at the routers"
+)
+_OLD_PODS = "old pods of one revision at most are kept, for scaleDownDelaySeconds: remove it"
 
 REFUSED_FIELDS: dict[tuple[str, str], str] = {
     ("ObjectMeta", "generateName"): "an object in Git needs a name that stays: write metadata.name",
@@ -96,6 +104,55 @@ REFUSED_FIELDS: dict[tuple[str, str], str] = {
     ("NetworkPolicySpec", "egress"): _EGRESS,
     ("ServiceSpec", "ipFamilies"): _NETWORK,
     ("ServiceSpec", "ipFamilyPolicy"): _NETWORK,
+    ("RolloutSpec", "workloadRef"): "write selector and template here; the Deployment of the same name becomes this "
+    "Rollout in place, without a new pod",
+    ("RolloutSpec", "restartAt"): "restart it with: manage.py rollout restart rollout/NAME",
+    ("RolloutSpec", "rollbackWindow"): "going back to a revision that was healthy skips the steps anyway: remove it",
+    ("RolloutSpec", "analysis"): _KEPT,
+    ("CanaryStrategy", "antiAffinity"): _ANTI_AFFINITY,
+    ("CanaryStrategy", "canaryMetadata"): _METADATA,
+    ("CanaryStrategy", "stableMetadata"): _METADATA,
+    ("CanaryStrategy", "minPodsPerReplicaSet"): "a canary has one pod at least: for more write a setCanaryScale step",
+    ("CanaryStrategy", "pingPong"): "traffic is led to the pods without a change of Services: write canaryService and "
+    "stableService, or neither",
+    ("CanaryStrategy", "replicaProgressThreshold"): "a step begins when all pods of the canary are ready: remove it",
+    ("CanaryStrategy", "scaleDownDelaySeconds"): "old pods leave all routers before they end: remove it",
+    ("CanaryStrategy", "scaleDownDelayRevisionLimit"): _OLD_PODS,
+    ("CanaryStep", "experiment"): "the canary is judged against the stable pods at the same time: write an analysis "
+    "with the plugin pierhead.io/judge",
+    ("CanaryStep", "setMirrorRoute"): "requests are not mirrored: write setWeight, or setHeaderRoute for testers",
+    ("CanaryStep", "plugin"): "steps have no plugins here: remove it",
+    ("BlueGreenStrategy", "activeMetadata"): _METADATA,
+    ("BlueGreenStrategy", "previewMetadata"): _METADATA,
+    ("BlueGreenStrategy", "antiAffinity"): _ANTI_AFFINITY,
+    ("BlueGreenStrategy", "maxUnavailable"): "new pods are all ready before old ones go: remove it",
+    ("BlueGreenStrategy", "scaleDownDelayRevisionLimit"): _OLD_PODS,
+    ("RolloutAnalysis", "measurementRetention"): _KEPT,
+    ("RolloutAnalysis", "analysisRunMetadata"): "analyses are named for their rollout: remove it",
+    ("RolloutAnalysisBackground", "measurementRetention"): _KEPT,
+    ("RolloutAnalysisBackground", "analysisRunMetadata"): "analyses are named for their rollout: remove it",
+    **dict.fromkeys(
+        (
+            ("RolloutTrafficRouting", name)
+            for name in ("alb", "ambassador", "apisix", "appMesh", "istio", "nginx", "smi", "traefik")
+        ),
+        _ROUTER,
+    ),
+    ("AnalysisTemplateSpec", "measurementRetention"): _KEPT,
+    ("ValueFrom", "fieldRef"): "give it where the template is used: a Rollout's args can ask for its metadata",
+    ("PrometheusMetric", "authentication"): "write a header, such as Authorization: its end can be an argument that "
+    "comes from a Secret",
+    ("PrometheusMetric", "rangeQuery"): "write the range into the query, such as [5m]",
+    **dict.fromkeys(
+        (
+            ("MetricProvider", name)
+            for name in (
+                "cloudWatch", "datadog", "graphite", "influxdb", "job", "kayenta", "newRelic", "skywalking",
+                "wavefront", "web",
+            )
+        ),
+        _PROVIDER,
+    ),
 }  # fmt: skip
 
 REFUSED_VALUES: dict[tuple[str, str], str] = {
@@ -116,6 +173,11 @@ REFUSED_VALUES: dict[tuple[str, str], str] = {
         "type",
     ): "it is not checked on the host, Docker refuses a path that is missing: leave it out",
     ("EmptyDirVolumeSource", "medium"): 'write "Memory", or nothing for the disk',
+    ("AnalysisTemplateRef", "clusterScope"): "templates are of one namespace: commit it there as an AnalysisTemplate",
+    ("CanaryStrategy", "dynamicStableScale"): "stable pods stay until the end, so that an abort needs no new ones: "
+    "write false, or nothing",
+    ("RolloutSpec", "progressDeadlineAbort"): "a canary that makes no progress is always aborted: write true, or "
+    "nothing",
 }
 
 HONOURED_NOTES: dict[tuple[str, str], str] = {
@@ -133,6 +195,11 @@ HONOURED_NOTES: dict[tuple[str, str], str] = {
     ("ServicePort", "appProtocol"): "http, https, tcp, ws, wss, h2c, http2, grpc",
     ("IngressSpec", "ingressClassName"): "only pierhead",
     ("HTTPIngressPath", "pathType"): "ImplementationSpecific means Prefix",
+    ("RolloutTrafficRouting", "plugins"): "only pierhead.io/router, with sticky",
+    ("MetricProvider", "plugin"): "only pierhead.io/traffic and pierhead.io/judge",
+    ("ValueFrom", "secretKeyRef"): "for the end of a header",
+    ("FieldRef", "fieldPath"): "metadata.name, .namespace, .labels['KEY'], .annotations['KEY']",
+    ("DryRun", "metricName"): "of regular expressions ., .*, ^ and $",
 }
 """What a support table says beside a field that is honoured within limits."""
 
@@ -162,14 +229,16 @@ UNSUPPORTED_KINDS: dict[str, str] = {
     **dict.fromkeys(("TCPRoute", "TLSRoute"), "is not supported: write a Service of type: NodePort"),
     "IngressRoute": "is not supported: write an Ingress",
     "Certificate": "is not supported: certificates come from TLS Secrets; ACME is not here yet",
+    "ClusterAnalysisTemplate": "is not supported: templates are of one namespace, write an AnalysisTemplate there",
+    "AnalysisRun": "is made by Pierhead from a Rollout's strategy, never written: write an AnalysisTemplate",
+    "Experiment": "is not supported: write a Rollout, whose canary is judged against its stable pods",
     "Node": "is registered by `manage.py node add`, never by a manifest",
     "Event": "is recorded by Pierhead, never written",
     **dict.fromkeys(
         (
             "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolumeClaim",
             "PersistentVolume", "StorageClass",
-            "ResourceQuota", "LimitRange", "PriorityClass", "Rollout", "SealedSecret",
-            "ExternalSecret",
+            "ResourceQuota", "LimitRange", "PriorityClass", "SealedSecret", "ExternalSecret",
         ),
         "is not supported yet",
     ),

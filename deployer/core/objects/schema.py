@@ -8,8 +8,15 @@ the PyPI package kubernetes-validate 1.37.0 ships them under v1.36.0-local-stric
 - `status` and `managedFields` are opaque: they are dropped from manifests, never read.
 `additionalProperties: false` stands everywhere, as for `kubectl --validate=strict`.
 
-The file is read and compiled on first use: processes that never validate stay small. It is the one file that the core
-reads, part of the program like its code.
+`argo-rollouts-schema.json` holds the custom resources of Argo Rollouts 1.9.1 (Apache License 2.0, The Argo Project
+Authors), from `manifests/crds` of its repository, cut down in the same way:
+- their nested objects under the names that they have in Argo's Go packages; pod template, selector and metadata are
+  Kubernetes' own definitions;
+- what is refused whole is opaque (other traffic routers, other metric providers, experiments, mirrors, step plugins),
+  and so are plugins, whose fields are whatever their owner says.
+
+The files are read and compiled on first use: processes that never validate stay small. They are the only files that
+the core reads, part of the program like its code.
 """
 
 from __future__ import annotations
@@ -26,13 +33,25 @@ from deployer.core.objects.kinds import KINDS
 Definition = dict[str, Any]
 Path = tuple[str | int, ...]
 
+_KUBERNETES, _ARGO = "kubernetes-schema.json", "argo-rollouts-schema.json"
+
 
 @cache
 def definitions() -> dict[str, Definition]:
     """Short name of a Kubernetes type -> its JSON schema; `$ref` is `#/$defs/NAME`."""
-    text = files("deployer.core.objects").joinpath("kubernetes-schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Definition] = json.loads(text)["$defs"]
-    return loaded
+    return {**_definitions_in(_KUBERNETES), **_definitions_in(_ARGO)}
+
+
+@cache
+def _definitions_in(file: str) -> dict[str, Definition]:
+    text = files("deployer.core.objects").joinpath(file).read_text(encoding="utf-8")
+    found: dict[str, Definition] = json.loads(text)["$defs"]
+    return found
+
+
+def whose(name: str) -> str:
+    """Who defines a type: Kubernetes, or Argo Rollouts."""
+    return "Argo Rollouts" if name in _definitions_in(_ARGO) else "Kubernetes"
 
 
 @cache

@@ -19,8 +19,8 @@ from deployer.core.objects.refusals import HONOURED_NOTES, READ_ONLY_METADATA, R
 DROPPED = "dropped with a warning, as Kubernetes ignores it too"
 _SAME = "as "
 _ORDER = (
-    "Pod", "Deployment", "PodDisruptionBudget", "Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret",
-    "Namespace",
+    "Pod", "Deployment", "Rollout", "AnalysisTemplate", "PodDisruptionBudget", "Service", "Ingress", "NetworkPolicy",
+    "ConfigMap", "Secret", "Namespace",
 )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def _rows(
             yield Row(kind, place, honoured=False, note=_refusal(owner, name))
             continue
         place += "[]" if definition.get("type") == "array" else ""
-        held, held_model = schema.type_name(definition), _model_in(attributes[name].annotation)
+        held, held_model = schema.type_name(definition), model_in(attributes[name].annotation)
         note = _limits(owner, name, attributes[name].annotation)
         if held and held_model is not None:
             first = seen.setdefault((held, held_model), f"{kind} {place}")
@@ -131,7 +131,8 @@ def _literals(annotation: Any) -> Iterator[Any]:
         yield from _literals(part)
 
 
-def _model_in(annotation: Any) -> type[Spec] | None:
+def model_in(annotation: Any) -> type[Spec] | None:
+    """The model that an annotation holds, also in a list or a map."""
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
+    return next((found for part in get_args(annotation) if (found := model_in(part)) is not None), None)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from deployer.core.manifest_set import Known
 from deployer.core.manifests import Manifest, ManifestError, NamespacePolicy, ReadResult, read_manifests
 from deployer.core.rendering.ways import Way
 from deployer.core.repository import SourceFile
@@ -39,12 +40,12 @@ class Rendered:
 
 def read_rendered(
     rendered: Rendered, *, default_namespace: str, policies: Mapping[str, NamespacePolicy],
-    cache: MutableMapping[Any, Any] | None = None,
+    cache: MutableMapping[Any, Any] | None = None, known: Known | None = None,
 ) -> ReadResult:  # fmt: skip
     """As `read_manifests`; `cache` is for plain files, which a commit mostly leaves alone."""
     files = [SourceFile(one.origin, one.data, one.decrypted) for one in rendered.pieces]
     kept = cache if rendered.way.kind == "plain" else None
-    read = read_manifests(files, default_namespace=default_namespace, policies=policies, cache=kept)
+    read = read_manifests(files, default_namespace=default_namespace, policies=policies, cache=kept, known=known)
     if rendered.way.kind != "plain":
         read = _relocated(read, rendered.way)
     errors, warnings = (*rendered.errors, *read.errors), (*rendered.warnings, *read.warnings)

@@ -85,11 +85,11 @@ def manifest(policy: str, image: str = "shop/web:1", **more: str) -> str:
         (manifest("web=digest", f"shop/web@{OLD}"), "no tag whose digest could be followed"),
         (
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, annotations: {pierhead.io/image-policy: x=digest}}\n",
-            "is for Deployments (remove it, or write a Deployment)",
+            "is for Deployments and Rollouts (remove it, or write a Deployment)",
         ),
         (
             web().replace("metadata: {labels:", "metadata: {annotations: {pierhead.io/image-policy: x}, labels:"),
-            "is not looked for in the template (write it among the Deployment's own annotations)",
+            "is not looked for in the template (write it among the workload's own annotations)",
         ),
         (manifest("web=digest"), ""),
         (manifest("init=digest; web=semver:^1", pod="initContainers: [{name: init, image: x}]"), ""),
