@@ -28,8 +28,9 @@ class Deployment(KubernetesObject):
 
     `spec` is always what Git says. What runs may be held elsewhere by `pin`:
 
-    {revision, template_hash, skipped_hash, skipped_commit, by, reason, log_tail, at, automatic}. The pin holds while
-    the template that Git asks for (with the content of its config) still has `skipped_hash`; another one resumes.
+    {revision, template_hash, skipped_hash, skipped_commit, by, reason, log_tail, at, automatic}, and `aborted` when it
+    keeps out a canary that was aborted, by a person or not. The pin holds while the template that Git asks for (with
+    the content of its config) still has `skipped_hash`; another one resumes.
 
     `scale` likewise: {replicas, instead_of, by, at}, set by a person; it holds while Git still asks for `instead_of`.
     """

@@ -51,7 +51,7 @@ def judged(
     paused: bool, generation: int, replicas: int, progress: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]],
     pin: Mapping[str, Any], live_hash: str,
 ) -> Health:  # fmt: skip
-    held = pin.get("automatic") and pin.get("skipped_hash") == live_hash
+    held = (pin.get("automatic") or pin.get("aborted")) and pin.get("skipped_hash") == live_hash
     return deployment_health(
         paused=paused,
         generation=generation,

@@ -10,17 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from control.models import Deployment, Pod, ReplicaSet, Work
+from control.models import AnalysisRun, AnalysisTick, Deployment, Pod, ReplicaSet, Work
 from control.selectors import deployment_facts
 from control.selectors.pods import Counts, counts_by_set
-from deployer.core.workloads.progress import COMPLETE, FAILED, TIMED_OUT
+from deployer.core.canary.kept import load_state
+from deployer.core.canary.values import ENDED
+from deployer.core.workloads.progress import ABORTED, COMPLETE, FAILED, TIMED_OUT
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutState:
     """`sentence` is kubectl's. `failure` is one sentence, "" unless it failed; `log_tail` the last lines then.
 
-    `trouble` is what a pod of the new revision is waiting for, in words, "" when none is.
+    `trouble` is what a pod of the new revision is waiting for, in words, "" when none is; `evidence` what the newest
+    look at a canary said.
     """
 
     namespace: str
@@ -30,6 +33,7 @@ class RolloutState:
     failure: str = ""
     log_tail: str = ""
     trouble: str = ""
+    evidence: str = ""
 
     @property
     def ended(self) -> bool:
@@ -73,7 +77,7 @@ def pin_sentence(row: Deployment) -> str:
     skipped = str(pin.get("skipped_commit", ""))[:7] or "another template"
     return (
         f"pinned to revision {pin['revision']}, Git is at {skipped}: {pin.get('reason', '')}. `rollout resume "
-        f"deployment/{row.name} -n {row.namespace}` rolls Git's template out again, and so does a newer commit"
+        f"{row.kind.lower()}/{row.name} -n {row.namespace}` rolls Git's template out again, and so does a newer commit"
     )
 
 
@@ -115,23 +119,29 @@ def _state(row: Deployment, sets: list[ReplicaSet], counts: dict[str, Counts], n
         failure, log_tail = failed
         return RolloutState(row.namespace, row.name, sentence, failure=failure, log_tail=log_tail)
     if not sentence:
-        return RolloutState(row.namespace, row.name, f'deployment "{row.name}" successfully rolled out', done=True)
+        done = f'{row.kind.lower()} "{row.name}" successfully rolled out'
+        return RolloutState(row.namespace, row.name, done, done=True)
     trouble = _trouble(new)[0] if new else ""
-    return RolloutState(row.namespace, row.name, sentence, trouble=trouble)
+    evidence = canary_evidence(row) if load_state(row.canary).is_under_way else ""
+    return RolloutState(row.namespace, row.name, sentence, trouble=trouble, evidence=evidence)
 
 
 def _sentence(row: Deployment, new: ReplicaSet | None, counts: dict[str, Counts]) -> str:
     """What is being waited for (kubectl `DeploymentStatusViewer`), "" when nothing is. `counts`: of its sets."""
+    title = f'{row.kind.lower()} "{row.name}"'
     if row.deleted_at is not None:
-        return f'Waiting for deployment "{row.name}" to be deleted...'
+        return f"Waiting for {title} to be deleted..."
     if row.progress.get("observed_generation", 0) < row.generation or new is None:
         if row.paused or row.spec.get("paused"):
-            return f'Waiting for deployment "{row.name}", which is paused: `rollout resume` goes on...'
-        return "Waiting for deployment spec update to be observed..."
+            return f"Waiting for {title}, which is paused: `rollout resume` goes on..."
+        return f"Waiting for {row.kind.lower()} spec update to be observed..."
+    state = load_state(row.canary)
+    if (state.is_under_way and state.phase != "Promoting") or state.phase == "Aborting":
+        return f"Waiting for {title} rollout to finish: {_progressing(row) or 'its canary begins'}..."
     desired = row.replicas
     mine = counts[new.uid]
     everything = sum(one.present for one in counts.values())
-    waiting = f'Waiting for deployment "{row.name}" rollout to finish: '
+    waiting = f"Waiting for {title} rollout to finish: "
     if mine.present < desired:
         return f"{waiting}{mine.present} out of {desired} new replicas have been updated..."
     if everything > mine.present:
@@ -145,17 +155,33 @@ def _sentence(row: Deployment, new: ReplicaSet | None, counts: dict[str, Counts]
 
 def _failure(row: Deployment, new: ReplicaSet | None, now: float) -> tuple[str, str] | None:
     """(sentence, last log lines) of a rollout that failed."""
-    pin = row.pin
-    if pin and pin.get("automatic") and pin.get("skipped_hash") == row.live_hash:
-        sentence = f'deployment "{row.name}" was rolled back automatically: {pin.get("reason", "")}'
-        return sentence, str(pin.get("log_tail", ""))
+    pin, title = row.pin, f'{row.kind.lower()} "{row.name}"'
+    if pin and pin.get("skipped_hash") == row.live_hash and (pin.get("automatic") or pin.get("aborted")):
+        what = "" if pin.get("aborted") else "was rolled back automatically"
+        return f"{title} {what}: {pin.get('reason', '')}".replace(" :", ":"), str(pin.get("log_tail", ""))
     reason = row.progress.get("reason", "")
     if new is not None and reason in FAILED and _settled(row, now):
         trouble, log_tail = _trouble(new)
         what = "exceeded its progress deadline" if reason == TIMED_OUT else f"cannot get on ({reason})"
-        what = f'deployment "{row.name}" {what}: revision {new.revision}'
+        if reason == ABORTED:
+            return f"{title}: {_progressing(row)}", log_tail
+        what = f"{title} {what}: revision {new.revision}"
         return what + (f", {trouble}" if trouble else ""), log_tail
     return None
+
+
+def canary_evidence(row: Deployment) -> str:
+    """What the newest look of an analysis that is going on said: "errors: go on: ...", "" before the first."""
+    runs = AnalysisRun.objects.filter(deployment=row).exclude(phase__in=ENDED)
+    tick = AnalysisTick.objects.filter(run__in=runs).order_by("-at", "-id").first()
+    if tick is None:
+        return ""
+    return ": ".join(part for part in (tick.metric, tick.verdict, tick.message) if part)
+
+
+def _progressing(row: Deployment) -> str:
+    conditions = row.status.get("conditions") or ()
+    return next((str(one["message"]) for one in conditions if one["type"] == "Progressing"), "")
 
 
 def _settled(row: Deployment, now: float) -> bool:

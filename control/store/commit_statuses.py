@@ -154,10 +154,10 @@ def _workloads(row: Application) -> list[Workload]:
 
 
 def _workload(row: Deployment) -> Workload:
-    name, pin = f"Deployment {row.namespace}/{row.name}", row.pin
+    name, pin = f"{row.kind} {row.namespace}/{row.name}", row.pin
     if pin and pin["skipped_hash"] == row.live_hash:
         held = f"pinned to revision {pin['revision']}: {pin['reason']}"
-        return Workload(name, "failing", str(pin["reason"]) if pin.get("automatic") else held)
+        return Workload(name, "failing", str(pin["reason"]) if pin.get("automatic") or pin.get("aborted") else held)
     if row.progress.get("reason") in FAILED and not row.paused:
         conditions = row.status.get("conditions") or ()
         why = next((str(one["message"]) for one in conditions if one["type"] == "Progressing"), "it failed")

@@ -18,6 +18,8 @@ from typing import Any
 from control.models import NEVER, Application, Deployment, Incident, Node, Notice, NotificationChannel, Repository, Sync
 from control.models.pods import Pod
 from control.store import objects
+from deployer.core.canary.kept import load_state
+from deployer.core.canary.steps import BY_ANALYSIS
 from deployer.core.health import deployment_health
 from deployer.core.incidents import Decision, Fact, Kind, Past, Record
 from deployer.core.survival.states import DEAD, READY
@@ -152,13 +154,19 @@ def _deployment(uid: str) -> Story | None:
     row = Deployment.objects.filter(pk=uid, deleted_at=None).first()
     if row is None:
         return None
-    name, pin = f"Deployment {row.namespace}/{row.name}", row.pin
+    name, pin = f"{row.kind} {row.namespace}/{row.name}", row.pin
     place = (row.namespace, row.name, (row.namespace,))
     if pin.get("automatic") and pin["skipped_hash"] == row.live_hash:
         commit, log = str(pin["skipped_commit"]), str(pin["log_tail"])
         said = _message_of(row.application_id, commit)
         title = f"Rollout of {name} failed and was rolled back"
+        if pin.get("aborted"):
+            title = f"Canary of {name} was aborted"
         return Story("RolloutFailed", Fact("bad", row.live_hash), *place, title, pin["reason"], commit, said, log)
+    if (state := load_state(row.canary)).phase == "Paused" and state.paused_by == BY_ANALYSIS:
+        said, cause = _message_of(row.application_id, row.commit), f"{row.live_hash}/{state.paused_run}"
+        title = f"Canary of {name} waits for a person"
+        return Story("RolloutFailed", Fact("bad", cause), *place, title, state.why, row.commit, said)
     if not _is_failing(row):
         return Story("RolloutFailed", Fact("good" if _is_healthy(row) else "unclear"), *place)
     conditions = row.status.get("conditions") or ()

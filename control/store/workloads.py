@@ -19,6 +19,7 @@ from control.store import canaries, incidents, objects, templates, waking
 from control.store.statuses import deployment_status
 from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
 from deployer.core.workloads import values
+from deployer.core.workloads.canary import REASON as ABORTED_CANARY
 from deployer.core.workloads.progress import COMPLETE
 
 
@@ -94,7 +95,7 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     _write_status(row, plan, wake, now)
     if plan.rollback:
         _pin_back(row, plan.rollback, sets.values(), now)
-    if plan.rollback or loaded.has_resumed:
+    if plan.rollback or plan.canary is not None or loaded.has_resumed:
         _wake_tellers(row, wake)
     for event in plan.events:
         kind, name = event.object
@@ -255,6 +256,8 @@ def _pin_back(row: Deployment, rollback: values.Rollback, sets: Iterable[Replica
     by = rollback.by or "Pierhead"
     row.pin = pin(row, target, by=by, reason=rollback.message, now=now, log_tail=rollback.log_tail)
     row.pin["automatic"] = not rollback.by
+    if rollback.reason == ABORTED_CANARY:
+        row.pin["aborted"] = True
     objects.update([row], ["pin"])
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from deployer.core.workloads.progress import FAILED
+from deployer.core.workloads.progress import CANARY, CANARY_PAUSED, FAILED
 from deployer.core.workloads.values import Progress
 
 Status = Literal["Unknown", "Degraded", "Missing", "Progressing", "Suspended", "Healthy"]
@@ -29,7 +29,8 @@ class Health:
 def deployment_health(
     *, paused: bool, generation: int, desired: int, progress: Progress, message: str = "", rolled_back: str = ""
 ) -> Health:
-    """`message` is that of the Progressing condition; `rolled_back` is why an automatic rollback holds, or ""."""
+    """`message` is that of the Progressing condition; `rolled_back` is why an automatic rollback or an abort holds, or
+    ""."""
     if paused:
         return Health("Suspended", "it is paused")
     if generation > progress.observed_generation:
@@ -38,6 +39,10 @@ def deployment_health(
         return Health("Degraded", rolled_back)
     if progress.reason in FAILED:
         return Health("Degraded", message or progress.reason)
+    if progress.reason == CANARY_PAUSED:
+        return Health("Suspended", message or "its canary waits for a person")
+    if progress.reason == CANARY:
+        return Health("Progressing", message or "its canary is under way")
     return _rollout_health(desired, progress)
 
 

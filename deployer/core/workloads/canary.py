@@ -198,11 +198,13 @@ def rollback_of(found: Trying) -> Rollback | None:
     )  # fmt: skip
 
 
-def sentence(found: Trying) -> str:
-    """ "canary of revision 3 (commit abc1234): step 2 of 5 (pause 10m), 5 % of the traffic"."""
+def sentence(found: Trying | None) -> str:
+    """ "canary of revision 3 (commit abc1234): step 2 of 5 (pause 10m), 5 % of the traffic". "" when there is none."""
+    if found is None or (not found.state.is_under_way and not found.reason and found.state.phase != "Aborting"):
+        return ""
     state = found.state
     if state.phase in ("Aborting", "Aborted"):
-        return f"the canary is aborted: {state.why}"
+        return f"the canary is aborted: {state.why}" if found.reason == progress.ABORTED else f"canary: {state.why}"
     what = f"canary of {sentences.revision(found.canary.set)}" if found.canary else "canary"
     where = "it replaces the old pods" if state.phase == "Promoting" else turn.step_words(found.strategy, state)
     why = f": {state.why}" if state.phase == "Paused" and found.turn.waits_for == "person" and state.why else ""

@@ -26,6 +26,7 @@ from deployer.core.workloads.values import (
 _HELD: dict[str, Truth] = {progress.CANARY: "True", progress.CANARY_PAUSED: "Unknown", progress.ABORTED: "False"}
 
 
+_ORDINARY = frozenset({progress.COMPLETE, progress.PAUSED})
 Kind = Literal["Deployment", "Rollout"]
 
 
@@ -37,8 +38,10 @@ def conditions_of(
     available = _available(census, bounds)
     if rollback:
         return available, Condition("Progressing", "False", rollback.reason, rollback.message)
-    if after.reason in progress.HELD and canary:
-        return available, Condition("Progressing", _HELD[after.reason], after.reason, canary)
+    if canary and (after.reason in progress.HELD or after.reason not in (*progress.FAILED, *_ORDINARY)):
+        waits = sentences.pods(unavailable(snapshot, census.current)) if census.current else ""
+        told = f"{canary}; {waits}" if waits and after.reason != progress.ABORTED else canary
+        return available, Condition("Progressing", _HELD.get(after.reason, "True"), after.reason, told)
     return available, _progressing(snapshot, census, after)
 
 

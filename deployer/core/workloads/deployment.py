@@ -58,7 +58,7 @@ def reconcile(snapshot: Snapshot) -> Plan:
     events = events_of(snapshot, census, after, made, scale, None, told=told)
     return _with_canary(snapshot, tried, Plan(
         progress=after,
-        conditions=conditions_of(snapshot, census, bounds, after, canary=canary.sentence(tried) if tried else ""),
+        conditions=conditions_of(snapshot, census, bounds, after, canary=canary.sentence(tried)),
         create_replica_set=made,
         reuse=_reused(census) if tried is None or tried.is_about(snapshot) else None,
         scale=scale,
