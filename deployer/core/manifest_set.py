@@ -152,8 +152,9 @@ class _Surroundings:
             for _, selects, _ in _each([service], Selects):
                 wanted = [f"{key}={value}" for key, value in selects.selector.items() if use.labels.get(key) != value]
                 if wanted or not selects.selector:
-                    what = f"selects {', '.join(sorted(wanted))}" if wanted else "selects no pods"
-                    message = f"{service.title} {shown(what)}, and not this Rollout's pods"
+                    what = ", ".join(sorted(wanted))
+                    what = f"{shown(what)}, which this Rollout's pods do not have" if wanted else "no pods"
+                    message = f"{service.title} selects {what}"
                     yield Conflict(one, line, use.path, message, "let its selector match the template's labels")
 
     def has_service(self, one: Placed, name: str) -> bool:

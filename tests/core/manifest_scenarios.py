@@ -29,6 +29,33 @@ OBJECTS: dict[str, dict[str, Any]] = {
             "template": {"metadata": {"labels": {"app": "web"}}, "spec": POD},
         },
     },
+    "Rollout": {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "web"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": POD},
+            "strategy": {"canary": {"steps": [{"setWeight": 20}, {"pause": {"duration": "10m"}}]}},
+        },
+    },
+    "AnalysisTemplate": {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisTemplate",
+        "metadata": {"name": "errors"},
+        "spec": {
+            "args": [{"name": "service"}, {"name": "limit", "value": "0.01"}],
+            "metrics": [
+                {
+                    "name": "errors",
+                    "successCondition": "result[0] < {{args.limit}}",
+                    "provider": {
+                        "prometheus": {"address": "http://prometheus:9090", "query": "errors{s='{{args.service}}'}"}
+                    },
+                }
+            ],
+        },
+    },
     "Service": {
         "apiVersion": "v1",
         "kind": "Service",

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from deployer.core.manifest_set import Known
 from deployer.core.manifests import read_manifests
 from deployer.core.repository import SourceFile
 from tests.core.manifest_scenarios import changed
@@ -131,3 +132,95 @@ def test_a_node_port_is_one_service_s() -> None:
     assert errors(changed("Service", nodes), other) == [
         "b.yaml: Service other/two: spec.ports[0].nodePort: 30080 is taken by Service shop/web (a.yaml:14)"
     ]
+
+
+CANARY = "spec.strategy.canary"
+ASKED = f"{CANARY}.analysis = {{templates: [{{templateName: errors}}], args: [{{name: service, value: web}}]}}"
+NO_TEMPLATE = "there is no AnalysisTemplate errors in namespace shop"
+
+
+def told_of(*objects: dict[str, object], known: Known | None = None) -> list[str]:
+    """Errors and warnings about the last of some objects."""
+    files = [SourceFile(f"{chr(97 + n)}.yaml", json.dumps(one, indent=1).encode()) for n, one in enumerate(objects)]
+    found = read_manifests(files, default_namespace="shop", policies={}, known=known)
+    told = [*((one, "") for one in found.errors), *((one, "warning: ") for one in found.warnings)]
+    return [f"{word}{one.field}: {one.message}" for one, word in told if one.file == files[-1].path]
+
+
+@pytest.mark.parametrize(("first", "second"), [("Deployment", "Rollout"), ("Rollout", "Deployment")])
+def test_of_one_name_there_is_one_workload(first: str, second: str) -> None:
+    (told,) = told_of(changed(first, ""), changed(second, ""))
+    assert told == f"metadata.name: is taken by {first} shop/web (a.yaml:1): of one name there is one workload"
+    assert told_of(changed(first, ""), changed(second, "metadata.namespace = other")) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "rollout", "sentences"),
+    [
+        ("", ASKED, []),
+        ("metadata.namespace = other", ASKED, [f"{CANARY}.analysis.templates[0].templateName: {NO_TEMPLATE}"]),
+        ("metadata.name = other", ASKED, [f"{CANARY}.analysis.templates[0].templateName: {NO_TEMPLATE}"]),
+        ("", f"{ASKED};; {CANARY}.analysis.args = []",
+         [f"{CANARY}.analysis.args: AnalysisTemplate errors needs the argument service"]),
+        ("spec.metrics[0].interval = 1m", f"{CANARY}.steps[0] = {{analysis: {{templates: [{{templateName: errors}}], "
+         "args: [{name: service, value: web}]}}",
+         [f"{CANARY}.steps[0].analysis.templates: AnalysisTemplate errors, spec.metrics[0].count: errors would never "
+          "end, and a step waits for it"]),
+        ("spec.metrics[0].count = '{{args.service}}'", ASKED,
+         [f"{CANARY}.analysis.templates: AnalysisTemplate errors, spec.metrics[0].count: must be a whole number of at "
+          "least 0"]),
+        ("spec.metrics[0].count = many", ASKED, []),
+        ("spec.templates = [{templateName: gone}]", ASKED, []),
+        ("", "spec.strategy = {blueGreen: {activeService: web, prePromotionAnalysis: {templates: [{templateName: "
+         "errors}]}}}", [
+            "spec.strategy.blueGreen.prePromotionAnalysis.args: AnalysisTemplate errors needs the argument service",
+            "warning: spec.strategy.blueGreen.activeService: there is no Service web yet"]),
+    ],
+)  # fmt: skip
+def test_an_analysis_has_its_templates_and_arguments(template: str, rollout: str, sentences: list[str]) -> None:
+    """What is wrong with a template is told once, of itself."""
+    assert told_of(changed("AnalysisTemplate", template), changed("Rollout", rollout)) == sentences
+
+
+def test_a_template_can_be_on_record() -> None:
+    spec = changed("AnalysisTemplate", "")["spec"]
+    rollout = changed("Rollout", ASKED)
+    assert told_of(rollout, known=Known({"shop": {"errors": spec}})) == []
+    assert told_of(rollout, known=Known({"other": {"errors": spec}})) != []
+    newer = changed("AnalysisTemplate", "spec.args = [{name: service}, {name: limit, value: '1'}, {name: more}]")
+    (told,) = told_of(newer, rollout, known=Known({"shop": {"errors": spec}}))
+    assert told.endswith("AnalysisTemplate errors needs the argument more"), "the commit's own is the one that counts"
+
+
+def test_a_template_that_a_template_names() -> None:
+    errors = "spec.metrics = [];; spec.templates = [{templateName: errors}]"
+    assert told_of(changed("AnalysisTemplate", errors)) == [], "it names itself"
+    more = changed("AnalysisTemplate", f"metadata.name = more;; {errors}")
+    assert told_of(changed("AnalysisTemplate", ""), more) == []
+    assert told_of(more) == [f"spec.templates[0].templateName: {NO_TEMPLATE}"]
+
+
+def test_the_line_of_a_template_that_is_missing() -> None:
+    rollout = changed("Rollout", ASKED)
+    text = json.dumps(rollout, indent=1)
+    (error,) = read_manifests([SourceFile("a.yaml", text.encode())], default_namespace="shop", policies={}).errors
+    assert '"templateName": "errors"' in text.splitlines()[error.line - 1]
+
+
+@pytest.mark.parametrize(
+    ("service", "sentences"),
+    [
+        ("", []),
+        ("metadata.name = other", [f"warning: {CANARY}.canaryService: there is no Service web yet"]),
+        ("metadata.namespace = other", [f"warning: {CANARY}.canaryService: there is no Service web yet"]),
+        ("spec.selector = {app: other, a: b}",
+         [f"{CANARY}.canaryService: Service shop/web selects a=b, app=other, which this Rollout's pods do not have"]),
+        ("spec.type = ExternalName;; spec.externalName = a.b;; spec.ports = -",
+         [f"{CANARY}.canaryService: Service shop/web selects no pods"]),
+        ("spec.ports[0].port = 0", []),
+    ],
+)  # fmt: skip
+def test_a_rollouts_services_lead_to_its_pods(service: str, sentences: list[str]) -> None:
+    rollout = changed("Rollout", f"{CANARY}.canaryService = web")
+    assert told_of(changed("Service", service), rollout) == sentences
+    assert told_of(rollout, known=Known(services=frozenset({("shop", "web")}))) == []

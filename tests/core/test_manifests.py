@@ -105,8 +105,8 @@ def test_what_kubernetes_ignores_is_dropped_with_a_warning() -> None:
 @pytest.mark.parametrize(
     ("head", "sentence"),
     [
-        ("kind: Job", "kind: Job is not supported yet (kinds that are: ConfigMap, Deployment, Ingress, Namespace, "
-                      "NetworkPolicy, Pod, PodDisruptionBudget, Secret, Service)"),
+        ("kind: Job", "kind: Job is not supported yet (kinds that are: AnalysisTemplate, ConfigMap, Deployment, "
+                      "Ingress, Namespace, NetworkPolicy, Pod, PodDisruptionBudget, Rollout, Secret, Service)"),
         ("kind: IngressClass\napiVersion: networking.k8s.io/v1",
          "kind: IngressClass is not needed (there is one class, pierhead, and it needs no object; remove this one)"),
         ("kind: HTTPRoute\napiVersion: gateway.networking.k8s.io/v1",
@@ -123,8 +123,20 @@ def test_what_kubernetes_ignores_is_dropped_with_a_warning() -> None:
          "apiVersion: NetworkPolicy of projectcalico.org/v3 is not supported (remove the object)"),
         ("kind: ReplicaSet", "kind: ReplicaSet is made by Pierhead from a Deployment (write the Deployment)"),
         ("kind: Deploymnt", "kind: Deploymnt is not a kind that Pierhead supports (did you mean Deployment?)"),
-        ("kind: Widget", "kind: Widget is not a kind that Pierhead supports (kinds that are: ConfigMap, Deployment, "
-                         "Ingress, Namespace, NetworkPolicy, Pod, PodDisruptionBudget, Secret, Service)"),
+        ("kind: Widget", "kind: Widget is not a kind that Pierhead supports (kinds that are: AnalysisTemplate, "
+                         "ConfigMap, Deployment, Ingress, Namespace, NetworkPolicy, Pod, PodDisruptionBudget, Rollout, Secret, "
+                         "Service)"),
+        ("kind: Rollout", "apiVersion: is required (write apiVersion: argoproj.io/v1alpha1)"),
+        ("kind: Rollout\napiVersion: argoproj.io/v1",
+         "apiVersion: Rollout is served as argoproj.io/v1alpha1, not argoproj.io/v1 (write apiVersion: "
+         "argoproj.io/v1alpha1)"),
+        ("kind: Experiment\napiVersion: argoproj.io/v1alpha1",
+         "kind: Experiment is not supported (write a Rollout, whose canary is judged against its stable pods)"),
+        ("kind: AnalysisRun\napiVersion: argoproj.io/v1alpha1",
+         "kind: AnalysisRun is made by Pierhead from a Rollout's strategy, never written (write an AnalysisTemplate)"),
+        ("kind: ClusterAnalysisTemplate\napiVersion: argoproj.io/v1alpha1",
+         "kind: ClusterAnalysisTemplate is not supported (templates are of one namespace, write an AnalysisTemplate "
+         "there)"),
         ("kind: Deployment\napiVersion: extensions/v1beta1",
          "apiVersion: Deployment is served as apps/v1, not extensions/v1beta1 (write apiVersion: apps/v1)"),
         ("kind: Deployment", "apiVersion: is required (write apiVersion: apps/v1)"),

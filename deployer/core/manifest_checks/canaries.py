@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from deployer.core.canary.annotation import ANNOTATION, BadCanary, parse
-from deployer.core.manifest_checks.finding import Finding, Path, shown
+from deployer.core.manifest_checks.finding import Finding, Path
 from deployer.core.objects.workload import DeploymentSpec
 
 _PLACE: Path = ("metadata", "annotations", ANNOTATION)
@@ -13,8 +13,8 @@ _IN_TEMPLATE: Path = ("spec", "template", *_PLACE)
 
 
 def misplaced(kind: str, annotations: Mapping[str, str]) -> Iterator[Finding]:
-    if ANNOTATION not in annotations:
-        return
+    if ANNOTATION not in annotations or kind == "Ingress":
+        return  # an Ingress refuses all that it does not know
     if kind == "Rollout":
         yield Finding(_PLACE, "is for Deployments: a Rollout has a strategy of its own", "remove it")
     else:
@@ -34,7 +34,7 @@ def of_deployment(annotations: Mapping[str, str], spec: DeploymentSpec) -> Itera
     try:
         parse(annotations[ANNOTATION])
     except BadCanary as wrong:
-        yield Finding(_PLACE, shown(str(wrong)), 'write one such as "5% for 10m, errors < 1%"; see the README')
+        yield Finding(_PLACE, str(wrong), 'write one such as "5% for 10m, errors < 1%"; see the README')
     if spec.strategy.type == "Recreate":
         message = "needs old and new pods at once, and strategy.type is Recreate"
         yield Finding(_PLACE, message, "write type: RollingUpdate, or remove the annotation")

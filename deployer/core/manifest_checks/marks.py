@@ -140,8 +140,8 @@ def _of_service(found: Service) -> Iterator[Mark]:
     numbers = {one.node_port: index for index, one in reversed([*enumerate(spec.ports)]) if one.node_port}
     for number, index in sorted(numbers.items()):
         yield Claim(("nodePort", str(number)), ("spec", "ports", index, "nodePort"), str(number))
+    yield Selects({} if spec.type == "ExternalName" else spec.selector)
     if spec.type != "ExternalName":
-        yield Selects(spec.selector)
         yield PortsOffered((*(one.name for one in spec.ports if one.name), *(one.port for one in spec.ports)))
 
 
