@@ -48,6 +48,7 @@ class Settings:
     allow_local_repositories: bool = False
     allow_local_registries: bool = False
     allow_local_notifications: bool = False
+    allow_local_providers: bool = False
     event_retention_days: int = 30
     pause_image: str = "registry.k8s.io/pause:3.10"
     router_image: str = "haproxy:3.4-alpine"
@@ -76,6 +77,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         allow_local_repositories=flag(environment, "PIERHEAD_ALLOW_LOCAL_REPOSITORIES"),
         allow_local_registries=flag(environment, "PIERHEAD_ALLOW_LOCAL_REGISTRIES"),
         allow_local_notifications=flag(environment, "PIERHEAD_ALLOW_LOCAL_NOTIFICATIONS"),
+        allow_local_providers=flag(environment, "PIERHEAD_ALLOW_LOCAL_PROVIDERS"),
         event_retention_days=number(environment, "PIERHEAD_EVENT_RETENTION_DAYS", Settings.event_retention_days),
         pause_image=environment.get("PIERHEAD_PAUSE_IMAGE") or Settings.pause_image,
         router_image=environment.get("PIERHEAD_ROUTER_IMAGE") or Settings.router_image,

@@ -34,6 +34,7 @@
     PIERHEAD_ALLOW_LOCAL_REPOSITORIES 1 admits Git repositories at file:// and plain paths; default: 0
     PIERHEAD_ALLOW_LOCAL_REGISTRIES   1 lets image policies ask registries on this machine, without TLS; default: 0
     PIERHEAD_ALLOW_LOCAL_NOTIFICATIONS 1 lets notifications go to servers on this machine and its link; default: 0
+    PIERHEAD_ALLOW_LOCAL_PROVIDERS    1 lets analyses ask a Prometheus on this machine; default: 0
     PIERHEAD_EVENT_RETENTION_DAYS     how long events are kept; default: 30
     PIERHEAD_PAUSE_IMAGE              holds the network of pods with several containers;
                                       default: registry.k8s.io/pause:3.10

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from deployer.core.announcements import Announcement
+from deployer.core.canary.values import Prometheus
 from deployer.core.container import (
     ContainerSeen,
     ContainerSpec,
@@ -227,6 +228,25 @@ class Registry(Protocol):
 
     def digest(self, image: Reference, auth: RegistryAuth | None) -> str:
         """What the image's tag names now."""
+
+
+class ProviderError(Exception):
+    """A provider of metrics was not asked, or gave no number. `reason`: one CamelCase word. `sentence`: for people,
+    without secrets."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+
+
+class Provider(Protocol):
+    """A system that measures for us. Every call has a timeout and raises `ProviderError`."""
+
+    def measure(
+        self, asked: Prometheus, secrets: Mapping[str, str], timeout_seconds: float
+    ) -> float | tuple[float, ...]:
+        """One number, or a list of them, in which there may be NaN. `secrets`: header -> its value."""
 
 
 class Source(Protocol):
