@@ -13,19 +13,20 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections, connection, connections
+from django.db import close_old_connections, connections
 
 from control import hints
 from control.models import Node
 from control.store import (
     addresses,
     adoption,
+    analyses,
     clock,
     collection,
     commit_statuses,
@@ -59,6 +60,7 @@ from deployer.adapters.repository_source import RepositorySource
 from deployer.adapters.router_line import open_line
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import open_simulated_line
+from deployer.brief import brief, briefly
 from deployer.core.clock_jump import Moment, jump_seconds
 from deployer.core.container import ImageSeen
 from deployer.core.network.mesh import command_line_name
@@ -66,6 +68,7 @@ from deployer.core.network.routing import Routed
 from deployer.core.network.values import Identity
 from deployer.core.node import AdoptedPod
 from deployer.loops import (
+    analyse,
     converge,
     drain,
     image_updates,
@@ -81,6 +84,7 @@ from deployer.loops import (
 from deployer.loops import incidents as incident
 from deployer.loops.images import NodeImages
 from deployer.loops.router_access import RouterAccess
+from deployer.loops.router_looks import WITHIN_SECONDS, RouterLooks
 from deployer.ports import Engine, EngineError, RouterLine
 
 NODE_TIMEOUT_SECONDS = 10.0
@@ -93,37 +97,11 @@ POLLED_REPOSITORIES = 64
 """Likewise, repositories: a Git server that hangs is in the way of nobody else."""
 ASKED_REGISTRIES = 16
 """Likewise, workloads whose images are looked for, and repositories that they are committed to."""
+ANALYSED_RUNS = 256
+"""Likewise, analyses of canaries: one that waits for a provider of metrics is in the way of no other."""
 OUTSIDE = 4
 """Threads that wait for services of others, such as people's channels: slow ones keep only each other waiting."""
 LINE_TIMEOUT_SECONDS = 5.0
-S = TypeVar("S")
-
-
-class Brief:
-    """A store whose every call, outside of a transaction, gives the thread's database connection back at its end."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return briefly(getattr(self._store, name))
-
-
-def brief(store: S) -> S:
-    """For threads that live long and mostly wait: there are more of them than connections in the pool."""
-    return cast(S, Brief(store))
-
-
-def briefly(call: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(call)
-    def bounded(*arguments: Any, **options: Any) -> Any:
-        try:
-            return call(*arguments, **options)
-        finally:
-            if not connection.in_atomic_block:  # Django would close it all the same, and so undo the transaction
-                close_old_connections()
-
-    return bounded
 
 
 @dataclass(frozen=True)
@@ -196,7 +174,14 @@ def engine_of(row: Node) -> Engine:
     )
 
 
-def line_of(uid: str, engine: Engine, line_host: str, port: int, control: Identity) -> RouterLine:
+def line_of(
+    uid: str,
+    engine: Engine,
+    line_host: str,
+    port: int,
+    control: Identity,
+    timeout_seconds: float = LINE_TIMEOUT_SECONDS,
+) -> RouterLine:
     """A new line to a node's router. Nothing is sent. Raises RouterUnreachable when nobody knows where it is."""
     if isinstance(engine, SimulatedEngine):
         return open_simulated_line(engine)
@@ -204,18 +189,18 @@ def line_of(uid: str, engine: Engine, line_host: str, port: int, control: Identi
         raise EngineError("RouterUnreachable", "the host of its router is not known: set the node's mesh address")
     name = command_line_name(uid)
     return open_line(
-        line_host, port, name, control.certificate, control.key, control.authority, LINE_TIMEOUT_SECONDS
+        line_host, port, name, control.certificate, control.key, control.authority, timeout_seconds
     )  # fmt: skip
 
 
 @briefly
-def watched_line(uid: str, engine: Engine) -> RouterLine:
+def watched_line(uid: str, engine: Engine, timeout_seconds: float = LINE_TIMEOUT_SECONDS) -> RouterLine:
     """The same, for a process that has nothing but the node's uid: it asks the records once per line."""
     row = Node.objects.get(pk=uid)
     found = identities.identities(uid, authority, WallClock().now())
     if found is None:
         raise EngineError("RouterUnreachable", f"node {uid} is not on record any more")
-    return line_of(uid, engine, routing.line_host(row), settings.PIERHEAD.mesh_port, found.control)
+    return line_of(uid, engine, routing.line_host(row), settings.PIERHEAD.mesh_port, found.control, timeout_seconds)
 
 
 def _access(row: Node) -> Access:
@@ -302,6 +287,9 @@ class Composition:
         self._askers = ThreadPoolExecutor(ASKED_REGISTRIES, "images", initializer=_fresh_connections)
         self._outside = ThreadPoolExecutor(OUTSIDE, "outside", initializer=_fresh_connections)
         self._convergers = ThreadPoolExecutor(CONVERGING_NODES, "converge", initializer=_fresh_connections)
+        self._analysers = ThreadPoolExecutor(ANALYSED_RUNS, "analyse", initializer=_fresh_connections)
+        lookers = ThreadPoolExecutor(ROUTED_NODES, "look", initializer=_fresh_connections)
+        self._looks = RouterLooks(briefly(self._look_line), lookers)
 
     def run(self, loop: str, key: str) -> None:
         """One key of one loop, now, if it is due and nobody else is at it."""
@@ -320,6 +308,8 @@ class Composition:
                 sync.run(key, self.work, sync_store, self.source, self.renderer, self.clock)
             case poll.LOOP:
                 self._pollers.submit(self._apart, loop, key)
+            case analyse.LOOP:
+                self._analysers.submit(self._apart, loop, key)
             case image_updates.LOOP | image_updates.COMMIT_LOOP:
                 self._askers.submit(self._apart, loop, key)
             case incident.LOOP:
@@ -341,6 +331,13 @@ class Composition:
         collection.forget_the_past(self.clock.now(), settings.PIERHEAD.event_retention_days)
         measurements.roll_up(self.clock.now())
         usage.roll_up(self.clock.now())
+
+    def _look_line(self, uid: str) -> RouterLine:
+        """For looks that are short or have not been."""
+        access = self.nodes.access(uid)
+        if access is None:
+            raise EngineError("RouterUnreachable", "the node is not on record any more")
+        return watched_line(uid, access.node.engine, WITHIN_SECONDS)
 
     def _at_node(self, loop: str, uid: str) -> None:
         """In a thread of its own: a node's turn may last as long as a grace period, or as a pull."""
@@ -367,6 +364,8 @@ class Composition:
                 case poll.LOOP:
                     jitter = random.random()  # noqa: S311 - spreads polls, guards nothing
                     poll.run(key, work, brief(repository_store), self.source, self.clock, jitter)
+                case analyse.LOOP:
+                    analyse.run(key, work, brief(analyses), self._looks, self.clock)
                 case image_updates.LOOP:
                     image_updates.run(key, work, brief(image_policies), self.registry, self.clock)
                 case image_updates.COMMIT_LOOP:

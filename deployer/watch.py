@@ -22,7 +22,8 @@ from control import pulse as sign_of_life
 from control.models import Node
 from control.store import heartbeats, measurements
 from control.store import usage as usage_store
-from deployer.composition import brief, briefly, composition, engine_of, watched_line
+from deployer.brief import brief, briefly
+from deployer.composition import composition, engine_of, watched_line
 from deployer.core.heartbeat import PERIOD_SECONDS
 from deployer.core.network.endpoints import node_label
 from deployer.core.usage import period_seconds

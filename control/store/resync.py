@@ -44,7 +44,10 @@ def settled(loaded: Loaded, plan: values.Plan) -> bool:
 
 
 def keys_without_work() -> Iterable[tuple[str, str]]:
-    """Keys that should have a work row and have none: a database that was restored or edited by hand."""
+    """Keys that should have a work row and have none: a database that was restored or edited by hand.
+
+    Of analyses also those that are not due at any time.
+    """
     have = set(Work.objects.values_list("loop", "key"))
     should = [("converge", uid) for uid in Node.objects.values_list("uid", flat=True)]
     should += [("route", uid) for _, uid in should]
@@ -53,7 +56,7 @@ def keys_without_work() -> Iterable[tuple[str, str]]:
     policies = ImagePolicy.objects.order_by().values_list("deployment", flat=True).distinct()
     should += [("images", uid) for uid in policies]
     should += [(incidents.LOOP, uid) for uid in incidents.subjects_to_watch()]
-    return [key for key in should if key not in have]
+    return [*(key for key in should if key not in have), *((analyses.LOOP, uid) for uid in analyses.unwoken())]
 
 
 def untold(now: float) -> list[tuple[str, str]]:

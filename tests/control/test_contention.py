@@ -12,7 +12,7 @@ from django.db import connections
 from control.models import NEVER, Namespace, Pod, Work
 from control.store import objects, workloads
 from control.store.work import WorkRows
-from deployer.composition import brief
+from deployer.brief import brief
 from deployer.loops import reconcile
 from tests.control import factories
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
-from control.store import adoption, draining, heartbeats, image_policies
+from control.store import adoption, analyses, draining, heartbeats, image_policies
 from control.store import commit_statuses as status_store
 from control.store import incidents as incident_store
 from control.store import notices as notice_store
@@ -37,6 +37,7 @@ from deployer.composition import NodeRows
 from deployer.core.container import LABEL_COMPONENT, LABEL_REVISION, ContainerSeen
 from deployer.core.network.endpoints import node_label
 from deployer.loops import (
+    analyse,
     converge,
     drain,
     image_updates,
@@ -54,6 +55,7 @@ from deployer.loops.heartbeat import Beating, Heartbeats
 from deployer.loops.images import NodeImages
 from deployer.loops.probe_watch import ProbeLook
 from deployer.loops.router_access import RouterAccess
+from deployer.loops.router_looks import RouterLooks
 from deployer.ports import RouterLine
 from tests.scenarios.fakes import FakeHost, FakeNotifier, FakeRegistry, FakeSource
 
@@ -96,6 +98,7 @@ class World:
         self.access: dict[str, converge.NodeAccess] = {}
         self.routers: dict[str, RouterAccess] = {}
         self.looks: dict[str, ProbeLook] = {}
+        self.router_looks = RouterLooks(lambda uid: self.line(self.access[uid].name), Inline())
         self.notifier = FakeNotifier()
         self.host = FakeHost()
         self.routes = routing_store.RouteRows(authority)
@@ -211,6 +214,8 @@ class World:
     def _run_outside(self, loop: str, key: str) -> None:
         """What others are asked for, and told."""
         match loop:
+            case "analyse":
+                analyse.run(key, self.work, analyses, self.router_looks, self.clock)
             case "images":
                 image_updates.run(key, self.work, image_policies, self.registry, self.clock)
             case "imagecommit":
