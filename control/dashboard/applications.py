@@ -21,7 +21,7 @@ from control.selectors.applications import FACETS, application_list
 from control.selectors.undo import application_resume_question
 
 ask_or_do = require_http_methods(["GET", "HEAD", "POST"])
-KINDS = ("Application", "Repository", "Deployment", "Pod", "Service", "Ingress", "Node")
+KINDS = ("Application", "Repository", "Deployment", "Rollout", "Pod", "Service", "Ingress", "Node")
 
 
 @require_safe

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from control.dashboard import (
     applications,
+    canaries,
     cluster_urls,
     logs,
     overview,
@@ -47,6 +48,7 @@ urlpatterns = [
     action("workloads/<str:namespace>/<str:name>/restart", workloads.restart, "restart"),
     action("workloads/<str:namespace>/<str:name>/scale", workloads.scale, "scale"),
     action("workloads/<str:namespace>/<str:name>/images", workloads.look_for_images, "look-for-images"),
+    *canaries.urlpatterns,
     page("pods/<str:namespace>/<str:name>", workloads.pod, "pod"),
     page("pods/<str:namespace>/<str:name>/logs", logs.pod_logs, "pod-logs"),
     admin("pods/<str:namespace>/<str:name>/terminal", terminal.terminal, "terminal"),

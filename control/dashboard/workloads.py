@@ -18,6 +18,7 @@ from control.selectors import undo as questions
 from control.selectors.pod_page import pod_page
 from control.selectors.workload_page import workload_page
 
+_KINDS = ("Deployment", "Rollout", "AnalysisRun", "ReplicaSet", "Pod", "Event", "Service", "Node")
 ask_or_do = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -27,7 +28,7 @@ def workload(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     if found is None:
         return refusal(request, f"Deployment {namespace}/{name} does not exist (any more).", 404)
     title = f"{namespace}/{name}: {found.line.state.word}"
-    page = Page(title, "overview", ("Deployment", "ReplicaSet", "Pod", "Event", "Service", "Node"), namespace)
+    page = Page(title, "overview", _KINDS, namespace)
     context = {"found": found, "line": found.line, "may_act": may(request, "operator", namespace)}
     return answer(request, page, "workloads/workload.html", context)
 

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, Value
+from django.db.models import F, Q, Value
 
+from control import models
 from control.models import Application, Pod, Repository, Sync
 from control.selectors.applications import ApplicationLine, application_lines
 from control.selectors.attempts import AttemptLine, attempt_line
+from control.selectors.canary_lines import CanaryLine, lines_under_way
 from control.selectors.deployment_facts import Facts, facts
 from control.selectors.health import Judged, application_health, bare_pods, health_of_pod, network_health
-from control.selectors.kinds import BY_NAME
 from control.selectors.pod_lines import PodLine, pod_lines
 from control.selectors.rendered import way_of_application
 from control.selectors.words import Moment, State, commit, sentence, state_of
@@ -23,15 +24,16 @@ from deployer.core.health import Health
 ATTEMPTS = 20
 PODS = 30
 """Of one workload; the rest is counted, and its own page lists them."""
-_APPLIED = ("Namespace", "ConfigMap", "Secret", "Deployment", "Pod", "Service", "Ingress", "NetworkPolicy",
-            "PodDisruptionBudget")  # fmt: skip
+_APPLIED = ("Namespace", "ConfigMap", "Secret", "AnalysisTemplate", "Deployment", "Pod", "Service", "Ingress",
+            "NetworkPolicy", "PodDisruptionBudget")  # fmt: skip
 _PRESENT = State("Present", "good")
 Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One object that the application's commit asks for. `pods`: of a workload, the worst first."""
+    """One object that the application's commit asks for. `pods`: of a workload, the worst first; `canary`: while there
+    is one."""
 
     kind: str
     namespace: str
@@ -41,6 +43,7 @@ class Resource:
     file: str
     pods: tuple[PodLine, ...] = ()
     more: int = 0
+    canary: CanaryLine | None = None
 
     @property
     def key(self) -> str:
@@ -152,12 +155,15 @@ def shown_url(url: str) -> str:
 
 
 def _resources(row: Application, health: Mapping[Key, Health], now: float) -> Iterable[Resource]:
-    pods = _pods(row, now)
+    pods, canaries = (
+        _pods(row, now),
+        {(one.namespace, one.name): one for one in lines_under_way(now, Q(application=row))},
+    )
     rows: list[Any] = [_of(row, kind) for kind in _APPLIED]
     found = rows[0].union(*rows[1:], all=True)  # one query for all kinds
-    ordered = sorted(found, key=lambda one: (_APPLIED.index(one[0]), *one[1:3]))
+    ordered = sorted(found, key=lambda one: (_APPLIED.index(_of_table(one[0])), *one[1:3]))
     for kind, namespace, name, uid, file, deleted_at in ordered:
-        its, judged = pods.get(uid, []), health.get((kind, namespace, name))
+        its, judged = pods.get(uid, []), health.get((_of_table(kind), namespace, name))
         state = state_of(judged) if judged else _PRESENT
         yield Resource(
             kind=kind,
@@ -168,15 +174,22 @@ def _resources(row: Application, health: Mapping[Key, Health], now: float) -> It
             file=file,
             pods=tuple(its[:PODS]),
             more=max(len(its) - PODS, 0),
+            canary=canaries.get((namespace, name)) if _of_table(kind) == "Deployment" else None,
         )
 
 
+def _of_table(kind: str) -> str:
+    """A Rollout is a row of the Deployments."""
+    return "Deployment" if kind == "Rollout" else kind
+
+
 def _of(row: Application, kind: str) -> Any:
-    rows = BY_NAME[kind].model._default_manager.filter(application=row).order_by()
+    rows = getattr(models, kind)._default_manager.filter(application=row).order_by()
     if kind == "Pod":
         rows = rows.filter(replica_set=None)
     columns = ("namespace", "name", "uid", "source_file", "deleted_at")
-    return rows.annotate(of_kind=Value(kind)).values_list("of_kind", *columns)
+    word = F("workload") if kind == "Deployment" else Value(kind)
+    return rows.annotate(of_kind=word).values_list("of_kind", *columns)
 
 
 def _health(everything: Iterable[Facts], bare: Iterable[Pod], network: Judged) -> dict[Key, Health]:

@@ -15,6 +15,7 @@ from django.db.models import Min, Q
 from control.models import Event, Pod, Repository, Sync, Work
 from control.selectors.applications import ApplicationLine, application_lines
 from control.selectors.attempts import AttemptLine, attempt_line
+from control.selectors.canary_lines import CanaryLine, lines_under_way
 from control.selectors.deployment_facts import Facts, facts
 from control.selectors.event_lines import EventLine, event_line
 from control.selectors.health import Judged, application_health, bare_pods, network_health
@@ -55,6 +56,7 @@ class Overview:
     """`alarms`: sentences about Pierhead itself. `steps`: which of (host, repository, application) are done."""
 
     workloads: tuple[WorkloadLine, ...]
+    canaries: tuple[CanaryLine, ...]
     applications: tuple[ApplicationLine, ...]
     nodes: tuple[NodeLine, ...]
     pending: tuple[PendingLine, ...]
@@ -101,6 +103,7 @@ def overview(now: float, visible: Collection[str] | None = None) -> Overview:
     connections, counts = _connections(network), _counts(everything, bare)
     return Overview(
         workloads=tuple(workload_lines(everything, bare, SHOWN, now)),
+        canaries=tuple(lines_under_way(now, seen)[:SHOWN]),
         applications=tuple(applications[:SHOWN]),
         nodes=tuple(nodes[:SHOWN]),
         more_nodes=max(len(nodes) - SHOWN, 0),

@@ -1,4 +1,4 @@
-"""One Deployment: revisions, the rollout as it happens, its pods by node, its events, what its services answer."""
+"""One Deployment or Rollout: revisions, the rollout as it happens, pods by node, events, what its services answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from control.models import Deployment, Node, Pod, Service
+from control.selectors.canary_lines import CanaryLine, canary_line
+from control.selectors.canary_rows import has_strategy
 from control.selectors.event_lines import EventLine, events_of
 from control.selectors.image_policies import ImageLine, image_lines
 from control.selectors.overview_workloads import WorkloadLine, workload_line
@@ -35,9 +37,14 @@ class Berth:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPage:
-    """`sentence`: what the rollout waits for, "" when it is done. `paused`: by whom, "" when it is not."""
+    """`sentence`: what the rollout waits for, "" when it is done. `paused`: by whom, "" when it is not.
+
+    `canary`: the newest one, under way or ended; `has_canaries`: its new revisions come in step by step.
+    """
 
     line: WorkloadLine
+    canary: CanaryLine | None
+    has_canaries: bool
     sentence: str
     failure: str
     paused: str
@@ -70,6 +77,8 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
     state = rollout_state(row, now)
     return WorkloadPage(
         line=workload_line(row, now),
+        canary=canary_line(row, now),
+        has_canaries=has_strategy(row),
         sentence="" if state.done else sentence(state.sentence),
         failure=sentence(state.failure),
         paused=_paused(row),
@@ -82,7 +91,7 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
         berths=tuple(_berths(lines, current)),
         pods=tuple(lines[:PODS]),
         more=max(len(lines) - PODS, 0),
-        events=tuple(events_of("Deployment", namespace, name, now, owns=("Pod", "ReplicaSet"))),
+        events=tuple(events_of(row.kind, namespace, name, now, owns=("Pod", "ReplicaSet"))),
         plots=(*traffic_plots(namespace, _services(row), now), *workload_plots(namespace, name, now)),
         conditions=tuple(_conditions(row, now)),
         images=tuple(image_lines(now, namespace=namespace, workload=name)) if ANNOTATION in row.annotations else (),

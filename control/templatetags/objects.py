@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from control.selectors.words import Moment, State, sentence
 
 register = template.Library()
-_NAMESPACED = {"Deployment": "workload", "Pod": "pod", "Service": "service"}
+_NAMESPACED = {"Deployment": "workload", "Rollout": "workload", "Pod": "pod", "Service": "service"}
 _ALONE = {"Node": "node", "Application": "application"}
 
 

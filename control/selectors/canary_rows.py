@@ -1,0 +1,96 @@
+"""What is kept of canaries, read for pages: states, strategies, analyses. Few queries, however many workloads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Max, Q, Sum
+
+from control.models import AnalysisRun, AnalysisTemplate, AnalysisTick, Deployment
+from deployer.core.canary.kept import load_state
+from deployer.core.canary.strategy import ANNOTATION, strategy_of
+from deployer.core.canary.templates import About
+from deployer.core.canary.values import CanaryState, Strategy
+
+UNDER_WAY = ("Progressing", "Paused", "Promoting", "Aborting")
+_COUNTS = ("canary_requests", "canary_failures", "stable_requests", "stable_failures")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """All ticks of one metric of a run: how many, what they counted together, and the last one."""
+
+    looks: int
+    canary_requests: int
+    canary_failures: int
+    stable_requests: int
+    stable_failures: int
+    last: AnalysisTick
+
+
+def has_strategy(row: Deployment) -> bool:
+    """Whether its new revisions may come in step by step; without reading anything else."""
+    return row.workload == "Rollout" or ANNOTATION in row.annotations
+
+
+def strategies(rows: Sequence[Deployment]) -> dict[str, Strategy | None]:
+    """By uid. One query, none when no row has a strategy."""
+    mine = [row for row in rows if has_strategy(row)]
+    templates: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    asked = AnalysisTemplate.objects.filter(namespace__in={row.namespace for row in mine}, deleted_at=None)
+    for namespace, name, spec in asked.values_list("namespace", "name", "spec") if mine else ():
+        templates[namespace][name] = spec
+    found: dict[str, Strategy | None] = {row.uid: None for row in rows}
+    return found | {row.uid: _strategy(row, templates[row.namespace]) for row in mine}
+
+
+def _strategy(row: Deployment, templates: Mapping[str, dict[str, Any]]) -> Strategy | None:
+    about = About(row.name, row.namespace, row.labels, row.annotations)
+    return strategy_of(row.kind, row.spec, row.annotations, templates, about)
+
+
+def state_of(row: Deployment) -> CanaryState:
+    return load_state(row.canary)
+
+
+def under_way(of: Q | None = None) -> list[Deployment]:
+    """Workloads whose canary has not ended, in the order of their names."""
+    rows = Deployment.objects.filter(canary__phase__in=UNDER_WAY, deleted_at=None).order_by("namespace", "name")
+    return list(rows.filter(of) if of is not None else rows)
+
+
+def counted(runs: Iterable[str]) -> dict[str, dict[str, Counted]]:
+    """Run uid -> metric -> its ticks. Two queries, one when there is none."""
+    asked = AnalysisTick.objects.filter(run__in=list(runs)).order_by()
+    sums: Any = asked.values("run_id", "metric").annotate(
+        last=Max("at"), looks=Count("pk"), **{f"all_{name}": Sum(name) for name in _COUNTS}
+    )
+    rows = list(sums)
+    newest = Q(pk__in=())
+    for one in rows:
+        newest |= Q(run=one["run_id"], metric=one["metric"], at=one["last"])
+    last = {(one.run_id, one.metric): one for one in AnalysisTick.objects.filter(newest)} if rows else {}
+    found: dict[str, dict[str, Counted]] = defaultdict(dict)
+    for one in rows:
+        if tick := last.get((one["run_id"], one["metric"])):
+            sums_of = {name: int(one[f"all_{name}"] or 0) for name in _COUNTS}
+            found[one["run_id"]][one["metric"]] = Counted(looks=one["looks"], last=tick, **sums_of)
+    return found
+
+
+def running(states: Mapping[str, CanaryState]) -> dict[str, list[AnalysisRun]]:
+    """Deployment uid -> analyses of its newest canary that go on. `states` by uid."""
+    found: dict[str, list[AnalysisRun]] = defaultdict(list)
+    rows = AnalysisRun.objects.filter(deployment__in=list(states), phase__in=("Pending", "Running")).defer("state")
+    for run in rows.order_by("started_at") if states else ():
+        if is_of(run, states[run.deployment_id]):
+            found[run.deployment_id].append(run)
+    return found
+
+
+def is_of(run: AnalysisRun, state: CanaryState) -> bool:
+    """Whether a run belongs to the newest canary."""
+    return (run.template_hash, run.attempt) == (state.template_hash, state.attempt)
