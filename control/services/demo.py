@@ -17,7 +17,7 @@ from git import Actor as Author
 from git import Repo
 
 from control.models import Application, Deployment, Measurement, Node, Repository
-from control.services import nodes, repositories, workloads
+from control.services import demo_canaries, nodes, repositories, workloads
 from control.services.audit import Actor
 from control.services.refusal import Refused
 from deployer.adapters.clock import WallClock
@@ -110,6 +110,7 @@ class Demonstration:
 
     def __init__(self, folder: Path) -> None:
         self._remote = Remote(folder / "demo")
+        self._visitors = demo_canaries.Visitors()
         self._host = SimulatedHost(f"sim-{HOSTS}", settings.PIERHEAD.data_dir / "run", WallClock(), time.sleep)
 
     def steps(self) -> Iterator[str]:
@@ -125,7 +126,8 @@ class Demonstration:
     def _begin(self) -> Iterator[str]:
         ada, grace = PEOPLE
         shop = {"deploy/web.yaml": manifest("web", "registry.example.com/web:2.3.0", 8, more=SLOW),
-                "deploy/catalog.yaml": manifest("catalog", "registry.example.com/catalog:1.4.2", 3)}  # fmt: skip
+                "deploy/catalog.yaml": manifest("catalog", "registry.example.com/catalog:1.4.2", 3),
+                **_canary(demo_canaries.GOOD), **_canary(demo_canaries.BAD)}  # fmt: skip
         self._follow("shop", shop, "Catalog: cache prices", ada)
         self._follow("payments", _payments("api:5.1.0"), "Payments: retry webhooks", grace)
         self._follow("mail", {"deploy/mail.yaml": manifest("mail", "registry.example.com/mail:0.8", 2)}, "Mail", ada)
@@ -148,6 +150,10 @@ class Demonstration:
         yield "ledger: a manifest with a typing error was pushed; it is refused"
         self._remote.push("shop", {"deploy/indexer.yaml": ROOMY}, "Shop: an indexer", grace)
         yield "shop/indexer: more memory was asked for than some hosts have"
+        self._remote.push("shop", _canary(demo_canaries.BAD, "1.0.0"), "Recommend: another model", ada)
+        yield "shop/recommend: a version that fails now and then was pushed; its canary is aborted"
+        self._remote.push("shop", _canary(demo_canaries.GOOD, "3.5.0"), "Checkout: one page less", grace)
+        yield "shop/checkout: a version that is well was pushed; its canary is judged for some minutes"
         if Node.objects.get(name=f"sim-{HOSTS}").ready:
             self._host.power_off()
         yield f"sim-{HOSTS} lost power; its pods are replaced elsewhere"
@@ -155,6 +161,11 @@ class Demonstration:
     def _go_on(self) -> Iterator[str]:
         """A rollout that is always under way, and traffic."""
         _answer(time.time())
+        self._visitors.come(STEP_SECONDS)
+        if version := demo_canaries.next_version():
+            name = demo_canaries.GOOD
+            self._remote.push("shop", _canary(name, version), f"Checkout: {version}", PEOPLE[1])
+            yield f"shop/{name}: {version} was pushed"
         web = Deployment.objects.filter(namespace="shop", name="web").first()
         if web is not None and web.progress.get("reason") == "NewReplicaSetAvailable":
             try:
@@ -168,11 +179,18 @@ class Demonstration:
         yield f"waiting for {what}"
         until = time.monotonic() + 120
         while not true() and time.monotonic() < until:
+            self._visitors.come(STEP_SECONDS)
             yield ""
 
     def _all_settled(self) -> bool:
         rows = list(Deployment.objects.filter(deleted_at=None))
-        return len(rows) >= 5 and all(row.progress.get("available") == row.replicas for row in rows)
+        return len(rows) >= 7 and all(row.progress.get("available") == row.replicas for row in rows)
+
+
+def _canary(name: str, version: str = "") -> dict[str, str]:
+    """The first version, when none is given."""
+    image = f"registry.example.com/{name}:{version or demo_canaries.FIRST[name]}"
+    return {f"deploy/{name}.yaml": demo_canaries.annotated(manifest(name, image, 4), name)}
 
 
 def _payments(image: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A canary in Chromium: axe finds nothing, nothing sticks out, it moves by itself, its buttons lead where they should."""
+"""A canary in Chromium: axe finds nothing, nothing sticks out, it moves by itself, its buttons lead onwards."""
 
 from __future__ import annotations
 
