@@ -19,6 +19,7 @@ from control.selectors.canary_words import (
     Sides,
     about,
     count,
+    evidence,
     number,
     percent,
     since_begin,
@@ -109,7 +110,7 @@ def evidence_words(seen: Mapping[str, Counted]) -> str:
     if not found:
         return ""
     _, metric, tick = max(found, key=lambda one: one[:2])
-    return f"{METRICS.get(metric, metric).lower()} {number(tick.evidence or 0)} of {number(tick.threshold or 0)}"
+    return f"{METRICS.get(metric, metric).lower()} {evidence(tick.evidence or 0)} of {evidence(tick.threshold or 0)}"
 
 
 def _line(metric: str, one: Counted) -> JudgedLine:
@@ -121,8 +122,8 @@ def _line(metric: str, one: Counted) -> JudgedLine:
         new_range=share_range(one.canary_failures, one.canary_requests),
         old=f"{count(one.stable_failures)} of {count(one.stable_requests)}",
         old_share=_share(one.stable_failures, one.stable_requests),
-        evidence="" if last.evidence is None else number(last.evidence),
-        threshold="" if last.threshold is None else number(last.threshold),
+        evidence="" if last.evidence is None else evidence(last.evidence),
+        threshold="" if last.threshold is None else evidence(last.threshold),
         upper="" if last.upper is None else percent(last.upper),
         bound="" if last.bound is None else percent(last.bound),
         needs=f"{about(last.missing)} more requests" if last.missing and "more requests" not in last.message else "",
@@ -162,10 +163,10 @@ def _evidence(
     if limits:
         series.append(_limit("abort above", limits[-1], frame))
     scale = logarithmic(
-        (value for points in lines.values() for _, value in points), number, LOWEST, limits[-1] if limits else 100.0
+        (value for points in lines.values() for _, value in points), evidence, LOWEST, limits[-1] if limits else 100.0
     )
     note = f"1: as likely as not; at the threshold the {names.new} is aborted"
-    return chart(f"evidence-{key}", f"Evidence that the {names.new} is worse", note, series, scale, number, frame)
+    return chart(f"evidence-{key}", f"Evidence that the {names.new} is worse", note, series, scale, evidence, frame)
 
 
 def _bounds(
@@ -200,7 +201,7 @@ def _rules(judge: Judge, names: Sides) -> Iterable[str]:
     )
     yield (
         f"It goes on after {span(judge.min_seconds)} when the {names.new} is, 95 % sure, less than "
-        f"{_points(judge.margin)} worse than the {names.old} pods."
+        f"{_points(judge.margin)} worse than the {names.old} pods (of slow requests: {_points(judge.slow_margin)})."
     )
     for word, limit in (("errors", judge.error_limit), ("slow requests", judge.slow_limit)):
         if limit is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from control.models import AnalysisRun, Deployment, Pod, ReplicaSet
 from control.selectors import canary_rows as rows_of
 from control.selectors.canary_actions import Action, actions, seen_of
@@ -95,7 +97,7 @@ def canary_page(namespace: str, name: str, now: float) -> CanaryPage | None:
         return None
     state, strategy = rows_of.state_of(row), rows_of.strategies([row])[row.uid]
     sets = {one.template_hash: one for one in row.replica_sets.defer("config")}
-    runs = list(AnalysisRun.objects.filter(deployment=row).defer("state").order_by("-started_at")[:RUNS])
+    runs = list(rows_of.runs_of(Q(deployment=row)).order_by("-started_at")[:RUNS])
     mine = of_newest(runs, state)
     seen = rows_of.counted([run.uid for run in mine])
     names = sides(strategy)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from control.models import AnalysisRun, AnalysisTemplate, AnalysisTick, Deployment
 from deployer.core.canary.kept import load_state
@@ -16,12 +16,14 @@ from deployer.core.canary.templates import About
 from deployer.core.canary.values import CanaryState, Strategy
 
 UNDER_WAY = ("Progressing", "Paused", "Promoting", "Aborting")
+WARM_UP = "warmup"
+"""The verdict of looks that are not held against a canary."""
 _COUNTS = ("canary_requests", "canary_failures", "stable_requests", "stable_failures")
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """All ticks of one metric of a run: how many, what they counted together, and the last one."""
+    """All ticks of one metric of a run: how many, what they counted since the warm-up, and the last one."""
 
     looks: int
     canary_requests: int
@@ -62,12 +64,27 @@ def under_way(of: Q | None = None) -> list[Deployment]:
     return list(rows.filter(of) if of is not None else rows)
 
 
+def runs_of(of: Q) -> QuerySet[AnalysisRun]:
+    """Analyses without what their next look goes on from, but for the two numbers of `judged_since`."""
+    return (
+        AnalysisRun.objects.filter(of)
+        .defer("state")
+        .annotate(judge_at=F("state__judge__started_at"), blind=F("state__judge__blind_seconds"))
+    )
+
+
+def judged_since(run: AnalysisRun) -> float:
+    """From when on its time counts: what nobody looked at, or could not, is not part of it."""
+    return float(getattr(run, "judge_at", None) or run.started_at) + float(getattr(run, "blind", None) or 0)
+
+
 def counted(runs: Iterable[str]) -> dict[str, dict[str, Counted]]:
     """Run uid -> metric -> its ticks. Two queries, one when there is none."""
     asked = AnalysisTick.objects.filter(run__in=list(runs)).order_by()
     sums: Any = asked.values("run_id", "metric").annotate(
-        last=Max("at"), looks=Count("pk"), **{f"all_{name}": Sum(name) for name in _COUNTS}
-    )
+        last=Max("at"), looks=Count("pk"),
+        **{f"all_{name}": Sum(name, filter=~Q(verdict=WARM_UP)) for name in _COUNTS},
+    )  # fmt: skip
     rows = list(sums)
     newest = Q(pk__in=())
     for one in rows:
@@ -84,7 +101,7 @@ def counted(runs: Iterable[str]) -> dict[str, dict[str, Counted]]:
 def running(states: Mapping[str, CanaryState]) -> dict[str, list[AnalysisRun]]:
     """Deployment uid -> analyses of its newest canary that go on. `states` by uid."""
     found: dict[str, list[AnalysisRun]] = defaultdict(list)
-    rows = AnalysisRun.objects.filter(deployment__in=list(states), phase__in=("Pending", "Running")).defer("state")
+    rows = runs_of(Q(deployment__in=list(states), phase__in=("Pending", "Running")))
     for run in rows.order_by("started_at") if states else ():
         if is_of(run, states[run.deployment_id]):
             found[run.deployment_id].append(run)

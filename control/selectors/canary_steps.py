@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from control.models import AnalysisRun
-from control.selectors.canary_rows import Counted
+from control.selectors.canary_rows import Counted, judged_since
 from control.selectors.canary_words import PHASES, Sides, about, analysis_words, sides, span, state_of_run, step_words
 from control.selectors.words import Moment, State, sentence
 from deployer.core.canary.values import (
@@ -146,7 +146,7 @@ def _of_analysis(analysis: Analysis, run: AnalysisRun | None, seen: Mapping[str,
 
 def _of_judge(judge: Judge, run: AnalysisRun, seen: Mapping[str, Counted], now: float) -> Next:
     missing = max((one.last.missing or 0 for one in seen.values()), default=0)
-    soonest, latest = run.started_at + judge.min_seconds, run.started_at + judge.max_seconds
+    soonest, latest = (judged_since(run) + seconds for seconds in (judge.min_seconds, judge.max_seconds))
     needs = f"It needs {about(missing)} more requests to the canary" if missing else ""
     if now < soonest:
         return _until(

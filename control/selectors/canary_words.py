@@ -116,6 +116,13 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def evidence(value: float) -> str:
+    """1,840, 12, 1.48, 0.1: nobody needs more digits of it."""
+    if value >= 1e6 or value >= 10:
+        return number(float(round(value)))
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value >= 0.005 or not value else "under 0.01"
+
+
 def step_words(step: Step, names: Sides = Sides()) -> str:
     """A step as an instruction."""
     if isinstance(step, SetWeight):
