@@ -11,8 +11,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from control.models import AnalysisRun, AnalysisTick, Deployment, Measurement, RoleBinding
+from control.models import AnalysisRun, AnalysisTick, AuditEntry, Deployment, Measurement, RoleBinding
+from control.selectors.canary_actions import VERBS
 from control.selectors.canary_page import canary_page
+from control.services.canaries import mark
+from deployer.core.canary.kept import load_state
 from deployer.core.canary.values import Analysis
 from tests.control import canary_data, factories
 
@@ -181,7 +184,7 @@ def test_plots_have_words_and_figures(ann: Client) -> None:
     html = html_of(ann, CANARY.format("web"))
     assert re.search(r'aria-label="Errors so far. Now: canary [\d.]+ %; stable 0\.\d+ %"', html)
     assert 'aria-label="Evidence that the canary is worse. Now: Errors' in html
-    assert html.count("<table class=\"figures\">") == html.count('<figure class="chart"') == 5
+    assert html.count('<table class="figures">') == html.count('<figure class="chart"') == 5
     assert re.search(r'<polygon class="band canary" points="[\d., ]+"', html)
     assert " style=" not in html
     assert "<script>" not in html
@@ -246,3 +249,94 @@ def test_the_first_page_asks_as_often_for_many_canaries_as_for_one(ann: Client) 
                 assert ann.get("/").status_code == 200
             counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+# Its buttons
+
+
+def buttons(client: Client, name: str = "web") -> list[str]:
+    return re.findall(r'id="do-([a-z]+)"', html_of(client, CANARY.format(name)))
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({}, "pause skip promote abort"),
+        ({"phase": "Paused", "paused_by": "ann"}, "resume skip promote abort"),
+        ({"phase": "Promoting", "step": 4}, "abort"),
+        ({"phase": "Aborting"}, ""),
+        ({"phase": "Aborted"}, "retry"),
+        ({"phase": "Completed"}, ""),
+    ],
+)
+def test_what_makes_no_sense_is_not_offered(ann: Client, state: dict[str, object], expected: str) -> None:
+    canary_data.changed(canary_data.judged(time.time()), **state)
+    assert buttons(ann) == expected.split()
+
+
+def test_who_may_look_and_not_act_sees_no_button(client: Client) -> None:
+    canary_data.judged(time.time())
+    person = User.objects.create_user("vic")
+    RoleBinding.objects.create(subject=person, namespace="shop", role="viewer")
+    client.force_login(person)
+    assert buttons(client) == []
+    for verb in VERBS:
+        assert client.post(f"{CANARY.format('web')}/{verb}", {"seen": seen()}).status_code == 403
+    RoleBinding.objects.update(role="operator")
+    assert buttons(client) == ["pause", "skip", "promote", "abort"]
+
+
+def seen() -> str:
+    return mark(load_state(Deployment.objects.get(name="web").canary))
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "phase", "said"),
+    [
+        ("pause", {}, "Paused", "is paused"),
+        ("resume", {"phase": "Paused", "paused_by": "ann"}, "Progressing", "goes on"),
+        ("skip", {}, "Progressing", "goes on with the next step"),
+        ("promote", {}, "Promoting", "is promoted"),
+        ("abort", {}, "Aborting", "is aborted: its weight goes to 0 first, then its pods go"),
+        ("retry", {"phase": "Aborted"}, "Progressing", "starts over"),
+    ],
+)
+def test_each_button_does_what_it_says(ann: Client, verb: str, state: dict[str, object], phase: str, said: str) -> None:
+    canary_data.changed(canary_data.judged(time.time()), **state)
+    place = f"{CANARY.format('web')}/{verb}"
+    assert "What happens" in words(ann, place)
+    answer = ann.post(place, {"seen": seen()}, follow=True)
+    assert answer.redirect_chain == [(CANARY.format("web"), 302)]
+    assert f"shop/web {said}." in answer.content.decode()
+    assert load_state(Deployment.objects.get().canary).phase == phase
+    assert AuditEntry.objects.get().action == f"rollout {verb}"
+
+
+def test_who_was_slower_is_told_and_nothing_is_done(ann: Client) -> None:
+    row = canary_data.judged(time.time())
+    before = seen()
+    canary_data.changed(row, step=3)
+    answer = ann.post(f"{CANARY.format('web')}/abort", {"seen": before})
+    assert (answer.status_code, b"It has changed since you opened the page" in answer.content) == (409, True)
+    assert load_state(Deployment.objects.get().canary).phase == "Progressing"
+
+
+def test_what_cannot_be_done_says_what_is_going_on(ann: Client) -> None:
+    canary_data.changed(canary_data.judged(time.time()), phase="Completed")
+    text = words(ann, f"{CANARY.format('web')}/abort")
+    assert "That is not possible now (Completed)." in text
+    answer = ann.post(f"{CANARY.format('web')}/abort", {"seen": seen()})
+    assert answer.status_code == 409
+    assert words(ann, "/workloads/shop/none/canary/abort", 404)
+
+
+def test_a_question_tells_what_would_happen(ann: Client) -> None:
+    canary_data.judged(time.time())
+    text = words(ann, f"{CANARY.format('web')}/abort")
+    assert "Its weight goes from 5 % to 0 in all routers, at once." in text
+    assert "Commit 3333333 is skipped until a newer one comes, or somebody presses Retry." in text
+    text = words(ann, f"{CANARY.format('web')}/promote")
+    assert "2 analyses are not waited for. 3 steps are left out. All 3 pods are replaced one after the other" in text
+    text = words(ann, f"{CANARY.format('web')}/skip")
+    assert "Not waited for any longer: Judge errors and slow requests for 10m to 30m." in text
+    assert "Then: 25 % of requests to the canary." in text
