@@ -39,9 +39,16 @@ def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
     made.wait(lambda: not made.containers(all_of_them=True), 60)
 
 
-def push(shop: Shop, document: str) -> None:
-    shop.push(document, service("web"), QUIET)
+def push(shop: Shop, document: str, kind: str = "deployment") -> None:
+    """Until the commit is what is asked for; how it fares is another matter."""
+    sha = shop.push(document, service("web"), QUIET)
     shop.sync()
+
+    def is_asked_for() -> bool:
+        found = json.loads(shop.plane.manage("get", kind, "web", "-n", shop.name, "-o", "json"))
+        return bool(found["metadata"]["annotations"].get("pierhead.io/commit", "") == sha)
+
+    eventually(is_asked_for, 40, shop.tell)
 
 
 def answers(shop: Shop, at: Client, wanted: set[str]) -> None:
@@ -85,9 +92,9 @@ def test_a_bad_canary_is_stopped_with_few_hurt_and_a_newer_good_commit_takes_ove
 
 def test_a_rollouts_steps_are_exact_and_wait_for_a_person(shop: Shop) -> None:
     at = client(shop, "caller")
-    push(shop, rollout("1", STEPS))
+    push(shop, rollout("1", STEPS), "rollout")
     shop.wait(lambda: len(shop.plane.ready_pods(shop.name)) == 4 == len(shop.pods()), 60)
-    push(shop, rollout("2", STEPS))
+    push(shop, rollout("2", STEPS), "rollout")
     for share in (0.2, 0.6):
         wait_paused(shop, share)
         with load(at.host, at.container, f"{address(shop, 'web')}:80", pause=0.001, requests=4000) as running:
