@@ -48,11 +48,6 @@ class Sums:
     def stable_share(self) -> float:
         return self.stable_failures / self.stable_requests if self.stable_requests else 0.0
 
-    @property
-    def excess(self) -> float:
-        """How much more of the canary's requests failed, as a share: 0.02 is 2 percentage points."""
-        return self.canary_share - self.stable_share
-
 
 @dataclass(frozen=True, slots=True)
 class Bursts:

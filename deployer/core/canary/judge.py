@@ -175,13 +175,13 @@ def _bound(settings: Judge, metric: MetricState) -> float | None:
 def _missing(sums: Sums, needed: int, bound: float) -> int | None:
     """Requests until the canary's bound would pass, if it goes on as it did. None: it never would.
 
-    The bound lies about 1.645 standard deviations above the share: n = 1.645^2 p (1 - p) / (bound - p)^2.
+    The bound lies about 1.645 standard deviations above the share, n = 1.645^2 p (1 - p) / (bound - p)^2, and three over
+    n above none.
     """
-    share = max(sums.canary_share, 1 / (sums.canary_requests + 1))  # nobody has a share of exactly nothing
-    if sums.canary_share >= bound:
+    share = sums.canary_share
+    if share >= bound:
         return None
-    gap = max(bound - share, bound / 10)
-    wanted = math.ceil(_SURE**2 * share * (1 - share) / gap**2)
+    wanted = math.ceil(max(3 / bound, _SURE**2 * share * (1 - share) / (bound - share) ** 2))
     return max(needed - sums.canary_requests, wanted - sums.canary_requests, 1)
 
 
@@ -256,9 +256,9 @@ def _blind(settings: Judge, state: JudgeState, now: float) -> Judged:
 
 
 def _is_worse(sums: Sums, effect: float, limit: float | None) -> bool:
-    """By the effect, where there are stable pods to compare with, and beyond the limit, where there is one."""
-    apart = sums.excess >= effect or not sums.stable_requests
-    return bool(sums.canary_requests) and apart and (limit is None or sums.canary_share > limit)
+    """By the effect: than the stable pods, or than the limit where they had no requests. Never below the limit."""
+    allowed = sums.stable_share if sums.stable_requests else limit or 0.0
+    return sums.canary_share - allowed >= effect and (limit is None or sums.canary_share > limit)
 
 
 def _look(name: str, reading: Reading, bucket: int | None) -> Sums:
