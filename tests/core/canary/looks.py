@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
+from hypothesis import settings
+
 from deployer.core.canary.counting import Reading
 from deployer.core.canary.judge import begun, judged
 from deployer.core.canary.judge_states import Judged, JudgeState
@@ -12,6 +14,9 @@ from deployer.core.canary.values import Judge
 from deployer.core.network.measurements import NO_BUCKETS, Amount
 
 START = 1_000.0
+UNTIMED = settings(deadline=None)
+STORIES = settings(deadline=None, max_examples=20)
+"""Each example is an analysis of many looks."""
 Pair = tuple[int, int]
 """Requests, and how many of them failed."""
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.core.canary.bounds import incomplete_beta, upper_bound
+from tests.core.canary.looks import UNTIMED
 
 
 @pytest.mark.parametrize(
@@ -37,12 +38,14 @@ def binomial_tail(failures: int, requests: int, share: float) -> float:
     )
 
 
+@UNTIMED
 @given(st.integers(1, 200), st.data())
 def test_at_the_bound_so_few_failures_are_seen_in_5_of_100_cases(requests: int, data: st.DataObject) -> None:
     failures = data.draw(st.integers(0, requests - 1))
     assert binomial_tail(failures, requests, upper_bound(failures, requests)) == pytest.approx(0.05, rel=1e-6)
 
 
+@UNTIMED
 @given(st.integers(1, 10**7), st.data())
 def test_the_bound_is_above_the_share_rises_with_failures_and_falls_with_requests(
     requests: int, data: st.DataObject

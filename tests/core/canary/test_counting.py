@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from deployer.core.canary.counting import Kept, Reading, Sides, counted
 from deployer.core.network.measurements import BUCKETS, NO_BUCKETS, Amount, Counters
+from tests.core.canary.looks import UNTIMED
 
 WEB, CANARY = "svc.shop.web.80", "svc.shop.web.80:canary"
 OLD, NEW, OTHER = "shop.web-1-a", "shop.web-2-x", "shop.db-0"
@@ -106,6 +107,7 @@ counters = st.builds(
 nodes = st.dictionaries(st.sampled_from("abc"), st.one_of(st.none(), counters), max_size=3)
 
 
+@UNTIMED
 @given(st.lists(nodes, max_size=6))
 def test_nothing_is_ever_negative(looks: list[dict[str, Look]]) -> None:
     for reading in filter(None, watched(*looks)):
@@ -114,11 +116,13 @@ def test_nothing_is_ever_negative(looks: list[dict[str, Look]]) -> None:
             assert len(amount.buckets) == BUCKETS
 
 
+@UNTIMED
 @given(st.lists(nodes, max_size=6))
 def test_the_order_of_nodes_is_irrelevant(looks: list[dict[str, Look]]) -> None:
     assert watched(*looks) == watched(*(dict(reversed(one.items())) for one in looks))
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.booleans()), min_size=1, max_size=20))
 def test_without_resets_everything_is_counted_once(steps: list[tuple[int, int, bool]]) -> None:
     old, new, looks = 100, 100, [{"a": look(100, 100)}]

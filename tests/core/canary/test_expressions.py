@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from deployer.core.canary.expression_values import ExpressionError
 from deployer.core.canary.expressions import MOST_CHARACTERS, check, evaluate
+from tests.core.canary.looks import UNTIMED
 
 NAN, INFINITE = math.nan, math.inf
 
@@ -150,6 +151,7 @@ def test_what_cannot_be_evaluated_is_an_error(text: str, result: Any, sentence: 
     assert sentence in str(failed.value)
 
 
+@UNTIMED
 @given(st.text(alphabet="result[]().#{},<>=!&|+-*/%?: 019e'\"aln", max_size=60), st.sampled_from([1, [], [0.5], None]))
 def test_whatever_is_written_is_answered_or_refused(text: str, result: Any) -> None:
     try:
@@ -158,6 +160,7 @@ def test_whatever_is_written_is_answered_or_refused(text: str, result: Any) -> N
         assert 0 <= error.column <= len(text) + 1
 
 
+@UNTIMED
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_numbers_compare_as_numbers(left: float, right: float) -> None:
     for sign, expected in (("<", left < right), (">=", left >= right), ("==", left == right), ("!=", left != right)):

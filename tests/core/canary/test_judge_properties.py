@@ -6,7 +6,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.core.canary.counting import Reading
@@ -14,7 +14,7 @@ from deployer.core.canary.evidence import NOTHING, RATIOS, Bursts, Sums, evidenc
 from deployer.core.canary.judge import begun, judged
 from deployer.core.canary.values import Judge
 from deployer.core.network.measurements import Amount
-from tests.core.canary.looks import START, drawn, reading, watched
+from tests.core.canary.looks import START, STORIES, UNTIMED, drawn, reading, watched
 
 USUAL, ERRORS = Judge(), Judge(metrics=("errors",))
 NOT_BURSTY = Bursts()
@@ -30,6 +30,7 @@ def chance(failures: int, of: int, share: float) -> float:
     return math.comb(of, failures) * share**failures * (1 - share) ** (of - failures)
 
 
+@UNTIMED
 @given(st.integers(1, 500), st.integers(1, 5_000), st.integers(0, 40), st.floats(0.3, 1.25))
 def test_a_canary_within_the_tolerance_is_expected_to_gather_no_evidence(
     ours: int, theirs: int, failures: int, ratio: float
@@ -45,6 +46,7 @@ def test_a_canary_within_the_tolerance_is_expected_to_gather_no_evidence(
     assert expected <= 1 + 1e-9
 
 
+@UNTIMED
 @given(st.integers(1, 300), st.floats(0.0, 0.05))
 def test_a_canary_within_its_limit_is_expected_to_gather_none_either(requests: int, share: float) -> None:
     expected = math.fsum(
@@ -54,12 +56,14 @@ def test_a_canary_within_its_limit_is_expected_to_gather_none_either(requests: i
     assert expected <= 1 + 1e-9
 
 
+@UNTIMED
 @given(sums(), st.tuples(*[st.floats(-20, 20)] * len(RATIOS)), st.floats(0.01, 1.0))
 def test_no_look_counts_for_more_than_a_factor_of_five(look: Sums, logs: tuple[float, ...], part: float) -> None:
     after = gathered(logs, look, 1.25, 0.01, NOT_BURSTY, part)
     assert all(new - old <= math.log(5) * part + 1e-9 for new, old in zip(after, logs, strict=True))
 
 
+@UNTIMED
 @given(sums(), sums(), sums())
 def test_what_comes_in_bursts_is_worth_less(look: Sums, one: Sums, other: Sums) -> None:
     bursts = NOT_BURSTY + one + other
@@ -68,6 +72,7 @@ def test_what_comes_in_bursts_is_worth_less(look: Sums, one: Sums, other: Sums) 
     assert all(abs(less) <= abs(more) + 1e-9 for less, more in zip(bursty, calm, strict=True))
 
 
+@UNTIMED
 @given(sums(), st.integers(1, 50))
 def test_a_failure_more_of_the_canary_is_never_less_evidence(look: Sums, more: int) -> None:
     failed = min(look.canary_requests, look.canary_failures + more)
@@ -92,6 +97,7 @@ def test_dispersion(failures: tuple[int, ...], expected: float) -> None:
     assert bursts.dispersion == pytest.approx(expected, abs=0.01)
 
 
+@STORIES
 @given(st.lists(st.one_of(st.none(), st.builds(reading, st.integers(0, 100).map(lambda n: (100, n)))), max_size=30))
 def test_a_look_that_failed_changes_no_evidence_and_ends_nothing_as_failed(looks: list[Reading | None]) -> None:
     before = begun(START)
@@ -102,6 +108,7 @@ def test_a_look_that_failed_changes_no_evidence_and_ends_nothing_as_failed(looks
         before = done.state
 
 
+@STORIES
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=40))
 def test_a_failed_look_between_others_changes_no_verdict(failures: list[int]) -> None:
     """Up to the gap: what was counted meanwhile is in the next look."""
@@ -116,7 +123,7 @@ def test_a_failed_look_between_others_changes_no_verdict(failures: list[int]) ->
         state = done.state
 
 
-@settings(max_examples=200)
+@STORIES
 @given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 1_900))
 def test_verdicts_are_monotone(fewer: int, more: int, stable: int) -> None:
     """With more failures of the canary it is not promoted where it was not before, and is ended no later."""
@@ -129,6 +136,7 @@ def test_verdicts_are_monotone(fewer: int, more: int, stable: int) -> None:
         assert better[-1].verdict == "successful"
 
 
+@STORIES
 @given(st.integers(0, 50), st.floats(0.0, 0.05))
 def test_more_failures_of_the_stable_pods_never_speak_against_the_canary(failed: int, limit: float) -> None:
     """An outage that grows on both sides ends no canary."""
@@ -138,9 +146,9 @@ def test_more_failures_of_the_stable_pods_never_speak_against_the_canary(failed:
 
 @pytest.mark.parametrize("share", [0.002, 0.02, 0.2])
 def test_a_canary_as_good_as_the_stable_pods_is_hardly_ever_ended(share: float) -> None:
-    """60 seeds each: alpha allows one; tolerance, margin and clipping leave none."""
+    """40 seeds each: alpha allows one; tolerance, margin and clipping leave none."""
     ended = 0
-    for seed in range(60):
+    for seed in range(40):
         random = Random(seed)
         looks = [reading(drawn(random, 50, share), drawn(random, 450, share)) for _ in range(60)]
         ended += watched(looks, ERRORS)[-1].verdict == "failed"
@@ -149,7 +157,7 @@ def test_a_canary_as_good_as_the_stable_pods_is_hardly_ever_ended(share: float) 
 
 def test_bursts_end_no_canary() -> None:
     """Ten failures at once, on either side, two percent of all."""
-    for seed in range(60):
+    for seed in range(40):
         random = Random(seed)
         looks = [reading((50, 10 * (random.random() < 0.1)), (950, 10 * drawn(random, 20, 0.1)[1])) for _ in range(60)]
         assert watched(looks, ERRORS)[-1].verdict != "failed"

@@ -20,6 +20,7 @@ from deployer.core.canary.metric_runs import (
     standing,
 )
 from deployer.core.canary.values import ENDED, Metric, RunPhase, Traffic
+from tests.core.canary.looks import UNTIMED
 
 START = 1_000.0
 PHASES: dict[str, MeasuredPhase] = {"S": "Successful", "F": "Failed", "I": "Inconclusive", "E": "Error"}
@@ -184,6 +185,7 @@ metrics = st.builds(
 )  # fmt: skip
 
 
+@UNTIMED
 @given(metrics, st.text("SFIE", max_size=12), st.booleans())
 def test_a_run_is_over_or_goes_on(metric: Metric, phases: str, ending: bool) -> None:
     found = run((metric, phases), ending=ending)
@@ -192,6 +194,7 @@ def test_a_run_is_over_or_goes_on(metric: Metric, phases: str, ending: bool) -> 
     assert found.phase != "Successful" or phases.strip("E")
 
 
+@UNTIMED
 @given(metrics, st.text("SFIE", max_size=12))
 def test_what_has_ended_is_not_changed_by_its_end(metric: Metric, phases: str) -> None:
     found = run((metric, phases))
