@@ -1,10 +1,11 @@
 r"""A header route as one regular expression, the key of a map: people's words are in it as data, never as syntax.
 
     x-user=internal of svc.shop.web.80 ->
-        ^svc\x2eshop\x2eweb\x2e80\x7c(?=(?:[^\n]*\n)*?(?i:x-user):[\x20\t]*internal[\x20\t]*\r\n)
+        ^svc\x2eshop\x2eweb\x2e80\x7c(?=(?:[^\n]*\n)*?(?i:x-user):\x20internal\r\n)
 
-It is held against the backend's name, "|" and all of the request's headers as they came, one a line. Whatever is no
-letter and no digit is written as its number, so a key has no white space, and nobody's words end where they should not.
+It is held against the backend's name, "|" and all of the request's headers, one a line, without blanks around their
+values. Whatever is no letter and no digit is written as its number, so a key has no white space, and nobody's words end
+where they should not.
 
 A person's `regex` is read here, symbol by symbol, and written anew: of a language small enough to be harmless. What
 HAProxy would refuse would take the whole map with it, and what goes back and forth without end would hold up everybody
@@ -26,7 +27,7 @@ MOST_REPETITIONS, LONGEST_REGEX, DEEPEST = 3, 200, 8
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A header's name (RFC 9110, token)."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]")
-_BLANKS, _LINE_END = r"[\x20\t]*", r"\r\n"
+_LINE_END = r"\r\n"
 _KINDS = {"d": "0-9", "w": "A-Za-z0-9_", "s": r"\x20\t"}
 _TOKEN = re.compile(
     r"(?P<kind>\\[dws])|\\(?P<quoted>[!-/:-@[-`{-~])|(?P<set>\[\^?(?:\\.|[^\]\\])+\])|(?P<any>\.)"
@@ -43,7 +44,7 @@ def route_key(backend: str, route: HeaderRoute) -> str:
     for match in route.matches:
         if fault := header_fault(match):
             raise ValueError(fault)
-        found.append(rf"(?=(?:[^\n]*\n)*?(?i:{_literal(match.header)}):{_BLANKS}{_value(match)})")
+        found.append(rf"(?=(?:[^\n]*\n)*?(?i:{_literal(match.header)}):\x20{_value(match)})")
     key = "".join(found)
     if not is_word(key):
         raise ValueError("its headers and values are too long")
@@ -67,10 +68,10 @@ def _value(match: HeaderMatch) -> str:
     if not match.value.isprintable():
         raise ValueError("its value has a control character in it")
     if match.match == "regex":
-        return f"(?:{_regex(match.value)}){_BLANKS}{_LINE_END}"
+        return f"(?:{_regex(match.value)}){_LINE_END}"
     if match.match == "prefix":
         return _literal(match.value.lstrip())
-    return f"{_literal(match.value.strip())}{_BLANKS}{_LINE_END}"
+    return f"{_literal(match.value.strip())}{_LINE_END}"
 
 
 def _literal(text: str) -> str:
