@@ -23,7 +23,7 @@ from deployer.core.network.mesh import mesh
 from deployer.core.network.names import names
 from deployer.core.network.peers import peer_checks
 from deployer.core.network.runtime import marked
-from deployer.core.network.scene import Scene, choices_of, scene
+from deployer.core.network.scene import Scene, scene
 from deployer.core.network.sections import Part, Section, joined, text
 from deployer.core.network.services import services
 from deployer.core.network.soundness import sound
@@ -60,8 +60,9 @@ def first_maps(cluster: Cluster) -> Mapping[str, Mapping[str, str]]:
     """The maps of FIRST alone, as `router_config` has them; nothing when no workload has a canary. Cheap."""
     if not cluster.splits:
         return {}
-    kept, _ = sound(replace(cluster, pods=tuple(pod for pod in cluster.pods if pod.owner), tls=(), ingresses=()))
-    found = splits.maps(*choices_of(kept))
+    kept, _ = sound(replace(cluster, pods=(), ingresses=(), tls=(), networks=()))
+    chosen, _ = splits.choices(kept.services, splits.owned(cluster.pods, kept.splits), kept.splits)
+    found = splits.maps(kept.services, chosen)
     return {name: found[name] for name in FIRST if name in found}
 
 

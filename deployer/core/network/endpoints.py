@@ -10,6 +10,7 @@ An endpoint that is not to be given traffic is kept, with the reason in words, f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 
@@ -47,7 +48,7 @@ def selected(service: RoutedService, pods: Iterable[RoutedPod]) -> tuple[RoutedP
     wanted = service.spec.selector.items()
     if not wanted or service.spec.type == "ExternalName":
         return ()
-    found = (pod for pod in pods if pod.namespace == service.namespace and wanted <= dict(pod.labels).items())
+    found = (pod for pod in pods if pod.namespace == service.namespace and wanted <= pod.labels.items())
     return tuple(sorted(found, key=lambda pod: (pod.key, pod.uid)))
 
 
@@ -85,6 +86,7 @@ def sni(pod_uid: str, target_port: int, node_uid: str) -> str:
     return f"p{digest}.{node_label(node_uid)}.mesh"
 
 
+@lru_cache(maxsize=1024)
 def node_label(node_uid: str) -> str:
     """The node's part of names on the mesh: its certificate says *.LABEL.mesh."""
     return "n" + sha256(node_uid.encode()).hexdigest()[:12]
@@ -95,6 +97,7 @@ def local_address(pod: RoutedPod, cluster: Cluster) -> str:
     return addresses(cluster.pod_range, 0).gateway if pod.host_network else pod.ip
 
 
+@lru_cache(maxsize=1024)
 def is_address(text: str) -> bool:
     """HAProxy resolves no names for servers that are added while it runs, so a name must have been resolved before."""
     try:

@@ -316,5 +316,7 @@ def _value(arguments: tuple[str, ...], keyword: str) -> str | None:
 
 
 def _without(arguments: tuple[str, ...], keyword: str) -> tuple[str, ...]:
+    if keyword not in arguments:
+        return arguments
     at = next((place for place, word in enumerate(arguments) if word == keyword), len(arguments))
     return (*arguments[:at], *arguments[at + 2 :])

@@ -44,23 +44,13 @@ def scene(cluster: Cluster) -> Scene:
     by_namespace = _by_namespace(cluster.pods)
     nodes = nodes_by_uid(cluster)
     services = sorted(cluster.services, key=_by_name)
-    behind = {one.uid: selected(one, by_namespace.get(one.namespace, ())) for one in services}
     for service in services:
+        pods = selected(service, by_namespace.get(service.namespace, ()))
         for port in service.spec.ports:
-            found[service.uid, port.port] = endpoints_of(behind[service.uid], service, port, cluster, nodes)
-    chosen = splits.choices(services, behind, cluster.splits)
-    problems = tuple(splits.problems(services, behind, cluster.splits, chosen))
+            found[service.uid, port.port] = endpoints_of(pods, service, port, cluster, nodes)
+    chosen, problems = splits.choices(services, splits.owned(cluster.pods, cluster.splits), cluster.splits)
     named = {(one.namespace, one.name): one for one in services}
     return Scene(cluster, _networks(cluster), named, found, chosen, problems)
-
-
-def choices_of(cluster: Cluster) -> tuple[tuple[RoutedService, ...], Mapping[str, Choice]]:
-    """The services, and the choices of `scene`, without anything else of it."""
-    spaces = {one.workload.partition("/")[0] for one in cluster.splits}
-    services = tuple(sorted((one for one in cluster.services if one.namespace in spaces), key=_by_name))
-    by_namespace = _by_namespace(pod for pod in cluster.pods if pod.namespace in spaces)
-    behind = {one.uid: selected(one, by_namespace.get(one.namespace, ())) for one in services}
-    return services, splits.choices(services, behind, cluster.splits)
 
 
 def _by_name(service: RoutedService) -> tuple[str, str]:

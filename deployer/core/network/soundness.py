@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import TypeVar
 
@@ -78,17 +79,22 @@ def _numbers(service: RoutedService) -> Iterator[int]:
 
 
 def _pod_fault(pod: RoutedPod) -> str:
-    if pod.ip:
-        try:
-            IPv4Address(pod.ip)
-        except ValueError:
-            return f'"{pod.ip}" is no address'
+    if pod.ip and not _is_address(pod.ip):
+        return f'"{pod.ip}" is no address'
     checks = [probe.check for probe in pod.probes] + ([pod.readiness] if pod.readiness is not None else [])
     if any(number not in _PORTS for number in (*pod.ports.values(), *(check.port for check in checks))):
         return "it has a port that is none"
     if any(not _LABEL.fullmatch(probe.container) for probe in pod.probes):
         return "the name of a container with a probe is not of Kubernetes' form"
     return _name_fault(pod)
+
+
+@lru_cache(maxsize=8192)
+def _is_address(text: str) -> bool:
+    try:
+        return bool(IPv4Address(text))
+    except ValueError:
+        return False
 
 
 def _networks(cluster: Cluster, problems: list[str]) -> Iterator[PodNetwork]:

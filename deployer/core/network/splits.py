@@ -76,42 +76,31 @@ def ingress_name(service: RoutedService, port: ServicePort) -> str:
     return f"ingress.{service.namespace}.{service.name}.{port.port}"
 
 
-def choices(
-    services: Iterable[RoutedService], selected: Mapping[str, Sequence[RoutedPod]], splits: Iterable[Split]
-) -> Mapping[str, Choice]:
-    """By the Service's uid. `selected`: the pods that each selects."""
-    found: dict[str, Choice] = {}
-    known = sorted(splits, key=lambda one: one.workload)
-    for service in services if known else ():
-        behind = _behind(service, selected.get(service.uid, ()), known)
-        if behind and not _is_headless(service):
-            found[service.uid] = Choice(behind[0], _role(service, behind[0]))
+def owned(pods: Iterable[RoutedPod], splits: Iterable[Split]) -> Mapping[str, Sequence[RoutedPod]]:
+    """The pods of each workload with a strategy."""
+    found: dict[str, list[RoutedPod]] = {one.workload: [] for one in splits}
+    for pod in pods if found else ():
+        if (workload := _workload(pod)) in found:
+            found[workload].append(pod)
     return found
 
 
-def problems(
-    services: Iterable[RoutedService],
-    selected: Mapping[str, Sequence[RoutedPod]],
-    splits: Iterable[Split],
-    found: Mapping[str, Choice],
-) -> Iterator[str]:
-    """Sentences about what cannot be divided as asked."""
+def choices(
+    services: Iterable[RoutedService], pods: Mapping[str, Sequence[RoutedPod]], splits: Iterable[Split]
+) -> tuple[Mapping[str, Choice], tuple[str, ...]]:
+    """By the Service's uid, and sentences about what cannot be divided as asked. `pods`: see `owned`."""
+    found: dict[str, Choice] = {}
+    problems: list[str] = []
     known = sorted(splits, key=lambda one: one.workload)
     for service in services if known else ():
-        behind = _behind(service, selected.get(service.uid, ()), known)
+        behind = _behind(service, pods, known)
         if behind and _is_headless(service):
-            yield (
-                f"{service} (headless) leads to single pods of {behind[0].workload}, so no requests are split there:"
-                " use a Service with an address to give a canary its share"
-            )
-        elif len(behind) > 1:
-            others = ", ".join(one.workload for one in behind[1:])
-            yield (
-                f"{service} selects pods of {len(behind)} workloads with a canary: {behind[0].workload} is split, all"
-                f" pods of {others} get traffic as stable ones; give each workload a Service of its own"
-            )
-        if service.uid in found:
-            yield from _choice_problems(service, found[service.uid])
+            problems.append(_headless_problem(service, behind[0]))
+        elif behind:
+            found[service.uid] = choice = Choice(behind[0], _role(service, behind[0]))
+            problems += [_several_problem(service, behind)] if len(behind) > 1 else []
+            problems += _choice_problems(service, choice)
+    return found, tuple(problems)
 
 
 def sides(choice: Choice, endpoints: Iterable[Endpoint]) -> Sides:
@@ -172,18 +161,32 @@ def sticky_word(sticky: Stickiness) -> str:
     return f"{sticky.by}.{sticky.name}" if sticky.name else sticky.by
 
 
-def _behind(service: RoutedService, pods: Sequence[RoutedPod], splits: Iterable[Split]) -> list[Split]:
+def _behind(service: RoutedService, pods: Mapping[str, Sequence[RoutedPod]], splits: Iterable[Split]) -> list[Split]:
     """The workloads with a strategy that it leads to: by the labels of their template, or by the pods there are."""
     wanted = service.spec.selector.items()
     if not wanted or service.spec.type == "ExternalName":
         return []
-    owners = {_workload(pod) for pod in pods}
     return [
         one
         for one in splits
-        if one.workload.partition("/")[0] == service.namespace
-        and (one.workload in owners or wanted <= dict(one.labels).items())
+        if one.workload.startswith(f"{service.namespace}/")
+        and (wanted <= dict(one.labels).items() or any(wanted <= pod.labels.items() for pod in pods[one.workload]))
     ]
+
+
+def _headless_problem(service: RoutedService, split: Split) -> str:
+    return (
+        f"{service} (headless) leads to single pods of {split.workload}, so no requests are split there:"
+        " use a Service with an address to give a canary its share"
+    )
+
+
+def _several_problem(service: RoutedService, behind: Sequence[Split]) -> str:
+    others = ", ".join(one.workload for one in behind[1:])
+    return (
+        f"{service} selects pods of {len(behind)} workloads with a canary: {behind[0].workload} is split, all"
+        f" pods of {others} get traffic as stable ones; give each workload a Service of its own"
+    )
 
 
 def _is_headless(service: RoutedService) -> bool:

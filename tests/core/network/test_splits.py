@@ -165,7 +165,12 @@ def test_neither_phase_nor_weight_nor_pods_are_structure(
 
 def test_the_property_finds_what_breaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     real = splits.choices
-    monkeypatch.setattr(splits, "choices", lambda *args: {k: v for k, v in real(*args).items() if v.split.canary_hash})
+
+    def broken(*args: Any) -> Any:
+        found, problems = real(*args)
+        return {uid: one for uid, one in found.items() if one.split.canary_hash}, problems
+
+    monkeypatch.setattr(splits, "choices", broken)
     with pytest.raises(AssertionError):
         hunted(
             test_neither_phase_nor_weight_nor_pods_are_structure, st.sampled_from(PHASES), st.sampled_from(PHASES),
