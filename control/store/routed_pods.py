@@ -15,6 +15,7 @@ from django.db.models import Q
 from control.models import Pod, ReplicaSet
 from control.store.addresses import named_network
 from deployer.core.network import probes
+from deployer.core.network.splits import OWNERS
 from deployer.core.network.values import ContainerProbe, NetworkCheck, ProbeKind, ProbeResult, RoutedPod
 from deployer.core.objects.pod import Container, PodSpec
 from deployer.core.pod_probes import pod_probe_ports
@@ -63,6 +64,17 @@ def load(node: str, selectors: Mapping[str, Collection[Mapping[str, str]]], now:
     pods = (_pod(one, facts[one["uid"]], due.get(one["uid"], ())) for one in wanted)
     leaving = {one["uid"]: one["leaving_version"] for one in wanted if one["deleted_at"] is not None}
     return RoutedPods(tuple(sorted(pods, key=lambda pod: (pod.key, pod.uid))), leaving, before, due_at)
+
+
+def owned_by(workloads: Collection[str]) -> tuple[RoutedPod, ...]:
+    """Of these workloads ("shop/web"), the labels of every pod that has a node: all that is asked of them here."""
+    names = {f"{kind}/{one.partition('/')[2]}" for one in workloads for kind in OWNERS}
+    rows = Pod.objects.filter(owner__in=names, node__isnull=False).values_list(
+        "uid", "namespace", "name", "labels", "owner"
+    )
+    return tuple(
+        RoutedPod(uid, namespace, name, "", "", labels, owner=owner) for uid, namespace, name, labels, owner in rows
+    )
 
 
 def results(kept: Mapping[str, Mapping[str, Any]]) -> tuple[ProbeResult, ...]:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_routing import HeldServer, Routing, addresses_with_a_program, router_of
+from deployer.core.canary.values import WHOLE
 from deployer.core.network.latency import TABLE
 from deployer.core.network.measurements import BOUNDS_MILLISECONDS, BUCKETS
-from deployer.core.network.splits import WHOLE, canary_backend
+from deployer.core.network.splits import canary_backend
 
 _REVISIONS, _WEIGHTS = "/maps/revisions.map", "/maps/weights.map"
 

@@ -1,6 +1,6 @@
 """route: one node's router is made equal to what services, endpoints, policies and ingresses ask for.
 
-    load -> a pass (`router_turn.py`), in a thread while the lease is renewed -> save, in one fenced transaction
+    less for a canary? at once -> load -> a pass (`router_turn.py`), in a thread while the lease is renewed -> save, in one fenced transaction
 
 A pass that is killed, or that lost its lease, is simply made again; a pass that fails is told on the node and made
 again with a back-off. Nothing of it is on the way of traffic: a router goes on with what it has.
@@ -9,12 +9,14 @@ again with a back-off. Nothing of it is on the way of traffic: a router goes on 
 from __future__ import annotations
 
 import concurrent.futures
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
 from deployer.core.network.routing import Routed, RouterOutcome
 from deployer.loops import networks, single_flight
 from deployer.loops.router_access import RouterAccess
+from deployer.loops.router_maps import ease
 from deployer.loops.router_turn import RouterTurn
 from deployer.ports import Clock, EngineError, Work
 
@@ -25,6 +27,9 @@ RETRY_SECONDS = single_flight.RETRY_SECONDS
 
 
 class RouteStore(networks.NetworkStore, Protocol):
+    def first(self) -> Mapping[str, Mapping[str, str]]:
+        """The maps that somebody waits for: see `core.network.maps.FIRST`."""
+
     def load(self, node: str, now: float) -> Routed | None:
         """May write (indexes, addresses, certificates) in a short transaction of its own. None: leave it alone."""
 
@@ -34,6 +39,8 @@ class RouteStore(networks.NetworkStore, Protocol):
 
 def run(node: RouterAccess, work: Work, store: RouteStore, clock: Clock) -> None:
     def one_pass(lease: Any) -> float | None:
+        if node.has_line:
+            ease(node, node.ask_kept, store.first())
         try:
             networks.tell(node.uid, node.engine, node.images, store)
         except EngineError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from deployer.core.network.routing import Routed
 from deployer.loops.images import NodeImages
 from deployer.loops.router_memory import RouterMemory
-from deployer.ports import Engine, RouterLine
+from deployer.ports import Engine, EngineError, RouterLine
 
 
 @dataclass
@@ -34,6 +34,18 @@ class RouterAccess:
     def ask(self, routed: Routed, commands: Sequence[str]) -> list[str]:
         """Over the line that is kept open. One that was opened with other words (address, certificate) is replaced."""
         return self._current(routed).ask(commands)
+
+    @property
+    def has_line(self) -> bool:
+        return self._line is not None
+
+    def ask_kept(self, commands: Sequence[str]) -> list[str]:
+        """Over the line that is open as it is; RouterUnreachable when there is none."""
+        with self._lock:
+            kept = self._line
+        if kept is None:
+            raise EngineError("RouterUnreachable", f"no line to the router of {self.name} is open")
+        return kept[1].ask(commands)
 
     def hang_up(self) -> None:
         """After a reload: a connection that is kept stays with the process that is on its way out."""

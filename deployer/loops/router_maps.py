@@ -6,7 +6,7 @@ gives it more comes last, when its servers are there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from deployer.core.network.commands import batches, is_entry, prepare_map, read_map, read_version
 from deployer.core.network.maps import map_path
@@ -25,17 +25,17 @@ def push_maps(node: RouterAccess, routed: Routed, maps: Mapping[str, Mapping[str
         node.memory.mapped({name: entries})
 
 
-def ease(node: RouterAccess, routed: Routed, first: Mapping[str, Mapping[str, str]]) -> None:
+def ease(node: RouterAccess, ask: Callable[[Sequence[str]], list[str]], first: Mapping[str, Mapping[str, str]]) -> None:
     """Take from what runs the header routes that are over and what weights are too high. Two short looks, none when
     nothing is new. A router that does not answer now is told of by the pass itself."""
     unsure = node.memory.unmapped(first)
     if not unsure:
         return
     try:
-        answers = node.ask(routed, [f"show map {map_path(name)}" for name in sorted(unsure)])
+        answers = ask([f"show map {map_path(name)}" for name in sorted(unsure)])
         running = {name: read_map(said) or {} for name, said in zip(sorted(unsure), answers, strict=True)}
         if commands := easing(running, unsure):
-            node.ask(routed, batches(commands))
+            ask(batches(commands))
     except EngineError:
         node.hang_up()
 

@@ -14,14 +14,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from deployer.core.network.config import first_maps, router_config
+from deployer.core.network.config import router_config
 from deployer.core.network.maps import FIRST
 from deployer.core.network.probe_times import decided_at
 from deployer.core.network.probes import results
 from deployer.core.network.router_host import EDGE, ROUTER
 from deployer.core.network.routing import Routed, RouterOutcome
 from deployer.core.network.runtime import Live, Moves, StatRow, moves, read_servers, read_stats
+from deployer.core.network.splits import first_maps
 from deployer.core.network.values import CONFIG_FILE, FOLDER, ProbeResult, RouterConfig, pod_key
 from deployer.loops.router_access import RouterAccess
 from deployer.loops.router_containers import RouterContainers, checked, last_lines
@@ -58,7 +60,9 @@ class RouterTurn:
     def take(self) -> tuple[RouterOutcome, float]:
         if self.node.memory.begin(self.epoch, self.clock.now()):
             self.node.hang_up()  # another process may have had it reloaded: a kept line leads to the one before
-        ease(self.node, self.routed, first_maps(self.routed.cluster))
+        told = self.routed.cluster
+        first = first_maps(told.services, told.pods, told.splits)
+        ease(self.node, partial(self.node.ask, self.routed), first)
         try:
             outcome = self._outcome(router_config(self.routed.cluster))
         except EngineUnreachable as error:

@@ -18,7 +18,7 @@ from deployer.core.network import latency, preamble, probes, splits
 from deployer.core.network.addresses import addresses
 from deployer.core.network.edge import edge, edge_text
 from deployer.core.network.ingress import ingress
-from deployer.core.network.maps import ALWAYS, FIRST
+from deployer.core.network.maps import ALWAYS
 from deployer.core.network.mesh import mesh
 from deployer.core.network.names import names
 from deployer.core.network.peers import peer_checks
@@ -54,16 +54,6 @@ def router_config(cluster: Cluster) -> RouterConfig:
         edge_ports=ports,
         problems=tuple(_plain(problem) for problem in whole.problems),
     )
-
-
-def first_maps(cluster: Cluster) -> Mapping[str, Mapping[str, str]]:
-    """The maps of FIRST alone, as `router_config` has them; nothing when no workload has a canary. Cheap."""
-    if not cluster.splits:
-        return {}
-    kept, _ = sound(replace(cluster, pods=(), ingresses=(), tls=(), networks=()))
-    chosen, _ = splits.choices(kept.services, splits.owned(cluster.pods, kept.splits), kept.splits)
-    found = splits.maps(kept.services, chosen)
-    return {name: found[name] for name in FIRST if name in found}
 
 
 def _preamble() -> tuple[Section, ...]:

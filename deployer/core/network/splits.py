@@ -21,13 +21,13 @@ from deployer.core.canary.values import WHOLE, Split, Stickiness
 from deployer.core.network.commands import command_word
 from deployer.core.network.endpoints import mode
 from deployer.core.network.header_words import route_key
-from deployer.core.network.maps import HEADER_ROUTES, STICKY, WEIGHTS, map_path
+from deployer.core.network.maps import FIRST, HEADER_ROUTES, STICKY, WEIGHTS, map_path
 from deployer.core.network.values import Endpoint, RoutedPod, RoutedService
 from deployer.core.objects.workload import ServicePort
 
 Role = Literal["split", "canary", "stable"]
 _CANARY = ":canary"
-_OWNERS = ("Deployment", "Rollout")
+OWNERS = ("Deployment", "Rollout")
 CLIENT = Stickiness("client")
 OWN_COOKIE = "pierhead-canary"
 """The one that routers give; a strategy may also name it."""
@@ -141,18 +141,26 @@ def maps(services: Iterable[RoutedService], found: Mapping[str, Choice]) -> Mapp
     return {WEIGHTS: weights, HEADER_ROUTES: routes, STICKY: sticky} if found else {}
 
 
+def first_maps(
+    services: Iterable[RoutedService], pods: Iterable[RoutedPod], splits: Sequence[Split]
+) -> Mapping[str, Mapping[str, str]]:
+    """The maps of FIRST alone; nothing when no workload has a canary."""
+    them = tuple(services)
+    found = maps(them, choices(them, owned(pods, splits), splits)[0])
+    return {name: found[name] for name in FIRST if name in found}
+
+
 def easing(running: Mapping[str, Mapping[str, str]], wanted: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
     """Commands that take from canaries what they are to have no longer, and give nobody more. Maps by their path below
-    FOLDER; `running` is what HAProxy holds of those in `wanted`."""
+    FOLDER; `running` is what HAProxy holds of those in `wanted`. A weight that nobody speaks of is let be."""
     commands: list[str] = []
     for name, entries in sorted(running.items()):
         where, desired = command_word(map_path(name)), wanted.get(name, {})
         for key, value in sorted(entries.items()):
-            fresh = desired.get(key)
-            if name == HEADER_ROUTES and fresh is None:
+            if name == HEADER_ROUTES and key not in desired:
                 commands.append(f"del map {where} {command_word(key)}")
-            elif name == WEIGHTS and int(fresh or 0) < int(value):
-                commands.append(f"set map {where} {command_word(key)} {int(fresh or 0)}")
+            elif name == WEIGHTS and int(desired.get(key, value)) < int(value):
+                commands.append(f"set map {where} {command_word(key)} {int(desired[key])}")
     return tuple(commands)
 
 
@@ -202,7 +210,7 @@ def _role(service: RoutedService, split: Split) -> Role:
 def _workload(pod: RoutedPod) -> str:
     """ "shop/web", "" for a pod of anything else."""
     kind, _, name = pod.owner.partition("/")
-    return f"{pod.namespace}/{name}" if kind in _OWNERS else ""
+    return f"{pod.namespace}/{name}" if kind in OWNERS else ""
 
 
 def _kind(pod: RoutedPod, split: Split) -> str:
