@@ -202,7 +202,7 @@ def _promoting(scene: Scene, state: CanaryState) -> Turn:
         return aborted(scene, state, state.why, by=state.aborted_by)
     counts, strategy = scene.counts, scene.strategy
     is_whole = counts.trusted >= scene.desired
-    if not counts.available:
+    if not counts.available or not scene.desired:
         weight = 0
     elif strategy.kind == "BlueGreen":
         weight = WHOLE if is_whole else state.weight
@@ -211,7 +211,7 @@ def _promoting(scene: Scene, state: CanaryState) -> Turn:
     if strategy.kind == "BlueGreen" and weight == WHOLE != state.weight:
         state = replace(state, step_at=scene.now)  # from now on the old pods only stay in case they are needed
     state = replace(state, weight=weight)
-    if is_whole and (at := old_pods_until(state, strategy)) is not None and at > scene.now:
+    if scene.desired and is_whole and (at := old_pods_until(state, strategy)) is not None and at > scene.now:
         return Turn(state, "time", wake_at=at)
     return Turn(state)
 
