@@ -20,6 +20,7 @@ from control.models.pods import Pod
 from control.store import objects
 from deployer.core.canary.kept import load_state
 from deployer.core.canary.steps import BY_ANALYSIS
+from deployer.core.canary.values import CanaryState
 from deployer.core.health import deployment_health
 from deployer.core.incidents import Decision, Fact, Kind, Past, Record
 from deployer.core.survival.states import DEAD, READY
@@ -163,10 +164,10 @@ def _deployment(uid: str) -> Story | None:
         if pin.get("aborted"):
             title = f"Canary of {name} was aborted"
         return Story("RolloutFailed", Fact("bad", row.live_hash), *place, title, pin["reason"], commit, said, log)
-    if (state := load_state(row.canary)).phase == "Paused" and state.paused_by == BY_ANALYSIS:
-        said, cause = _message_of(row.application_id, row.commit), f"{row.live_hash}/{state.paused_run}"
-        title = f"Canary of {name} waits for a person"
-        return Story("RolloutFailed", Fact("bad", cause), *place, title, state.why, row.commit, said)
+    if canary := _canary(row, load_state(row.canary)):
+        said = _message_of(row.application_id, row.commit)
+        fact, title, why, log = canary
+        return Story("RolloutFailed", fact, *place, title, why, row.commit, said, log)
     if not _is_failing(row):
         return Story("RolloutFailed", Fact("good" if _is_healthy(row) else "unclear"), *place)
     conditions = row.status.get("conditions") or ()
@@ -175,6 +176,18 @@ def _deployment(uid: str) -> Story | None:
     return Story(
         "RolloutFailed", Fact("bad", row.live_hash), *place, f"Rollout of {name} failed", why, row.commit, said, log
     )
+
+
+def _canary(row: Deployment, state: CanaryState) -> tuple[Fact, str, str, str] | None:
+    """(fact, title, why, last log lines) of a canary about which people are to be told, or that a person ended."""
+    name = f"{row.kind} {row.namespace}/{row.name}"
+    if state.phase == "Paused" and state.paused_by == BY_ANALYSIS:
+        fact = Fact("bad", f"{row.live_hash}/{state.paused_run}")
+        return fact, f"Canary of {name} waits for a person", state.why, ""
+    if state.phase == "Aborting" and state.template_hash == row.live_hash:
+        fact = Fact("unclear") if state.aborted_by else Fact("bad", row.live_hash)
+        return fact, f"Canary of {name} was aborted", state.why, state.log_tail
+    return None
 
 
 def _is_failing(row: Deployment) -> bool:

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
 from control.store import adoption, analyses, draining, heartbeats, image_policies
@@ -128,9 +128,9 @@ class World:
         self.work.wake("schedule", "cluster")
         return engine
 
-    def twin(self, folder: Path) -> World:
+    def twin(self, folder: Path) -> Self:
         """The same cluster at this moment, over a copy of its hosts. Rows are shared: roll them back."""
-        twin = World(folder)
+        twin = type(self)(folder)
         twin.clock.at, twin.source.commits = self.clock.at, list(self.source.commits)
         folder.mkdir(parents=True, exist_ok=True)
         for name in self.engines:

@@ -88,9 +88,7 @@ def whoever_waits_is_woken(before: Snapshot, plan: Plan, after: Snapshot) -> Non
 
 
 def the_order_of_inputs_is_irrelevant(before: Snapshot, plan: Plan, after: Snapshot) -> None:
-    turned = replace(
-        before, replica_sets=before.replica_sets[::-1], pods=before.pods[::-1], runs=before.runs[::-1]
-    )
+    turned = replace(before, replica_sets=before.replica_sets[::-1], pods=before.pods[::-1], runs=before.runs[::-1])
     assert reconcile(turned) == plan
 
 

@@ -14,12 +14,12 @@ from deployer.core.workloads.values import Deployment, Plan, Snapshot
 from tests.core.workloads.world import World
 
 
-def deployment(strategy: Strategy | None, replicas: int = 4, **changed: Any) -> Deployment:
+def deployment(canary: Strategy | None, replicas: int = 4, **changed: Any) -> Deployment:
     fields: dict[str, Any] = {
         "uid": "uid", "namespace": "shop", "name": "web", "generation": 1, "replicas": replicas,
         "strategy": "RollingUpdate", "max_surge": 1, "max_unavailable": 0, "paused": False, "min_ready_seconds": 0,
         "progress_deadline_seconds": 60, "revision_history_limit": 10, "template_hash": "v1", "commit": "c0ffee",
-        "canary": strategy,
+        "canary": canary,
     }  # fmt: skip
     return Deployment(**{**fields, **changed})
 
