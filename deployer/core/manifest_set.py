@@ -203,9 +203,9 @@ def _offered(placed: list[Placed]) -> dict[str, dict[str, AnalysisTemplateSpec]]
 
 def _told(one: Placed, use: AnalysisUse, line: int, wrong: BadAnalysis) -> Conflict:
     if not wrong.template:
-        return Conflict(one, line, (*use.path, *wrong.path), shown(wrong.message), wrong.remedy)
-    message = f"AnalysisTemplate {wrong.template}, {field_text(('spec', *wrong.path))}: {wrong.message}"
-    return Conflict(one, line, (*use.path, "templates"), shown(message), wrong.remedy)
+        return Conflict(one, line, (*use.path, *wrong.path), wrong.message, wrong.remedy)
+    message = f"AnalysisTemplate {shown(wrong.template)}, {field_text(('spec', *wrong.path))}: {wrong.message}"
+    return Conflict(one, line, (*use.path, "templates"), message, wrong.remedy)
 
 
 def _each(placed: Iterable[Placed], kind: type[M]) -> Iterator[tuple[Placed, M, int]]:

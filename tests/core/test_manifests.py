@@ -124,8 +124,8 @@ def test_what_kubernetes_ignores_is_dropped_with_a_warning() -> None:
         ("kind: ReplicaSet", "kind: ReplicaSet is made by Pierhead from a Deployment (write the Deployment)"),
         ("kind: Deploymnt", "kind: Deploymnt is not a kind that Pierhead supports (did you mean Deployment?)"),
         ("kind: Widget", "kind: Widget is not a kind that Pierhead supports (kinds that are: AnalysisTemplate, "
-                         "ConfigMap, Deployment, Ingress, Namespace, NetworkPolicy, Pod, PodDisruptionBudget, Rollout, Secret, "
-                         "Service)"),
+                         "ConfigMap, Deployment, Ingress, Namespace, NetworkPolicy, Pod, PodDisruptionBudget, "
+                         "Rollout, Secret, Service)"),
         ("kind: Rollout", "apiVersion: is required (write apiVersion: argoproj.io/v1alpha1)"),
         ("kind: Rollout\napiVersion: argoproj.io/v1",
          "apiVersion: Rollout is served as argoproj.io/v1alpha1, not argoproj.io/v1 (write apiVersion: "

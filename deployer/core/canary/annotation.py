@@ -10,7 +10,7 @@
             | "sticky by" ( "cookie" name | "header" name | "client" )
             | "at most" duration                     how long a stage is judged when nobody can tell
             | "interval" duration | "warmup" duration
-            | "alpha" share | "tolerance" number | "effect" share | "margin" share
+            | "alpha" share | "tolerance" number | "effect" share | "margin" share | "slow margin" share
             | "guard" share "over" number "requests"
             | "on no traffic" ( "extend" | "pause" | "promote" | "abort" )
             | "on inconclusive" ( "pause" | "promote" | "abort" )
@@ -95,6 +95,7 @@ _AMOUNTS = {
     "tolerance": _Rule("tolerance", _NUMBER, _plain_text),
     "effect": _Rule("minEffect", _SHARE, _points_text),
     "margin": _Rule("margin", _SHARE, _points_text),
+    "slow margin": _Rule("slowMargin", _SHARE, _points_text),
 }
 _CHOICES = {"on no traffic": "onNoTraffic", "on inconclusive": "onInconclusive"}
 _RULES = (
@@ -215,17 +216,15 @@ class _Reader:
 
     def rule(self, stages: list[Stage]) -> None:
         start = self.place
-        for words, one in _AMOUNTS.items():
-            if self.word(words.split()[0]):
-                self.words(*words.split()[1:])
-                at = self.space()
-                value = SETTINGS[one.setting].value(self.amount(one.setting, one.pattern))
-                if one.setting == "maxDuration":
-                    self.check_longest(value, stages, at)
-                self.say(one.setting, one.text(value), start)
-                self.check_warmup(at)
-                return
-        if self.word("only"):
+        one = self.amount_rule()
+        if one is not None:
+            at = self.space()
+            value = SETTINGS[one.setting].value(self.amount(one.setting, one.pattern))
+            if one.setting == "maxDuration":
+                self.check_longest(value, stages, at)
+            self.say(one.setting, one.text(value), start)
+            self.check_warmup(at)
+        elif self.word("only"):
             measure = self.one_of(MEASURES)
             self.only = measure if not self.only else self.fail("only stands there twice", start)
         elif self.word("sticky"):
@@ -238,6 +237,20 @@ class _Reader:
             self.say(_CHOICES[words], self.one_of(settings.words(_CHOICES[words])), start)
         else:
             self.expected(f"a stage such as 5% for 10m, or a rule: {_RULES}")
+
+    def amount_rule(self) -> _Rule | None:
+        """The rule of one amount whose words stand next; they are read."""
+        if self.word("slow"):
+            if self.word("margin"):
+                return _AMOUNTS["slow margin"]
+            self.words("<")
+            return _AMOUNTS["slow <"]
+        for words, one in _AMOUNTS.items():
+            first, *others = words.split()
+            if self.word(first):
+                self.words(*others)
+                return one
+        return None
 
     def guard(self, start: int) -> None:
         value = SETTINGS["guardShare"].value(self.amount("guardShare", _SHARE))

@@ -2,7 +2,7 @@
 
 interval, warmup, minDuration, maxDuration    durations
 alpha, tolerance                              numbers
-minEffect, margin, errorLimit, slowLimit, guardShare    shares: 1%, 0.2pp, 0.01
+minEffect, margin, slowMargin, errorLimit, slowLimit, guardShare    shares: 1%, 0.2pp, 0.01
 guardRequests                                 a number of requests
 onNoTraffic, onInconclusive                   words
 metrics                                       errors, slow, or both
@@ -54,6 +54,7 @@ SETTINGS: dict[str, Setting] = {
     "tolerance": Setting("tolerance", number, Bounds(1, 100)),
     "minEffect": Setting("min_effect", share, Bounds(0, 1), _share_text),
     "margin": Setting("margin", share, Bounds(0, 1, above=True), _share_text),
+    "slowMargin": Setting("slow_margin", share, Bounds(0, 1, above=True), _share_text),
     "errorLimit": Setting("error_limit", share, Bounds(0, 1, above=True), _share_text),
     "slowLimit": Setting("slow_limit", share, Bounds(0, 1, above=True), _share_text),
     "guardShare": Setting("guard_share", share, Bounds(0, 1, above=True), _share_text),

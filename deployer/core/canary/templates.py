@@ -15,8 +15,9 @@ from typing import Any, NoReturn, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from deployer.core.canary import settings
+from deployer.core.canary import expressions, settings
 from deployer.core.canary.amounts import BadAmount, duration
+from deployer.core.canary.expression_values import ExpressionError
 from deployer.core.canary.values import Analysis, Judge, Metric, Prometheus, Provider, Traffic
 from deployer.core.objects import analysis as written
 from deployer.core.objects.analysis import metric_data
@@ -25,12 +26,14 @@ from deployer.core.objects.rollout import AnalysisArg, RolloutAnalysis
 STABLE, LATEST = "{{pierhead.stable-hash}}", "{{pierhead.latest-hash}}"
 DEFAULT_TIMEOUT_SECONDS = 30.0
 MOST_TEMPLATES = 50
+LONGEST_MESSAGE = 500
 Path = tuple[str | int, ...]
 Templates = Mapping[str, Mapping[str, Any] | written.AnalysisTemplateSpec]
 FIELDS_REMEDY = "write metadata.name, metadata.namespace, metadata.labels['KEY'] or metadata.annotations['KEY']"
 _TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _FIELD = re.compile(r"metadata\.(?:(name|namespace)|(labels|annotations)\['([^']+)'\])")
 _PATTERN = re.compile(r"\^?(?:[A-Za-z0-9_ ./-]|\.\*){0,253}\$?")
+_ANY_HASH = "bcdf234567"
 _WHOLE = re.compile(r"-?\d{1,10}")
 _TRAFFIC = TypeAdapter(Traffic)
 _NOT_THE_JUDGES = ("interval", "initialDelay", "count", "successCondition", "failureCondition", "failureLimit",
@@ -41,6 +44,7 @@ class BadAnalysis(ValueError):
     """`path` leads from the analysis (`template` "") or from the spec of the template to what is wrong."""
 
     def __init__(self, message: str, path: Path = (), template: str = "", remedy: str = "") -> None:
+        message = "".join(one if one.isprintable() else "?" for one in message[:LONGEST_MESSAGE])
         super().__init__(message)
         self.message, self.path, self.template, self.remedy = message, path, template, remedy
 
@@ -317,8 +321,8 @@ class _Filling:
             name=one.name, provider=provider, interval_seconds=interval,
             initial_delay_seconds=self.seconds(one.initial_delay, "initialDelay"),
             count=count if count or interval else 1,
-            success_condition=self.text(one.success_condition, ("successCondition",)),
-            failure_condition=self.text(one.failure_condition, ("failureCondition",)),
+            success_condition=self.condition(one.success_condition, "successCondition"),
+            failure_condition=self.condition(one.failure_condition, "failureCondition"),
             failure_limit=self.number(one.failure_limit, "failureLimit", 0, -1),
             inconclusive_limit=self.number(one.inconclusive_limit, "inconclusiveLimit", 0, 0),
             consecutive_error_limit=self.number(one.consecutive_error_limit, "consecutiveErrorLimit", 4, 0),
@@ -336,6 +340,17 @@ class _Filling:
             self.fail(("count",), "must be no less than failureLimit and consecutiveSuccessLimit together")
         if count and count < made.inconclusive_limit:
             self.fail(("count",), "must be no less than inconclusiveLimit")
+
+    def condition(self, text: str, name: str) -> str:
+        found = self.text(text, (name,))
+        # A hash is put in only when the analysis begins; it is a word of letters and digits.
+        asked = found.replace(STABLE, _ANY_HASH).replace(LATEST, _ANY_HASH)
+        if asked.strip():
+            try:
+                expressions.check(asked)
+            except ExpressionError as wrong:
+                self.fail((name,), f"cannot be read: {wrong}")
+        return found
 
     def seconds(self, text: str, name: str) -> float:
         found = self.text(text, (name,))

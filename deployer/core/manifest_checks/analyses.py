@@ -84,7 +84,7 @@ def _metric(metric: Metric, args: tuple[TemplateArg, ...], path: Path) -> Iterat
     try:
         templates.analysis_of(RolloutAnalysis.model_validate(_USED), {"": alone}, About())
     except BadAnalysis as wrong:
-        yield Finding((*path, *wrong.path[2:]), shown(wrong.message), wrong.remedy)
+        yield Finding((*path, *wrong.path[2:]), wrong.message, wrong.remedy)
 
 
 _USED = {"templates": [{"templateName": ""}]}

@@ -80,6 +80,7 @@ class JudgeMetric(Spec):
     tolerance: Quantity = ""
     min_effect: Quantity = ""
     margin: Quantity = ""
+    slow_margin: Quantity = ""
     error_limit: Quantity = ""
     slow_limit: Quantity = ""
     guard_share: Quantity = ""

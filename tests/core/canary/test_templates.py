@@ -56,13 +56,13 @@ def test_every_setting_of_the_judge() -> None:
     found = of_metric(
         JUDGE
         % "{metrics: [slow], interval: 5s, warmup: 20s, minDuration: 2m, maxDuration: 1h, alpha: 0.02, tolerance: 2, "
-        "minEffect: 0.5pp, margin: 2%, errorLimit: 1%, slowLimit: 0.05, guardShare: 50%, guardRequests: 30, "
-        "onNoTraffic: promote, onInconclusive: abort}"
+        "minEffect: 0.5pp, margin: 2%, slowMargin: 4pp, errorLimit: 1%, slowLimit: 0.05, guardShare: 50%, "
+        "guardRequests: 30, onNoTraffic: promote, onInconclusive: abort}"
     )
     assert found.judge == Judge(
         metrics=("slow",), interval_seconds=5, warmup_seconds=20, min_seconds=120, max_seconds=3600, alpha=0.02,
-        tolerance=2, min_effect=0.005, margin=0.02, error_limit=0.01, slow_limit=0.05, guard_share=0.5,
-        guard_requests=30, on_no_traffic="promote", on_inconclusive="abort",
+        tolerance=2, min_effect=0.005, margin=0.02, slow_margin=0.04, error_limit=0.01, slow_limit=0.05,
+        guard_share=0.5, guard_requests=30, on_no_traffic="promote", on_inconclusive="abort",
     )  # fmt: skip
 
 
@@ -224,14 +224,11 @@ def test_patterns_are_regular_expressions(pattern: str, name: str) -> None:
 @given(value=st.text(max_size=40), before=st.text(alphabet="ab{}. ", max_size=5))
 def test_the_value_of_an_argument_is_never_read_again(value: str, before: str) -> None:
     """Whatever it holds: braces in a value fill nothing in."""
-    before = before.replace("{{", "")
-    templates = {
-        "a": {
-            "args": [{"name": "x", "value": value}, {"name": "y", "value": "other"}],
-            "metrics": [{"name": "m", "successCondition": before.rstrip("{") + " {{args.x}}", **yaml.safe_load(OURS)}],
-        }
-    }
-    found = analysis_of(
-        RolloutAnalysis.model_validate({"templates": [{"templateName": "a"}]}), templates, About()
-    ).metrics[0]
-    assert found.success_condition == before.rstrip("{") + " " + value
+    before = before.replace("{", "")
+    metric = {"name": "m", "provider": {"prometheus": {"address": "http://a", "query": before + " {{args.x}}"}}}
+    templates = {"a": {"args": [{"name": "x", "value": value}, {"name": "y", "value": "b"}], "metrics": [metric]}}
+    asked = RolloutAnalysis.model_validate({"templates": [{"templateName": "a"}]})
+    if not (before + value).strip():
+        return  # that is no query
+    provider = analysis_of(asked, templates, About()).metrics[0].provider
+    assert isinstance(provider, Prometheus) and provider.query == f"{before} {value}"
