@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count
 
-from control.management import network_columns
+from control.management import network_columns, rollout_columns
 from control.management.network_columns import Cells, Lines
 from control.management.output import NOTHING, age, size
 from control.models import (
@@ -239,6 +239,9 @@ COLUMNS: dict[str, Callable[[Sequence[Any], float], Lines]] = {
     "NetworkPolicy": network_columns.network_policies,
     "PodDisruptionBudget": disruption_budgets,
     "Deployment": deployments,
+    "Rollout": rollout_columns.rollout_rows,
+    "AnalysisTemplate": rollout_columns.analysis_templates,
+    "AnalysisRun": rollout_columns.analysis_runs,
     "ReplicaSet": replica_sets,
     "ConfigMap": config_maps,
     "Secret": secrets,

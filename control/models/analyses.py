@@ -36,6 +36,11 @@ class AnalysisRun(models.Model):
     def __str__(self) -> str:
         return f"analysis run {self.name}"
 
+    @property
+    def namespace(self) -> str:
+        """Its workload's."""
+        return self.deployment.namespace
+
 
 class AnalysisTick(models.Model):
     """What one look said of one metric.

@@ -54,6 +54,12 @@ class Deployment(KubernetesObject):
         constraints = (models.UniqueConstraint(fields=["namespace", "name"], name="deployment_name"),)
 
     @property
+    def pods_owner(self) -> str:
+        """What its pods' containers are labelled with. The same for a Rollout, which may become a Deployment: networks,
+        figures and the scheduler know pods by it."""
+        return f"Deployment/{self.name}"
+
+    @property
     def replicas(self) -> int:
         """How many there should be."""
         return scaled(self.spec.get("replicas"), self.scale)

@@ -73,6 +73,11 @@ def runs_of(of: Q) -> QuerySet[AnalysisRun]:
     )
 
 
+def runs_of_workload(row: Deployment) -> QuerySet[AnalysisRun]:
+    """All that are kept, the newest first."""
+    return runs_of(Q(deployment=row)).order_by("-started_at", "name")
+
+
 def judged_since(run: AnalysisRun) -> float:
     """From when on its time counts: what nobody looked at, or could not, is not part of it."""
     return float(getattr(run, "judge_at", None) or run.started_at) + float(getattr(run, "blind", None) or 0)

@@ -17,8 +17,8 @@ from deployer.core.health import Health, deployment_health
 from deployer.core.workloads.values import Progress
 
 _COLUMNS = (
-    "uid", "namespace", "name", "application_id", "commit", "created_at", "deleted_at", "paused", "spec__paused",
-    "spec__replicas", "scale", "generation", "progress", "pin", "live_hash", "status__conditions",
+    "uid", "workload", "namespace", "name", "application_id", "commit", "created_at", "deleted_at", "paused",
+    "spec__paused", "spec__replicas", "scale", "generation", "progress", "pin", "live_hash", "status__conditions",
 )  # fmt: skip
 
 
@@ -27,6 +27,7 @@ class Facts:
     """`in_force`: hash of the template that should run. `held`: a pin keeps it from being Git's."""
 
     uid: str
+    kind: str
     namespace: str
     name: str
     application: str
@@ -68,7 +69,7 @@ def facts(of: Q | None = None) -> Iterator[Facts]:
 
 
 def _facts(
-    uid: str, namespace: str, name: str, application: str | None, commit: str, created_at: float,
+    uid: str, kind: str, namespace: str, name: str, application: str | None, commit: str, created_at: float,
     deleted_at: float | None, paused: bool, asks_for_pause: bool | None, asked: int | None, scale: dict[str, Any],
     generation: int, progress: dict[str, Any], pin: dict[str, Any], live_hash: str,
     conditions: list[dict[str, Any]] | None,
@@ -77,6 +78,7 @@ def _facts(
     health = judged(paused or bool(asks_for_pause), generation, replicas, progress, conditions or (), pin, live_hash)
     return Facts(
         uid=uid,
+        kind=kind,
         namespace=namespace,
         name=name,
         application=application or "",

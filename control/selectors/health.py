@@ -39,7 +39,7 @@ def application_health(
     parts: Parts = defaultdict(list)
     for one in facts(wanted & Q(deleted_at=None)) if everything is None else everything:
         if not one.leaving:
-            parts[one.application].append((f"Deployment {one.namespace}/{one.name}", one.health))
+            parts[one.application].append((f"{one.kind} {one.namespace}/{one.name}", one.health))
     for pod in bare_pods(wanted) if bare is None else bare:
         if pod.deleted_at is None:
             parts[str(pod.application_id)].append((_title(pod), health_of_pod(pod)))

@@ -18,7 +18,10 @@ class NotFound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`group` is the API group as kubectl prints it behind the singular: deployment.apps/web."""
+    """`group` is the API group as kubectl prints it behind the singular: deployment.apps/web.
+
+    `where` says which rows of a table are of the kind; `namespace` is where theirs stands.
+    """
 
     name: str
     model: type[Any]
@@ -27,6 +30,8 @@ class Kind:
     api_version: str = "v1"
     namespaced: bool = True
     in_all: bool = False
+    where: tuple[tuple[str, str], ...] = ()
+    namespace: str = "namespace"
 
     @property
     def singular(self) -> str:
@@ -39,6 +44,7 @@ class Kind:
         return f"{self.singular}.{group}" if group else self.singular
 
 
+ARGO = "argoproj.io/v1alpha1"
 KINDS = (
     Kind("Pod", models.Pod, "pods", ("po",), in_all=True),
     Kind("Service", models.Service, "services", ("svc",), in_all=True),
@@ -46,7 +52,18 @@ KINDS = (
     Kind("Ingress", models.Ingress, "ingresses", ("ing",), "networking.k8s.io/v1"),
     Kind("NetworkPolicy", models.NetworkPolicy, "networkpolicies", ("netpol",), "networking.k8s.io/v1"),
     Kind("PodDisruptionBudget", models.PodDisruptionBudget, "poddisruptionbudgets", ("pdb",), "policy/v1"),
-    Kind("Deployment", models.Deployment, "deployments", ("deploy",), "apps/v1", in_all=True),
+    Kind(
+        "Deployment",
+        models.Deployment,
+        "deployments",
+        ("deploy",),
+        "apps/v1",
+        in_all=True,
+        where=(("workload", "Deployment"),),
+    ),
+    Kind("Rollout", models.Deployment, "rollouts", ("ro",), ARGO, in_all=True, where=(("workload", "Rollout"),)),
+    Kind("AnalysisTemplate", models.AnalysisTemplate, "analysistemplates", ("at",), ARGO),
+    Kind("AnalysisRun", models.AnalysisRun, "analysisruns", ("ar",), ARGO, namespace="deployment__namespace"),
     Kind("ReplicaSet", models.ReplicaSet, "replicasets", ("rs",), "apps/v1", in_all=True),
     Kind("ConfigMap", models.ConfigMap, "configmaps", ("cm",)),
     Kind("Secret", models.Secret, "secrets"),

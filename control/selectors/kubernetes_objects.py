@@ -14,6 +14,7 @@ from control.selectors.disruption import disruption_budgets
 from control.selectors.kubernetes_network import endpoints, ingresses, network_policies, services
 from control.selectors.kubernetes_nodes import nodes
 from control.selectors.kubernetes_records import applications, repositories, syncs
+from control.selectors.kubernetes_rollouts import analysis_runs, analysis_templates, rollouts
 from control.selectors.kubernetes_workloads import deployments, pods, replica_sets
 from control.selectors.metadata import application_names, metadata
 from deployer.core.pod_status import iso_time
@@ -115,6 +116,9 @@ RENDERERS: dict[str, Renderer] = {
     "NetworkPolicy": network_policies,
     "PodDisruptionBudget": disruption_budgets,
     "Deployment": deployments,
+    "Rollout": rollouts,
+    "AnalysisTemplate": analysis_templates,
+    "AnalysisRun": analysis_runs,
     "ReplicaSet": replica_sets,
     "ConfigMap": config_maps,
     "Secret": secrets,

@@ -17,7 +17,7 @@ _POD_DEFAULTS = {"restartPolicy": "Always", "terminationGracePeriodSeconds": 30,
 
 
 def deployments(rows: Sequence[Deployment], _now: float) -> list[dict[str, Any]]:
-    names, current = application_names(rows), _revisions(rows)
+    names, current = application_names(rows), revisions_of(rows)
     return [
         {
             "apiVersion": "apps/v1",
@@ -186,7 +186,7 @@ def _owners(rows: Sequence[Pod]) -> dict[str | None, dict[str, Any]]:
     return {row.uid: owner_reference(row) for row in found}
 
 
-def _revisions(rows: Sequence[Deployment]) -> dict[str, dict[str, str]]:
+def revisions_of(rows: Sequence[Deployment]) -> dict[str, dict[str, str]]:
     """Deployment uid -> the revision annotation: that of the template in force."""
     in_force = {row.uid: row.pin.get("template_hash") or row.live_hash for row in rows}
     found = ReplicaSet.objects.filter(deployment__in=in_force).values_list("deployment_id", "template_hash", "revision")

@@ -11,7 +11,10 @@ from control.selectors.kubernetes_records import sync_name
 from control.selectors.labels import Test
 
 DEFAULT_NAMESPACE = "default"
-_RELATED = {"Pod": ("node",), "Node": ("router",), "Application": ("repository",), "Sync": ("application",)}
+_RELATED = {
+    "Pod": ("node",), "Node": ("router",), "Application": ("repository",), "Sync": ("application",),
+    "AnalysisRun": ("deployment",),
+}  # fmt: skip
 
 
 def find(
@@ -21,9 +24,9 @@ def find(
 
     `namespace` None means all. A name that is not there raises NotFound, which says where it is.
     """
-    rows = kind.model._default_manager.select_related(*_RELATED.get(kind.name, ()))
+    rows = kind.model._default_manager.select_related(*_RELATED.get(kind.name, ())).filter(**dict(kind.where))
     if kind.namespaced and namespace is not None:
-        rows = rows.filter(namespace__in=_namespaces(kind, namespace))
+        rows = rows.filter(**{f"{kind.namespace}__in": _namespaces(kind, namespace)})
     if kind.name == "Application":
         rows = rows.filter(deleted_at=None)
     found = list(rows.order_by(*_order(kind)))
@@ -74,7 +77,8 @@ def _missing(kind: Kind, name: str, namespace: str | None) -> str:
         return f"{kind.singular} {name} does not exist; there are: {', '.join(known[-20:]) or 'none'}"
     elsewhere = []
     if kind.name != "Event":
-        elsewhere = list(kind.model._default_manager.filter(name=name).values_list("namespace", flat=True))
+        rows = kind.model._default_manager.filter(name=name, **dict(kind.where))
+        elsewhere = list(rows.values_list(kind.namespace, flat=True))
     hint = f"; it exists in {', '.join(sorted(elsewhere))} (-n)" if elsewhere else ""
     return f"{kind.singular} {name} does not exist in namespace {namespace}{hint}"
 
@@ -90,4 +94,4 @@ def _order(kind: Kind) -> tuple[str, ...]:
             return ("last_at", "id")
         case "Sync":
             return ("id",)
-    return ("namespace", "name") if kind.namespaced else ("name",)
+    return (kind.namespace, "name") if kind.namespaced else ("name",)

@@ -126,7 +126,7 @@ def _pod(place: _Place, cluster: Cluster) -> RoutedPod:
     owner: Deployment = get(find_kind("deployment"), place.name, place.namespace)
     theirs = [
         pod for pod in cluster.pods
-        if (pod.namespace, pod.owner) == (owner.namespace, f"Deployment/{owner.name}") and not pod.leaving
+        if (pod.namespace, pod.owner) == (owner.namespace, owner.pods_owner) and not pod.leaving
     ]  # fmt: skip
     if not theirs:
         raise NotFound(f"deployment {owner.name} in namespace {owner.namespace} has no pods: scale it up first")

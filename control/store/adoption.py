@@ -78,7 +78,7 @@ def _tell_stranger(node: Node, known: Pod, now: float) -> None:
 def _join(row: Pod, owner: Deployment, now: float) -> None:
     found = owner.replica_sets.filter(template_hash=row.template_hash).first() or _set_for(row, owner, now)
     _give_up_pending(found)
-    row.replica_set, row.orphaned, row.owner, row.claimed_owner = found, False, f"{owner.kind}/{owner.name}", ""
+    row.replica_set, row.orphaned, row.owner, row.claimed_owner = found, False, owner.pods_owner, ""
     row.labels = {**found.labels, "pod-template-hash": found.template_hash}
     row.application_id, row.settled = owner.application_id, ""
     if found.spec:

@@ -15,7 +15,7 @@ from control.store.leaving import applied_everywhere
 from deployer.core.canary.crashes import crash_of
 from deployer.core.canary.kept import dump_state, load_state
 from deployer.core.canary.strategy import ANNOTATION, strategy_of
-from deployer.core.canary.templates import About
+from deployer.core.canary.templates import About, filled
 from deployer.core.canary.values import NO_CANARY, CanaryState, Run, Strategy
 from deployer.core.pod_status import PodStatus
 from deployer.core.workloads import values
@@ -90,7 +90,9 @@ def write(row: Deployment, plan: values.Plan, wake: Wake, now: float) -> None:
     if plan.canary is not None:
         keep(row, plan.canary, wake)
     for new in plan.begin_runs:
-        analyses.begin(row, new, wake, now)
+        stable = (plan.canary or state_of(row)).stable_hash
+        whole = dataclasses.replace(new, analysis=filled(new.analysis, stable, new.template_hash))
+        analyses.begin(row, whole, wake, now)
     for ended in plan.end_runs:
         analyses.end(row, [ended.name], now, ended.why, ended.phase)
 

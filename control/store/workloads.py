@@ -190,7 +190,7 @@ def _create_pods(row: Deployment, wanted: list[tuple[ReplicaSet, str]], now: flo
         Pod(
             namespace=row.namespace, name=name, application_id=row.application_id, commit=owner.commit,
             labels={**owner.labels, "pod-template-hash": owner.template_hash}, replica_set=owner,
-            owner=f"{row.kind}/{row.name}", template_hash=owner.template_hash, revision=owner.revision,
+            owner=row.pods_owner, template_hash=owner.template_hash, revision=owner.revision,
             placement=summaries[owner.uid], created_at=now,
             deletion_cost=_deletion_cost(full[owner.uid].spec["template"]),
         )

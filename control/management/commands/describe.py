@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from control.management.commands.get import add_kind_arguments, kinds_and_names
-from control.management.descriptions import networks, nodes, pods, records, workloads
+from control.management.descriptions import canaries, networks, nodes, pods, records, workloads
 from control.management.failure import Command as PierheadCommand
 from control.selectors.objects import find
 
@@ -20,6 +20,9 @@ DESCRIPTIONS: dict[str, Callable[[Any, float], str]] = {
     "NetworkPolicy": networks.describe_network_policy,
     "PodDisruptionBudget": records.describe_disruption_budget,
     "Deployment": workloads.describe_deployment,
+    "Rollout": workloads.describe_deployment,
+    "AnalysisTemplate": canaries.describe_analysis_template,
+    "AnalysisRun": canaries.describe_analysis_run,
     "ReplicaSet": workloads.describe_replica_set,
     "ConfigMap": records.describe_config_map,
     "Secret": records.describe_secret,

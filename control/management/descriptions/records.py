@@ -50,7 +50,7 @@ def describe_application(row: Application, now: float) -> str:
             *([("Asked For", f"a sync by {row.request.get('by', '')}")] if row.request else []),
         ]
     )
-    text += parts.section("Deployments", _deployments(row))
+    text += parts.section("Workloads", _workloads(row))
     text += parts.section("Last Attempts", "".join(_attempt(one, now) for one in row.syncs.all()[:LAST_ATTEMPTS]))
     return text + parts.events("Application", "", row.name, now)
 
@@ -182,14 +182,14 @@ def _policy(row: Application) -> str:
     return ", ".join(words)
 
 
-def _deployments(row: Application) -> str:
+def _workloads(row: Application) -> str:
     found = Deployment.objects.filter(application=row).order_by("namespace", "name")
     lines = []
     for one in found:
         health = health_of_deployment(one)
         pinned = f"revision {one.pin['revision']}" if one.pin else ""
-        lines.append((one.namespace, one.name, health.status, short(one.commit), pinned, health.message))
-    header = ("Namespace", "Name", "Health", "Commit", "Pin", "Message")
+        lines.append((one.kind, one.namespace, one.name, health.status, short(one.commit), pinned, health.message))
+    header = ("Kind", "Namespace", "Name", "Health", "Commit", "Pin", "Message")
     return parts.inset(table(header, lines)) if lines else ""
 
 

@@ -1,4 +1,4 @@
-"""`describe deployment` and `describe replicaset`: strategy, conditions, old and new replica sets, the pin."""
+"""`describe` for deployments, rollouts and replica sets: strategy, conditions, old and new replica sets, the pin."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.management.columns import short
-from control.management.descriptions import parts
+from control.management.descriptions import canaries, parts
 from control.management.output import age, fields, table
 from control.models import Deployment, Pod, ReplicaSet
 from control.selectors import rollouts
@@ -14,6 +14,8 @@ from control.selectors.health import health_of_deployment
 from control.selectors.kubernetes_workloads import strategy
 from control.selectors.pods import counts_by_set, phases
 from control.selectors.service_problems import selector_text
+from deployer.core.manifest_set import WORKLOADS
+from deployer.core.objects.rollout import deployment_strategy
 
 
 def describe_deployment(row: Deployment, now: float) -> str:
@@ -22,8 +24,9 @@ def describe_deployment(row: Deployment, now: float) -> str:
     facts: list[tuple[str, object]] = [
         ("Selector", selector_text((row.spec.get("selector") or {}).get("matchLabels") or {})),
         ("Replicas", _replicas(row)),
-        ("StrategyType", strategy(row.spec)["type"]),
+        ("StrategyType", _strategy_type(row)),
         *_rolling(row),
+        *canaries.facts(row),
         ("MinReadySeconds", row.spec.get("minReadySeconds") or 0),
         ("Health", f"{health.status}: {health.message}" if health.message else health.status),
         ("Rollout", rollouts.rollout_state(row, now).sentence),
@@ -33,9 +36,13 @@ def describe_deployment(row: Deployment, now: float) -> str:
     text = parts.head(row, now, *facts)
     text += parts.section("Pod Template", _template(row.spec.get("template") or {}))
     text += parts.conditions(row.status.get("conditions") or ())
+    text += canaries.sections(row, now)
     text += _sets(row, sets, now)
     text += parts.log_lines(str(row.pin.get("log_tail", "")) if row.pin else "")
-    return text + parts.events("Deployment", row.namespace, row.name, now, [("ReplicaSet", one.name) for one in sets])
+    also = [("ReplicaSet", one.name) for one in sets]
+    # What it was before it became this kind counts as well.
+    also += [(kind, row.name) for kind in WORKLOADS if kind != row.kind]
+    return text + parts.events(row.kind, row.namespace, row.name, now, also)
 
 
 def describe_replica_set(row: ReplicaSet, now: float) -> str:
@@ -44,7 +51,7 @@ def describe_replica_set(row: ReplicaSet, now: float) -> str:
     mine = counts_by_set([row], {owner.uid: owner}, now)[row.uid]
     text = parts.head(
         row, now,
-        ("Controlled By", f"Deployment/{owner.name}"),
+        ("Controlled By", f"{owner.kind}/{owner.name}"),
         ("Revision", row.revision),
         ("State", rollouts.revision_state(row)),
         ("Replicas", f"{mine.present} current / {row.replicas} desired, {mine.available} available"),
@@ -67,8 +74,14 @@ def _replicas(row: Deployment) -> str:
     )
 
 
+def _strategy_type(row: Deployment) -> str:
+    if row.workload == "Rollout":
+        return "BlueGreen" if "blueGreen" in (row.spec.get("strategy") or {}) else "Canary"
+    return str(strategy(row.spec)["type"])
+
+
 def _rolling(row: Deployment) -> list[tuple[str, object]]:
-    rolling = strategy(row.spec).get("rollingUpdate")
+    rolling = strategy({"strategy": deployment_strategy(row.workload, row.spec)}).get("rollingUpdate")
     if not rolling:
         return []
     said = f"{rolling['maxUnavailable']} max unavailable, {rolling['maxSurge']} max surge"
