@@ -299,7 +299,11 @@ def test_reach_understands_places(run: Run, words: tuple[str, ...], code: int, s
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("node/n1", "web"), 2, "'node/n1' is no place: write pod/NAME, deployment/NAME, NAMESPACE/pod/NAME, or an IP"),
+        (
+            ("node/n1", "web"),
+            2,
+            "'node/n1' is no place: write pod/NAME, deployment/NAME, rollout/NAME, NAMESPACE/pod/NAME, or an IP",
+        ),
         (("web", "web"), 2, "'web' is no place"),
         (("deployment/web", "web:0"), 2, "'web:0': a port is a number from 1 to 65535"),
         (("deployment/web", "web:"), 2, "a port is a number"),

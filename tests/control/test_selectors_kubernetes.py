@@ -10,7 +10,7 @@ from control.selectors import kubernetes_objects
 from control.selectors.kinds import KINDS, find_kinds
 from control.selectors.objects import find
 from deployer.core.pod_status import LastExit, iso_time
-from tests.control import factories
+from tests.control import canary_data, factories
 from tests.control.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -153,6 +153,7 @@ def test_every_kind_is_rendered_with_its_kind_and_name() -> None:
     factories.config_map(), factories.secret(), factories.service(), factories.event()
     factories.ingress(), factories.policy(), factories.budget()
     factories.attempt(current.application)
+    canary_data.measured(NOW)
     for kind in KINDS:
         rows = find(kind)
         assert rows, kind.name
