@@ -54,6 +54,7 @@ from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
 from deployer.adapters.git import GitSource
 from deployer.adapters.host_names import HostNames
+from deployer.adapters.prometheus import PrometheusProvider
 from deployer.adapters.registry import OciRegistry
 from deployer.adapters.rendering import ToolRenderer
 from deployer.adapters.repository_source import RepositorySource
@@ -288,8 +289,13 @@ class Composition:
         self._outside = ThreadPoolExecutor(OUTSIDE, "outside", initializer=_fresh_connections)
         self._convergers = ThreadPoolExecutor(CONVERGING_NODES, "converge", initializer=_fresh_connections)
         self._analysers = ThreadPoolExecutor(ANALYSED_RUNS, "analyse", initializer=_fresh_connections)
-        lookers = ThreadPoolExecutor(ROUTED_NODES, "look", initializer=_fresh_connections)
-        self._looks = RouterLooks(briefly(self._look_line), lookers)
+        looks = RouterLooks(
+            briefly(self._look_line), ThreadPoolExecutor(ROUTED_NODES, "look", initializer=_fresh_connections)
+        )
+        self._eyes = analyse.Eyes(
+            looks, PrometheusProvider(allow_local=settings.PIERHEAD.allow_local_providers),
+            ThreadPoolExecutor(ANALYSED_RUNS, "provider", initializer=_fresh_connections),
+        )  # fmt: skip
 
     def run(self, loop: str, key: str) -> None:
         """One key of one loop, now, if it is due and nobody else is at it."""
@@ -337,7 +343,8 @@ class Composition:
         access = self.nodes.access(uid)
         if access is None:
             raise EngineError("RouterUnreachable", "the node is not on record any more")
-        return watched_line(uid, access.node.engine, WITHIN_SECONDS)
+        line: RouterLine = watched_line(uid, access.node.engine, WITHIN_SECONDS)
+        return line
 
     def _at_node(self, loop: str, uid: str) -> None:
         """In a thread of its own: a node's turn may last as long as a grace period, or as a pull."""
@@ -365,7 +372,7 @@ class Composition:
                     jitter = random.random()  # noqa: S311 - spreads polls, guards nothing
                     poll.run(key, work, brief(repository_store), self.source, self.clock, jitter)
                 case analyse.LOOP:
-                    analyse.run(key, work, brief(analyses), self._looks, self.clock)
+                    analyse.run(key, work, brief(analyses), self._eyes, self.clock)
                 case image_updates.LOOP:
                     image_updates.run(key, work, brief(image_policies), self.registry, self.clock)
                 case image_updates.COMMIT_LOOP:

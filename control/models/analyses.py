@@ -9,7 +9,7 @@ from control.models.workloads import Deployment
 
 
 class AnalysisRun(models.Model):
-    """One analysis of one canary. It stays after the canary, with all its ticks, until its revision is forgotten.
+    """One analysis of one canary. It stays after the canary, with its ticks, until its revision is forgotten.
 
     `step` is the step that waits for it, -1 for one that runs beside the steps. `spec` is a
     `deployer.core.canary.values.Analysis`, `phase` Argo Rollouts' word for it. `state` is what the next look goes on

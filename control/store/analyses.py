@@ -15,26 +15,44 @@ waiting for each other the other way round would be a deadlock.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef
 from pydantic import TypeAdapter
 
-from control.models import NEVER, AnalysisRun, AnalysisTick, Deployment, Ingress, Pod, Router, Service, Work
+from control.models import (
+    NEVER,
+    AnalysisRun,
+    AnalysisTick,
+    Deployment,
+    Ingress,
+    Pod,
+    ReplicaSet,
+    Router,
+    Secret,
+    Service,
+    Work,
+)
 from control.models.measurements import Measurement
 from control.store import objects, waking
-from deployer.core.canary.analysing import Outcome, RunState, Scene
+from deployer.core.canary.analysing import Outcome, RunState, Scene, ending
 from deployer.core.canary.counting import Sides
 from deployer.core.canary.kept import dump_analysis, load_analysis, load_state
-from deployer.core.canary.values import BACKGROUND, ENDED, CanaryState, NewRun, Run, RunPhase
+from deployer.core.canary.values import BACKGROUND, ENDED, CanaryState, NewRun, Prometheus, Run, RunPhase
 from deployer.core.network.endpoints import mode
 from deployer.core.network.measurements import BUCKETS, FINE_SECONDS, NO_BUCKETS
 from deployer.core.network.splits import canary_backend
 from deployer.core.objects.workload import ServiceSpec
+from deployer.ports import ProviderError
 
 LOOP = "analyse"
 BEFORE_SECONDS = 1800.0
 """How far back the stable pods' latencies say what is usual."""
+MOST_TICKS = 360
+"""Of one metric: an hour of ten-second looks. Of a longer analysis a tick stands for several."""
 Wake = Callable[[str, str], None]
 _COLUMNS = ("name", "template_hash", "attempt", "step", "phase", "message")
 _STATES = TypeAdapter(RunState)
@@ -67,11 +85,18 @@ def begin(row: Deployment, new: NewRun, wake: Wake, now: float) -> None:
 def end(row: Deployment, names: Iterable[str], now: float, why: str, phase: RunPhase = "Inconclusive") -> None:
     """Stop runs that nobody waits for any more; those that have ended keep what they found.
 
-    `why` is a sentence. `phase`: what became of them; "Successful" for one beside the steps that came to their end
-    without a finding, "Inconclusive" when it was stopped before it could say.
+    `why` is a sentence. `phase`: what became of them; "Inconclusive" when it was stopped before it could say,
+    "Successful" for one beside the steps that came to their end, which is believed only if it has measured anything.
     """
-    running = AnalysisRun.objects.filter(deployment=row, name__in=list(names)).exclude(phase__in=ENDED)
-    running.update(phase=phase, message=why, finished_at=now)
+    for run in (
+        AnalysisRun.objects.filter(deployment=row, name__in=list(names)).exclude(phase__in=ENDED).order_by("uid")
+    ):
+        found, said = phase, why
+        if phase == "Successful":
+            found, seen = ending(load_analysis(run.spec), _state(run), now)
+            said = f"{why}: {seen}"
+        running = AnalysisRun.objects.filter(pk=run.pk).exclude(phase__in=ENDED)
+        running.update(phase=found, message=said, finished_at=now)
 
 
 def runs_of(deployment: str) -> tuple[Run, ...]:
@@ -97,7 +122,7 @@ def load(uid: str) -> Loaded | None:
     canary = load_state(row.deployment.canary)
     sides, labels = _pods(row, canary)
     services = _services(row.deployment.namespace, labels)
-    state = _STATES.validate_python(row.state) if row.state else RunState()
+    state = _state(row)
     scene = Scene(
         analysis=load_analysis(row.spec), state=state, sides=sides, backends=_backends(services),
         before=_before(row, services, sides) if not state.looked_at else NO_BUCKETS,
@@ -140,6 +165,58 @@ def unwoken() -> list[str]:
     running = AnalysisRun.objects.exclude(phase__in=ENDED).order_by("started_at", "uid")
     awake = set(Work.objects.filter(loop=LOOP, due_at__lt=NEVER).values_list("key", flat=True))
     return [uid for uid in running.values_list("uid", flat=True) if uid not in awake]
+
+
+def secrets(loaded: Loaded, asked: Prometheus) -> dict[str, str]:
+    """Header -> what it says. Read now, and kept nowhere. Raises ProviderError, which names no value."""
+    namespace, prefixes = loaded.row.deployment.namespace, dict(asked.secret_prefixes)
+    wanted = {name for _, name, _ in asked.secret_headers}
+    rows = Secret.objects.filter(namespace=namespace, name__in=wanted, deleted_at=None) if wanted else ()
+    values = {row.name: row.sealed.load() for row in rows}
+    found = {}
+    for header, name, key in asked.secret_headers:
+        if key not in values.get(name, {}):
+            what = f"has no key {key}" if name in values else "does not exist"
+            raise ProviderError("SecretMissing", f"Secret {namespace}/{name} {what}, which header {header} is to hold")
+        try:
+            found[header] = prefixes.get(header, "") + base64.b64decode(values[name][key]).decode().strip()
+        except ValueError:
+            said = f"Secret {namespace}/{name}: the value of {key} is no text, so that no header can hold it"
+            raise ProviderError("SecretUnusable", said) from None
+    return found
+
+
+def _state(row: AnalysisRun) -> RunState:
+    return _STATES.validate_python(row.state) if row.state else RunState()
+
+
+def forget_the_past() -> None:
+    """Runs of revisions that are forgotten go with their ticks; of very many ticks some stand for several.
+
+    May be repeated. One short transaction for each run.
+    """
+    kept = ReplicaSet.objects.filter(deployment=OuterRef("deployment"), template_hash=OuterRef("template_hash"))
+    AnalysisRun.objects.filter(~Exists(kept), phase__in=ENDED).delete()
+    counted = AnalysisTick.objects.order_by().values("run", "metric").annotate(ticks=Count("pk"))
+    for run, metric, ticks in counted.filter(ticks__gt=MOST_TICKS).values_list("run", "metric", "ticks"):
+        with transaction.atomic():
+            _thin(run, metric, -(-ticks // MOST_TICKS))
+    running = AnalysisRun.objects.exclude(phase__in=ENDED).values("uid")
+    Work.objects.filter(loop=LOOP, due_at__gte=NEVER, leased_until=0).exclude(key__in=running).delete()
+
+
+def _thin(run: str, metric: str, together: int) -> None:
+    """Of so many in a row the last one stays, with the counts of all."""
+    names = ("canary_requests", "canary_failures", "stable_requests", "stable_failures")
+    rows = list(AnalysisTick.objects.filter(run=run, metric=metric).order_by("at").values_list("pk", *names))
+    gone: list[int] = []
+    for start in range(0, len(rows), together):
+        group = rows[start : start + together]
+        sums = dict(zip(names, (sum(column) for column in zip(*(one[1:] for one in group), strict=True)), strict=True))
+        AnalysisTick.objects.filter(pk=group[-1][0]).update(**sums)
+        gone += [one[0] for one in group[:-1]]
+    for start in range(0, len(gone), 500):
+        AnalysisTick.objects.filter(pk__in=gone[start : start + 500]).delete()
 
 
 def _over(row: AnalysisRun, canary: CanaryState) -> str:

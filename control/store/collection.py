@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from control.models import Change, CommitStatus, Event, Incident, Node, Notice, Pod, ReplicaSet, Sync
+from control.store import analyses
 from control.store.addresses import network_of
 from control.store.rendered import forget_unused
 from deployer.core.collection import Needed
@@ -54,4 +55,5 @@ def forget_the_past(now: float, retention_days: float) -> None:
     newest = Sync.objects.order_by("application_id", "-id").values_list("application_id", "id")
     keep = set(dict(reversed(list(newest))).values())
     Sync.objects.filter(started_at__lt=before).exclude(pk__in=keep).delete()
+    analyses.forget_the_past()
     forget_unused()

@@ -22,7 +22,9 @@ from deployer.adapters.simulated_state import State
 from deployer.core.container import LABEL_CLUSTER, LABEL_COMPONENT, LABEL_CONTAINER, PAUSE_CONTAINER
 from deployer.core.network.simulated_hosts import mesh_address
 
-_SECTION = re.compile(r"(global|defaults|frontend|backend|listen|peers|resolvers|userlist|cache|ring)\b\s*(\S*)")
+_SECTION = re.compile(
+    r"(global|defaults|frontend|backend|listen|peers|resolvers|userlist|cache|ring)\b\s*(\S*)(?: from (\S+))?"
+)
 _VARIABLE = re.compile(r"set-var\s+proc\.(\S+)\s+str\((.*)\)\s*$")
 _TABLE = re.compile(r"stick-table\s+type\s+(\w+)\b.*?\bsize\s+(\d+)([km]?)")
 _FACTORS = {"": 1, "k": 1024, "m": 1024 * 1024}
@@ -42,6 +44,11 @@ class Loaded:
     backends: dict[str, str] = field(default_factory=dict)
     tables: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Name -> type and size."""
+    defaults: dict[str, str] = field(default_factory=dict)
+    """Backend -> the defaults that it names."""
+
+    def speaks_http(self, backend: str) -> bool:
+        return self.backends.get(backend) == "http" or self.defaults.get(backend, "").startswith("http")
 
 
 @dataclass(slots=True)
@@ -203,6 +210,8 @@ class Routing:
         for line in text.splitlines():
             if begins := _SECTION.match(line):
                 section, name = begins[1], begins[2]
+                if section == "backend" and begins[3]:
+                    loaded.defaults[name] = begins[3]
             words = line.split()
             proxies = {"frontend": loaded.frontends, "backend": loaded.backends}.get(section)
             if proxies is not None:

@@ -111,7 +111,7 @@ def _answer(routing: Routing, held: HeldServer, requests: int, said: Answers) ->
 def _count(
     routing: Routing, held: HeldServer, requests: int, errors: int, refused: int, buckets: Mapping[int, int]
 ) -> None:
-    is_http = routing.loaded.backends.get(held.backend) == "http"
+    is_http = routing.loaded.speaks_http(held.backend)
     fine = max(0, requests - errors - refused) if is_http else 0
     fresh = {
         "stot": requests, "lbtot": requests, "econ": refused, "hrsp_2xx": fine, "hrsp_5xx": errors if is_http else 0,

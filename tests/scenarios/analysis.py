@@ -1,6 +1,7 @@
 """A canary that stands still: three stable pods, one of a newer revision, traffic as it is dialled, and an analysis.
 
-The workload's own passes are kept out once it stands: what a pass makes of an analysis is told elsewhere.
+The workload's own passes are kept out once it stands, and with them those that would have nothing to do: what a pass
+makes of an analysis is told elsewhere.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ from typing import Any
 from control.models import AnalysisRun, AnalysisTick, Deployment, Work
 from control.store import analyses
 from deployer.adapters.simulated_traffic import count
-from deployer.core.canary.kept import dump_state
+from deployer.core.canary.kept import dump_state, load_analysis
 from deployer.core.canary.values import Analysis, CanaryState, Judge, NewRun
 from tests.scenarios.test_router import BACKEND, service
 from tests.scenarios.world import World, web
 
 NODES = ("a", "b", "c")
+QUIET = ("reconcile", "converge", "schedule", "incident", "status")
 FAST, SLOW = 3, 10
 """Buckets: up to 8 ms, and up to 1,024 ms."""
 QUICK = Judge(metrics=("errors",), interval_seconds=10, warmup_seconds=20, min_seconds=60, max_seconds=300)
-HELD = "strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}\nminReadySeconds: 86400\nprogressDeadlineSeconds: 90000"
+HELD = (
+    "strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}\nminReadySeconds: 86400\n"
+    "progressDeadlineSeconds: 90000\n"
+)
 
 
 class Stage(World):
@@ -33,9 +38,9 @@ class Stage(World):
         for name in NODES:
             self.add_node(name)
         self.push(web(spec=HELD), service())
-        self.pass_time(30)
+        self.pass_time(8)
         self.push(*self.documents())
-        self.pass_time(30)
+        self.pass_time(8)
         row = self.deployment()
         stable, canary = row.replica_sets.order_by("revision")
         assert [one.revision for one in (stable, canary)] == [1, 2]
@@ -52,18 +57,31 @@ class Stage(World):
         Deployment.objects.filter(name="web").update(canary=dump_state(state))
 
     def run(self, loop: str, key: str) -> None:
-        if loop == "reconcile" and self._holds:
-            self.woken += 1
+        if loop in QUIET and self._holds:
+            self.woken += loop == "reconcile"
             Work.objects.filter(loop=loop, key=key).update(due_at=1e18)
         else:
             super().run(loop, key)
 
     def begin(self, analysis: Analysis, name: str = "web-2-1", step: int = 1) -> AnalysisRun:
-        row = self.deployment()
         new = NewRun(name, self.state.template_hash, self.state.attempt, step, analysis)
-        analyses.begin(row, new, self.work.wake, self.clock.now())
+        analyses.begin(self.deployment(), new, self.work.wake, self.clock.now())
         self.settle()
         return AnalysisRun.objects.get(name=name)
+
+    @staticmethod
+    def new(run: AnalysisRun) -> NewRun:
+        """What it was begun as."""
+        return NewRun(run.name, run.template_hash, run.attempt, run.step, load_analysis(run.spec))
+
+    def until_due(self, run: AnalysisRun) -> None:
+        """To the moment before it is looked at."""
+        at = Work.objects.get(loop="analyse", key=run.uid).due_at
+        self.pass_time(at - self.clock.now() - 1e-3)
+
+    def due(self) -> list[str]:
+        """Runs that will be looked at."""
+        return list(Work.objects.filter(loop="analyse", due_at__lt=1e18).values_list("key", flat=True))
 
     def traffic(
         self, seconds: int, canary: tuple[int, int], stable: tuple[int, int], *, every: int = 10,

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from deployer.core.announcements import Announcement
+from deployer.core.canary.values import Prometheus
 from deployer.core.container import RegistryAuth
 from deployer.core.git_hosts import Status, Verdict
 from deployer.core.images.reference import Reference
 from deployer.core.repository import SourceFile, SourceTree
 from deployer.core.source import CommitInfo, Origin, RepositoryAccess
-from deployer.ports import NotifyError, RegistryError, SourceError
+from deployer.ports import NotifyError, ProviderError, RegistryError, SourceError
 
 
 class FakeSource:
@@ -122,3 +123,20 @@ class FakeHost:
         if self.verdict.done:
             self.told.append((said.commit, said.state, said.description))
         return self.verdict, self.wait
+
+
+class FakeProvider:
+    """`answers` by query; a text is why there is none. `asked` are (query, secret headers, timeout)."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, float | tuple[float, ...] | str] = {}
+        self.asked: list[tuple[str, dict[str, str], float]] = []
+
+    def measure(
+        self, asked: Prometheus, secrets: Mapping[str, str], timeout_seconds: float
+    ) -> float | tuple[float, ...]:
+        self.asked.append((asked.query, dict(secrets), timeout_seconds))
+        answer = self.answers[asked.query]
+        if isinstance(answer, str):
+            raise ProviderError("Unreachable", answer)
+        return answer

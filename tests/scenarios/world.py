@@ -57,7 +57,7 @@ from deployer.loops.probe_watch import ProbeLook
 from deployer.loops.router_access import RouterAccess
 from deployer.loops.router_looks import RouterLooks
 from deployer.ports import RouterLine
-from tests.scenarios.fakes import FakeHost, FakeNotifier, FakeRegistry, FakeSource
+from tests.scenarios.fakes import FakeHost, FakeNotifier, FakeProvider, FakeRegistry, FakeSource
 
 CLUSTER = "0123456789ab"
 BEGIN = 1_750_000_000.0
@@ -98,7 +98,9 @@ class World:
         self.access: dict[str, converge.NodeAccess] = {}
         self.routers: dict[str, RouterAccess] = {}
         self.looks: dict[str, ProbeLook] = {}
-        self.router_looks = RouterLooks(lambda uid: self.line(self.access[uid].name), Inline())
+        looks = RouterLooks(lambda uid: self.line(self.access[uid].name), Inline())
+        self.provider = FakeProvider()
+        self.eyes = analyse.Eyes(looks, self.provider, Inline())
         self.notifier = FakeNotifier()
         self.host = FakeHost()
         self.routes = routing_store.RouteRows(authority)
@@ -215,7 +217,7 @@ class World:
         """What others are asked for, and told."""
         match loop:
             case "analyse":
-                analyse.run(key, self.work, analyses, self.router_looks, self.clock)
+                analyse.run(key, self.work, analyses, self.eyes, self.clock)
             case "images":
                 image_updates.run(key, self.work, image_policies, self.registry, self.clock)
             case "imagecommit":

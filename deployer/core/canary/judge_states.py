@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from deployer.core.canary.evidence import NOTHING, Bursts, Sums
 from deployer.core.network.measurements import NO_BUCKETS
@@ -55,7 +55,8 @@ class JudgeState:
 class Tick:
     """What is kept of one look at one metric: the fields of `control.models.AnalysisTick`.
 
-    `verdict`: warmup, running, passed, failed, unmeasured, or unread.
+    `verdict`: warmup, running, passed, failed, unmeasured, or unread; of a template's metric the measurement's phase in
+    lower case, and `value` is what was measured, as JSON has it.
     """
 
     metric: str
@@ -71,6 +72,7 @@ class Tick:
     missing: int | None = None
     verdict: str = ""
     message: str = ""
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)

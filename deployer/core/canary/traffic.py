@@ -15,8 +15,6 @@ from deployer.core.canary.counting import Reading
 from deployer.core.canary.values import Traffic
 from deployer.core.network.measurements import BUCKETS, Amount, percentile
 
-LEAST_SECONDS = 10.0
-"""Below, a window tells little: its metric is measured later."""
 _SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
