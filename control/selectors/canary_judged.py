@@ -28,7 +28,7 @@ from control.selectors.canary_words import (
 )
 from control.selectors.charts import Chart, Frame, Point, Series, chart, linear, logarithmic
 from control.selectors.words import Moment, State, sentence
-from deployer.core.canary.values import Judge
+from deployer.core.canary.values import ENDED, Judge
 
 TICKS = 1_500
 """Of the plots: at two metrics and a look every 10 s, the newest two hours."""
@@ -57,7 +57,10 @@ class JudgedLine:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One run of the judge. `rules`: what it goes by, in words. `looks`: how often it has looked."""
+    """One run of the judge. `rules`: what it goes by, in words. `looks`: how often it has looked.
+
+    `message`: its sentence, "" when the lines say it.
+    """
 
     key: str
     title: str
@@ -77,15 +80,17 @@ def judged(
 ) -> Judged:  # fmt: skip
     """`seen`: of its metrics. `ticks`: of this run, in the order of time."""
     mine = {metric: seen[metric] for metric in judge.metrics if metric in seen}
+    lines = tuple(_line(metric, one) for metric, one in mine.items())
+    told = run.phase not in ENDED or any(line.said == sentence(run.message) for line in lines)
     return Judged(
         key=run.name,
         title=title,
         state=state_of_run(run.phase),
-        message=sentence(run.message),
+        message="" if lines and told else sentence(run.message),
         begun=Moment(run.started_at, now),
         ended=Moment(run.finished_at, now),
         looks=max((one.looks for one in mine.values()), default=0),
-        lines=tuple(_line(metric, one) for metric, one in mine.items()),
+        lines=lines,
         charts=tuple(_charts(run, judge, [one for one in ticks if one.metric in mine], names)),
         rules=tuple(_rules(judge, names)),
     )

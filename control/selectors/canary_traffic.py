@@ -164,7 +164,8 @@ def _between(amount: Amount, share: float) -> str:
     half = SURE * math.sqrt(share * (1 - share) / answers)
     low, high = percentile(amount.buckets, max(share - half, 0.0)), percentile(amount.buckets, min(share + half, 1.0))
     assert low and high
-    return f"{milliseconds(_milliseconds(low))} to {milliseconds(_milliseconds(high))}"
+    least, most = milliseconds(_milliseconds(low)), milliseconds(_milliseconds(high))
+    return f"{least} to {most}" if least != most else ""
 
 
 def milliseconds(value: float) -> str:

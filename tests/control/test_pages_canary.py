@@ -61,7 +61,7 @@ def test_a_judged_canary_is_told_whole(ann: Client) -> None:
     assert "at the soonest" in text
     assert "Then: 25 % of requests to the canary." in text
     assert "Whoever came to the canary stays there, by cookie session." in text
-    assert "The judge, step 2 Running 25 looks" in text
+    assert "The judge, step 2 Running 25 looks, begun" in text
     assert "abort at 200" in text
     assert "It looks every 10s; the first 1m count as warm-up." in text
 
