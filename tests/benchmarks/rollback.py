@@ -1,9 +1,11 @@
-"""A click on rollback, on three real hosts: until the old version is ready (three replicas), and until a page shows it.
+"""A click on rollback, on three real hosts: until three pods of the old version are ready, until those of the new one
+are gone, and until a page shows it.
 
     .venv/bin/python -m tests.benchmarks.rollback [--rounds 5]
 
-The click is the form's POST, as a browser sends it; "shows" is the workload's page, asked for whenever its event stream
-says so. Hosts, control plane and script share the machine.
+The click is the form's POST, as a browser sends it. A pod is gone when its containers are, and with them its record.
+"Shows" is the workload's page, asked for whenever its event stream says so: its headline and its Rollout panel, for the
+list of revisions names the old version all the time. Hosts, control plane and script share the machine.
 """
 
 from __future__ import annotations
@@ -26,6 +28,13 @@ from tests.engines.router_image import router
 from tests.engines.shop import HTTPD, Shop
 
 REPLICAS = 3
+OLD, NEW = "test/web:1", "test/web:2"
+ROWS = (
+    "click on rollback -> old version ready",
+    "... -> the new version's pods gone",
+    "... -> a page shows it healthy",
+)
+CURRENT = re.compile(r'ready, revision \d+.*?<span class="images">([^<]*)</span>')
 
 
 class Browser:
@@ -76,8 +85,8 @@ class Browser:
         return {"csrfmiddlewaretoken": found[1]} if found else {}
 
 
-def web(version: str) -> str:
-    return deployment("web", image=f"test/web:{version}", replicas=REPLICAS, command=HTTPD)
+def web(image: str) -> str:
+    return deployment("web", image=image, replicas=REPLICAS, command=HTTPD)
 
 
 def main() -> None:
@@ -85,24 +94,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with hosts(3) as three:
-        for archive in (router(), images.web("test/web:1"), images.web("test/web:2")):
+        for archive in (router(), images.web(OLD), images.web(NEW)):
             three.load(archive)
         with control_plane() as plane, tempfile.TemporaryDirectory() as folder:
             for host in three:
                 plane.add(host)
-            shop = Shop.open(plane, three, Path(folder), web("1"))
+            shop = Shop.open(plane, three, Path(folder), web(OLD))
             shop.sync("--wait")
             password = re.search(r"with the password (\S+)", plane.said())
             assert password is not None
             report([_round(shop, Browser(plane.port, password[1])) for _ in range(options.rounds)])
 
 
-def _round(shop: Shop, browser: Browser) -> tuple[float, float]:
-    shop.push(web("1"))
-    shop.sync("--wait")
-    shop.push(web("2"))
-    shop.sync("--wait")
-    shop.wait_ready(REPLICAS, image="test/web:2")
+def _round(shop: Shop, browser: Browser) -> tuple[float, ...]:
+    """Seconds from the click, as ROWS names them."""
+    for image in (OLD, NEW):
+        shop.push(web(image))
+        shop.sync("--wait")
+    shop.wait_ready(REPLICAS, image=NEW)
     shown = browser.get(f"/applications/{shop.name}")
     path = re.findall(rf'href="(/applications/{shop.name}/rollback/[0-9a-f]+)"', shown)[0]
     form = browser.form(path)
@@ -111,29 +120,35 @@ def _round(shop: Shop, browser: Browser) -> tuple[float, float]:
     seen.start()
     began = time.monotonic()
     assert browser.post(path, form) == 302
-    shop.wait_ready(REPLICAS, image="test/web:1")
+    shop.wait(lambda: len(_of(OLD, shop.plane.ready_pods(shop.name))) == REPLICAS)
     ready = time.monotonic() - began
+    shop.wait(lambda: not _of(NEW, shop.pods()))
+    gone = time.monotonic() - began
     seen.join(60)
     assert browser.post(f"/applications/{shop.name}/resume", browser.form(f"/applications/{shop.name}/resume")) == 302
-    return ready, found[0] - began
+    return ready, gone, found[0] - began
+
+
+def _of(image: str, pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [pod for pod in pods if pod["spec"]["containers"][0]["image"] == image]
 
 
 def _watch(browser: Browser, name: str, found: list[float]) -> None:
-    """Until the page says that the old version is healthy."""
+    """Until the page says that the old version is what runs, and that it is healthy."""
     stream = browser.stream(f"/stream?namespace={name}")
     while True:
         if b"event: changed" not in stream.fp.readline():
             continue
         html = browser.get(f"/workloads/{name}/web")
-        if "web: Healthy" in html and "test/web:1" in html:
+        if "web: Healthy" in html and CURRENT.findall(html) == [OLD]:
             found.append(time.monotonic())
             stream.close()
             return
 
 
-def report(rows: list[tuple[float, float]]) -> None:
+def report(rows: list[tuple[float, ...]]) -> None:
     print(f"{'seconds':44}{'median':>8}{'least':>8}{'most':>8}{'n':>4}")
-    for index, name in enumerate(("click on rollback -> old version ready", "... -> a page shows it healthy")):
+    for index, name in enumerate(ROWS):
         values = [row[index] for row in rows]
         print(f"{name:44}{statistics.median(values):8.2f}{min(values):8.2f}{max(values):8.2f}{len(values):4}")
 
