@@ -2,10 +2,14 @@
 
 Loaded by pytest before Django's settings are (`-p tests.environment` in pyproject.toml). TEST_DATABASE_URL names a
 PostgreSQL server for the tests that ask Django for a database; without it, they have SQLite in that folder.
+
+Whatever the machine says of it, bytecode is kept: a run starts some hundreds of processes, and half of what a command's
+start costs is to compile Pierhead.
 """
 
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
@@ -15,6 +19,8 @@ FOLDER = tempfile.mkdtemp(prefix="pierhead-test-")
 for name in [name for name in os.environ if name.startswith("PIERHEAD_") or name in ("DATABASE_URL", "REDIS_URL")]:
     del os.environ[name]
 os.environ["PIERHEAD_DATA"] = FOLDER
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 

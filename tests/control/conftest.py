@@ -1,0 +1,26 @@
+"""What the tests of this folder need not do over and over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_listed_once() -> Iterator[None]:
+    """Each of Django's test clients loads every middleware anew, and this one then reads all of static/: it cost more
+    than the pages that the clients ask for. What the first has found serves them all."""
+    listed: list[dict[str, object]] = []
+    look = WhiteNoiseMiddleware.add_files_from_finders
+
+    def once(self: WhiteNoiseMiddleware) -> None:
+        if not listed:
+            look(self)
+            listed.append(dict(self.files))
+        self.files.update(listed[0])
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(WhiteNoiseMiddleware, "add_files_from_finders", once)
+        yield
