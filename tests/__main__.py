@@ -1,69 +1,96 @@
-"""All tests, as `manage.py test` runs them: in three groups beside each other, where there are two processors.
+"""All tests, as `manage.py test` runs them: in parts beside each other, where there are two processors.
 
-Tests on real engines wait most of the time, for hosts that start, die and are missed; the others compute. The others
-stand back for them (nice), for it is the former that have deadlines. The first group's words come as they are said, the
-others' at the end, each in one piece.
+Tests on real engines wait most of the time, for hosts that start, die and are missed: two parts, each on hosts of its
+own. The others compute: two at a time, the longest first, and they stand back (nice), for it is the former that have
+deadlines. What a part has to say comes in one piece when it ends.
 """
 
 from __future__ import annotations
 
+import collections
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from typing import IO
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 PYTEST = (sys.executable, "-m", "pytest")
-ENGINES = ("-m", "engines", "-p", "no:cacheprovider")
-PLACES = {
-    "of control and core": ("tests/control", "tests/core"),
-    "of all else": (
-        "tests/scenarios", "tests/browser", "tests/contracts", "tests/test_architecture.py", "tests/test_readme.py",
-    ),
-}  # fmt: skip
-"""A test sees to it that nothing is left out. What is marked as running on engines is in the group above."""
+KILLS = ("tests/engines/test_crashes.py", "tests/engines/test_hosts.py", "tests/engines/test_survival.py")
+"""Stories that kill hosts or the control plane, and what hosts are without one."""
+ON_ENGINES = {
+    "on engines, what is killed": (*KILLS, "tests/contracts"),
+    "on engines, the other stories": ("tests/engines", *(f"--ignore={one}" for one in KILLS)),
+}
+OTHERS = {
+    "of control": ("tests/control",),
+    "in a browser": ("tests/browser",),
+    "of the scenarios": ("tests/scenarios",),
+    "of the core": ("tests/core",),
+    "of the contracts": ("tests/contracts",),
+    "of the house": ("tests/test_architecture.py", "tests/test_readme.py"),
+}
+"""The longest first. A test sees to it that nothing is left out, here and above."""
 NICENESS = 10
+
+
+@dataclass
+class Run:
+    """Exit codes by part. `said`: one part speaks at a time."""
+
+    codes: dict[str, int] = field(default_factory=dict)
+    said: threading.Lock = field(default_factory=threading.Lock)
+
+    def lane(self, parts: collections.deque[str], places: Mapping[str, Sequence[str]], how: Sequence[str]) -> None:
+        """One part after the other, as long as there are any; several lanes may share them."""
+        while True:
+            try:
+                name = parts.popleft()
+            except IndexError:
+                return
+            self._part(name, [*how, *places[name]])
+
+    def _part(self, name: str, words: Sequence[str]) -> None:
+        began = time.monotonic()
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen([*PYTEST, *words], stdout=said, stderr=said)
+            if "engines" not in words:
+                os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+            self.codes[name] = process.wait()
+            said.seek(0)
+            text = said.read().decode(errors="replace")
+        with self.said:
+            print(f"\n{f' tests {name}, {time.monotonic() - began:.0f} s ':=^100}\n{text}", flush=True)
 
 
 def main() -> int:
     if (os.cpu_count() or 1) < 2:
         return subprocess.run(PYTEST, check=False).returncode
-    with tempfile.TemporaryFile() as of_engines, tempfile.TemporaryFile() as of_second:
-        engines = _start(ENGINES, of_engines)
-        first, second = (
-            _start(("-m", "not engines", *places), words, NICENESS)
-            for places, words in zip(PLACES.values(), (None, of_second), strict=True)
-        )
-        codes = dict(zip(("on real engines", *PLACES), _ended(engines, first, second), strict=True))
-        _tell("of all else", of_second)
-        _tell("on real engines", of_engines)
-    for name, code in codes.items():
+    run, on_engines, others = Run(), collections.deque(ON_ENGINES), collections.deque(OTHERS)
+    one, another = (
+        (on_engines, ON_ENGINES, ("-m", "engines", "-p", "no:cacheprovider")),
+        (others, OTHERS, ("-m", "not engines")),
+    )
+    lanes = [threading.Thread(target=run.lane, args=which) for which in (one, one, another, another)]
+    for lane in lanes:
+        lane.start()
+    for lane in lanes:
+        _join(lane, others)
+    for name in (*ON_ENGINES, *OTHERS):
+        code = run.codes.get(name)
         print(f"tests {name}: {'passed' if code == 0 else f'FAILED (exit code {code})'}")
-    return max(codes.values(), key=abs)
+    return max((run.codes.get(name, 1) for name in (*ON_ENGINES, *OTHERS)), key=abs)
 
 
-def _start(which: Sequence[str], words: IO[bytes] | None, niceness: int = 0) -> subprocess.Popen[bytes]:
-    """`words`: where it speaks to; None for where this process does."""
-    return subprocess.Popen([*PYTEST, *which], stdout=words, stderr=words, preexec_fn=lambda: os.nice(niceness))
-
-
-def _ended(*processes: subprocess.Popen[bytes]) -> list[int]:
-    """Ctrl-C reaches each of them as well; what they say of it is waited for."""
-    codes = []
-    for one in processes:
-        while True:
-            try:
-                codes.append(one.wait())
-                break
-            except KeyboardInterrupt:
-                continue
-    return codes
-
-
-def _tell(name: str, words: IO[bytes]) -> None:
-    words.seek(0)
-    print(f"\n{f' tests {name} ':=^100}\n{words.read().decode(errors='replace')}", flush=True)
+def _join(lane: threading.Thread, others: collections.deque[str]) -> None:
+    """Ctrl-C reaches each pytest as well; what they say of it is waited for, and nothing else is begun."""
+    while lane.is_alive():
+        try:
+            lane.join()
+        except KeyboardInterrupt:
+            others.clear()
 
 
 if __name__ == "__main__":

@@ -125,10 +125,16 @@ def length(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
-def test_no_test_is_left_out_of_the_groups_that_run_beside_each_other() -> None:
-    from tests.__main__ import PLACES
+def test_no_test_is_left_out_of_the_parts_that_run_beside_each_other() -> None:
+    from tests.__main__ import KILLS, ON_ENGINES, OTHERS
 
-    there = {path.relative_to(HOME).as_posix() for path in (HOME / "tests").rglob("test_*.py")}
-    engines = {path for path in there if path.startswith("tests/engines/")}
-    places = tuple(one for group in PLACES.values() for one in group)
-    assert engines and not {path for path in there - engines if not path.startswith(places)}
+    there = {name(path): path.read_text() for path in (HOME / "tests").rglob("*.py") if path.parent != HOME / "tests"}
+    there |= {name(path): path.read_text() for path in (HOME / "tests").glob("test_*.py")}
+    places = tuple(one for part in OTHERS.values() for one in part)
+    assert not [one for one in there if "/test_" in one and not one.startswith((*places, "tests/engines/"))]
+    marked = [one for one, text in there.items() if "mark." + "engines" in text]
+    assert set(KILLS) <= set(marked)
+    on_engines = tuple(one for part in ON_ENGINES.values() for one in part)
+    assert not [one for one in marked if not one.startswith(on_engines)]
+    unmarked = {one for one in there if one.startswith("tests/engines/test_")} - set(marked)
+    assert not unmarked, "it is run by no part"

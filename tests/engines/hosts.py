@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deployer.adapters.docker_address import EngineAddress
@@ -188,9 +189,11 @@ class Hosts(Sequence[Host]):
     def __len__(self) -> int:
         return len(self.members)
 
-    def load(self, archive: bytes) -> None:
-        for host in self.members:
-            host.load(archive)
+    def load(self, *archives: bytes) -> None:
+        """On all of them at once."""
+        with ThreadPoolExecutor(len(self.members) or 1) as pool:
+            for archive in archives:
+                list(pool.map(lambda host, one=archive: host.load(one), self.members))
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ def router(reference: str = ROUTER) -> bytes:
     return image_archive(reference, layer, _CONFIG, architecture=ARCHITECTURE)
 
 
+@cache
 def server(reference: str = "test/server:1") -> bytes:
     """HAProxy as a web server on port 8080: answers every request with the tag of `reference`, keeps connections.
 

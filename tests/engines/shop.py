@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.engines.control_plane import Checkout, ControlPlane, deployment, eventually
-from tests.engines.hosts import Hosts
+from tests.engines.hosts import Host, Hosts
 
 HTTPD = ["/bin/httpd", "-f", "-p", "8080", "-h", "/"]
+PREFIX = "shop"
 _numbers = itertools.count(1)
 
 
@@ -22,7 +24,7 @@ class Shop:
     plane: ControlPlane
     hosts: Hosts
     checkout: Checkout
-    name: str = field(default_factory=lambda: f"shop{next(_numbers)}")
+    name: str = field(default_factory=lambda: f"{PREFIX}{next(_numbers)}")
 
     @classmethod
     def open(cls, plane: ControlPlane, hosts: Hosts, folder: Path, *documents: str) -> Shop:
@@ -82,6 +84,30 @@ class Shop:
 
     def _files(self, documents: tuple[str, ...]) -> dict[str, str | None]:
         return {f"k8s/{number}.yaml": text for number, text in enumerate(documents)}
+
+
+OpenShop = Callable[..., Shop]
+"""`open_shop(*documents)`: see the fixture."""
+
+
+@contextlib.contextmanager
+def shop_on(plane: ControlPlane, hosts: Hosts, folder: Path, *documents: str) -> Iterator[Shop]:
+    """A shop in which these manifests run. At the end it is removed; its pods may take a moment longer."""
+    made = Shop.open(plane, hosts, folder, *documents)
+    try:
+        made.sync("--wait")
+        yield made
+    finally:
+        plane.manage("application", "remove", made.name)
+
+
+def all_are_gone(hosts: Hosts, seconds: float = 60) -> None:
+    """Wait until no host has a container of any shop, in whatever state."""
+
+    def left(host: Host) -> str:
+        return host.docker("ps", "-a", "--format", "{{.Names}}: {{.Status}}", "--filter", f"name=pierhead-{PREFIX}")
+
+    eventually(lambda: not any(map(left, hosts)), seconds, lambda: "\n".join(map(left, hosts)))
 
 
 def web(image: str = "test/web:1", replicas: int = 3, **more: Any) -> str:

@@ -5,32 +5,22 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.engines.control_plane import ControlPlane, control_plane, eventually
+from tests.engines.control_plane import ControlPlane, eventually
 from tests.engines.hosts import Hosts
-from tests.engines.shop import Shop, web
+from tests.engines.shop import Shop, all_are_gone, shop_on, web
 
 pytestmark = pytest.mark.engines
 
 
 @pytest.fixture(scope="module")
-def plane(hosts: Hosts) -> Iterator[ControlPlane]:
-    with control_plane() as made:
-        for host in hosts:
-            made.add(host)
+def shop(plane: ControlPlane, hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Six pods, which these stories share: each leaves six behind, of whichever image."""
+    all_are_gone(hosts)  # of other stories: a deleted database knows nothing of them
+    with shop_on(plane, hosts, tmp_path_factory.mktemp("crashes"), web(replicas=6)) as made:
         yield made
-
-
-@pytest.fixture
-def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop.open(plane, hosts, tmp_path, web(replicas=6))
-    made.sync("--wait")
-    yield made
-    plane.manage("application", "remove", made.name)
-    made.wait(lambda: not made.containers(all_of_them=True))
 
 
 def test_with_the_database_deleted_running_containers_are_adopted(shop: Shop, hosts: Hosts) -> None:
@@ -64,8 +54,9 @@ def test_containers_outlive_the_control_plane(shop: Shop) -> None:
 
 @pytest.mark.parametrize("victim", ["run worker", "run watch", "up"])
 def test_a_process_killed_in_mid_rollout_loses_and_doubles_nothing(shop: Shop, victim: str) -> None:
-    for number in range(2):
-        shop.push(web("test/web:2" if number == 0 else "test/web:1", replicas=6))
+    for _ in range(2):
+        image = "test/web:1" if shop.images() == {"test/web:2"} else "test/web:2"
+        shop.push(web(image, replicas=6))
         shop.sync()
         shop.wait(lambda: len(shop.containers(all_of_them=True)) > 6)
         if victim == "up":
@@ -74,7 +65,7 @@ def test_a_process_killed_in_mid_rollout_loses_and_doubles_nothing(shop: Shop, v
         else:
             for pid in shop.plane.processes(victim):
                 os.kill(pid, signal.SIGKILL)
-        shop.wait_ready(6, image="test/web:2" if number == 0 else "test/web:1", seconds=60)
+        shop.wait_ready(6, image=image, seconds=60)
         shop.wait(lambda: len(shop.containers(all_of_them=True)) == 6)
         names = {pod["metadata"]["name"] for pod in shop.pods()}
         assert {name for name in names if any(f"-{name}-" in one for one in shop.containers())} == names

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.engines import images
-from tests.engines.control_plane import ControlPlane, control_plane, deployment, eventually
-from tests.engines.hosts import Hosts
+from tests.engines.control_plane import deployment, eventually
 from tests.engines.load import load
 from tests.engines.net import SLEEP, address, client, endpoints, served, service
-from tests.engines.router_image import server
-from tests.engines.shop import HTTPD, Shop
+from tests.engines.shop import HTTPD, OpenShop
 
 pytestmark = pytest.mark.engines
 READY = "readinessProbe: {httpGet: {path: /version, port: 8080}, periodSeconds: 1, failureThreshold: 1}"
-
-
-@pytest.fixture(scope="module")
-def plane(hosts: Hosts) -> Iterator[ControlPlane]:
-    for version in ("1", "2"):
-        hosts.load(images.web(f"test/web:{version}"))
-        hosts.load(server(f"test/server:{version}"))
-    with control_plane() as made:
-        for host in hosts:
-            made.add(host)
-        yield made
 
 
 def web(version: str = "1", replicas: int = 3, *, container: str = "", name: str = "web") -> str:
@@ -43,16 +26,8 @@ def caller(name: str = "caller", replicas: int = 1) -> str:
     return deployment(name, image="test/web:1", replicas=replicas, command=SLEEP)
 
 
-@pytest.fixture
-def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop.open(plane, hosts, tmp_path, web(), service("web"), caller())
-    made.sync("--wait")
-    yield made
-    plane.manage("application", "remove", made.name)
-    made.wait(lambda: not made.containers(all_of_them=True), 60)
-
-
-def test_a_service_is_found_by_each_of_its_names(shop: Shop) -> None:
+def test_a_service_is_found_by_each_of_its_names(open_shop: OpenShop) -> None:
+    shop = open_shop(web(), service("web"), caller())
     at = client(shop, "caller")
     virtual = address(shop, "web")
     assert served(shop, at, "web") == "1"
@@ -60,28 +35,25 @@ def test_a_service_is_found_by_each_of_its_names(shop: Shop) -> None:
         eventually(lambda name=name: at.lookup(name) == [virtual], 20, lambda name=name: str(at.run("nslookup", name)))
 
 
-def test_every_host_reaches_all_pods(shop: Shop) -> None:
-    shop.push(web(container="lifecycle: {}"), service("web"), caller(replicas=3))
-    shop.sync("--wait")
+def test_every_host_reaches_all_pods(open_shop: OpenShop) -> None:
+    shop = open_shop(web(container="lifecycle: {}"), service("web"), caller(replicas=3))
     at = client(shop, "caller")
     served(shop, at, "web")
     shop.wait(lambda: endpoints(shop, "web") == 3)
 
 
-def test_two_tcp_services_on_one_port_are_told_apart(shop: Shop) -> None:
+def test_two_tcp_services_on_one_port_are_told_apart(open_shop: OpenShop) -> None:
     other = deployment("blue", image="test/web:2", replicas=1, command=HTTPD)
     pair = (service("one", app="web", port=5432, named="tcp-db"), service("two", app="blue", port=5432, named="tcp-db"))
-    shop.push(web(), caller(), other, *pair)
-    shop.sync("--wait")
+    shop = open_shop(web(), caller(), other, *pair)
     at = client(shop, "caller")
     for name, version in (("one", "1"), ("two", "2")):
         virtual = address(shop, name)
         eventually(lambda v=virtual, w=version: at.fetch(v, 5432) == w, 30, shop.tell)
 
 
-def test_a_rolling_update_loses_no_request(shop: Shop) -> None:
-    shop.push(strict(), service("web"), caller())
-    shop.sync("--wait")
+def test_a_rolling_update_loses_no_request(open_shop: OpenShop) -> None:
+    shop = open_shop(strict(), service("web"), caller())
     at = client(shop, "caller")
     served(shop, at, "web", "/")
     with load(at.host, at.container, f"{address(shop, 'web')}:80") as running:
@@ -95,9 +67,8 @@ def test_a_rolling_update_loses_no_request(shop: Shop) -> None:
     assert found.answers["2"], found
 
 
-def test_scaling_down_and_draining_a_host_lose_no_request(shop: Shop) -> None:
-    shop.push(strict(replicas=6), service("web"), caller())
-    shop.sync("--wait")
+def test_scaling_down_and_draining_a_host_lose_no_request(open_shop: OpenShop) -> None:
+    shop = open_shop(strict(replicas=6), service("web"), caller())
     at = client(shop, "caller")
     served(shop, at, "web", "/")
     away = next(host for host in shop.hosts if host is not at.host)
@@ -111,9 +82,8 @@ def test_scaling_down_and_draining_a_host_lose_no_request(shop: Shop) -> None:
     assert running.result.failed == 0, running.result
 
 
-def test_a_pod_that_is_killed_hard_costs_no_get(shop: Shop) -> None:
-    shop.push(strict(replicas=3), service("web"), caller())
-    shop.sync("--wait")
+def test_a_pod_that_is_killed_hard_costs_no_get(open_shop: OpenShop) -> None:
+    shop = open_shop(strict(replicas=3), service("web"), caller())
     at = client(shop, "caller")
     served(shop, at, "web", "/")
     victim = client(shop, "web")
@@ -123,9 +93,8 @@ def test_a_pod_that_is_killed_hard_costs_no_get(shop: Shop) -> None:
     assert running.result.failed <= 1, running.result
 
 
-def test_readiness_is_judged_on_the_host_also_without_a_control_plane(shop: Shop) -> None:
-    shop.push(web(replicas=2, container=READY), service("web"), caller())
-    shop.sync("--wait")
+def test_readiness_is_judged_on_the_host_also_without_a_control_plane(open_shop: OpenShop) -> None:
+    shop = open_shop(web(replicas=2, container=READY), service("web"), caller())
     at, sick = client(shop, "caller"), client(shop, "web")
     served(shop, at, "web")
     shop.wait(lambda: endpoints(shop, "web") == 2)
@@ -152,10 +121,9 @@ def test_readiness_is_judged_on_the_host_also_without_a_control_plane(shop: Shop
         shop.plane.start()
 
 
-def test_a_failing_liveness_probe_restarts_the_container(shop: Shop) -> None:
+def test_a_failing_liveness_probe_restarts_the_container(open_shop: OpenShop) -> None:
     probe = "livenessProbe: {httpGet: {path: /version, port: 8080}, periodSeconds: 1, failureThreshold: 2}"
-    shop.push(web(replicas=1, container=probe), service("web"), caller())
-    shop.sync("--wait")
+    shop = open_shop(web(replicas=1, container=probe), service("web"), caller())
     sick = client(shop, "web")
     time_before = sick.host.docker("inspect", "-f", "{{.State.StartedAt}}", sick.container)
     sick.run("rm", "/version")
@@ -165,7 +133,7 @@ def test_a_failing_liveness_probe_restarts_the_container(shop: Shop) -> None:
     shop.wait(lambda: "liveness probe" in shop.plane.manage("describe", "pods", "-n", shop.name), 10)
 
 
-def test_only_the_web_app_reaches_the_database(shop: Shop) -> None:
+def test_only_the_web_app_reaches_the_database(open_shop: OpenShop) -> None:
     policy = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: database}
@@ -177,8 +145,7 @@ spec:
 """
     database = deployment("database", image="test/web:1", replicas=2, command=HTTPD)
     everything = (database, service("database", port=5432, named="tcp-sql"), caller("web-app"), caller("other"))
-    shop.push(*everything)
-    shop.sync("--wait")
+    shop = open_shop(*everything)
     allowed, denied = client(shop, "web-app"), client(shop, "other")
     virtual = address(shop, "database")
     for one in (allowed, denied):
@@ -197,7 +164,8 @@ spec:
     assert "NetworkPolicy" in said
 
 
-def test_a_router_that_is_removed_by_hand_comes_back(shop: Shop) -> None:
+def test_a_router_that_is_removed_by_hand_comes_back(open_shop: OpenShop) -> None:
+    shop = open_shop(web(), service("web"), caller())
     at = client(shop, "caller")
     served(shop, at, "web")
     at.host.docker("rm", "-f", "pierhead-router", "pierhead-router-dns", "pierhead-router-net")
@@ -205,10 +173,9 @@ def test_a_router_that_is_removed_by_hand_comes_back(shop: Shop) -> None:
     assert at.lookup("web")
 
 
-def test_pushes_of_configuration_lose_no_request(shop: Shop) -> None:
+def test_pushes_of_configuration_lose_no_request(open_shop: OpenShop) -> None:
     """Each makes every router reload; fifty of them are in `tests/benchmarks/network.py`."""
-    shop.push(strict(replicas=3), service("web"), caller())
-    shop.sync("--wait")
+    shop = open_shop(strict(replicas=3), service("web"), caller())
     at = client(shop, "caller")
     served(shop, at, "web", "/")
     with load(at.host, at.container, f"{address(shop, 'web')}:80") as running:

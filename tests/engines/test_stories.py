@@ -5,41 +5,34 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.engines import images
-from tests.engines.control_plane import ControlPlane, control_plane
+from tests.engines.control_plane import ControlPlane
 from tests.engines.hosts import Hosts
-from tests.engines.shop import Shop, web
+from tests.engines.shop import OpenShop, Shop, shop_on, web
 
 pytestmark = pytest.mark.engines
 
 
+@pytest.fixture
+def shop(open_shop: OpenShop) -> Shop:
+    return open_shop(web())
+
+
 @pytest.fixture(scope="module")
-def plane(hosts: Hosts) -> Iterator[ControlPlane]:
-    for tag in ("1", "2"):
-        hosts.load(images.web(f"test/web:{tag}"))
-    with control_plane() as made:
-        for host in hosts:
-            made.add(host)
+def steady(plane: ControlPlane, hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Three pods of test/web:1, for the stories that leave three of test/web:1 behind."""
+    with shop_on(plane, hosts, tmp_path_factory.mktemp("steady"), web()) as made:
         yield made
 
 
-@pytest.fixture
-def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop.open(plane, hosts, tmp_path, web())
-    made.sync("--wait")
-    yield made
-    plane.manage("application", "remove", made.name)
-    made.wait(lambda: not made.containers(all_of_them=True))
-
-
-def test_a_push_runs_on_the_hosts(shop: Shop) -> None:
-    assert len(shop.containers()) == 3
-    shop.wait(
-        lambda: "successfully rolled out" in shop.plane.manage("rollout", "status", "deployment/web", "-n", shop.name)
+def test_a_push_runs_on_the_hosts(steady: Shop) -> None:
+    assert len(steady.containers()) == 3
+    steady.wait(
+        lambda: (
+            "successfully rolled out" in steady.plane.manage("rollout", "status", "deployment/web", "-n", steady.name)
+        )
     )
 
 
@@ -106,26 +99,36 @@ def test_broken_yaml_changes_nothing_and_says_where(shop: Shop) -> None:
     shop.wait_ready(3, image="test/web:2")
 
 
-def test_a_killed_container_comes_back_and_is_counted(shop: Shop) -> None:
-    host = next(host for host in shop.hosts if host.docker("ps", "-q", "--filter", f"name=pierhead-{shop.name}-"))
-    victim = host.docker("ps", "-q", "--filter", f"name=pierhead-{shop.name}-").split()[0]
+def restarts(shop: Shop) -> int:
+    return sum(pod["status"]["containerStatuses"][0]["restartCount"] for pod in shop.pods())
+
+
+def told(shop: Shop) -> int:
+    """How often anything has happened there: the same again is counted, not told anew."""
+    return sum(event["count"] for event in shop.plane.objects("events", shop.name))
+
+
+def test_a_killed_container_comes_back_and_is_counted(steady: Shop) -> None:
+    host = next(host for host in steady.hosts if host.docker("ps", "-q", "--filter", f"name=pierhead-{steady.name}-"))
+    victim = host.docker("ps", "-q", "--filter", f"name=pierhead-{steady.name}-").split()[0]
     pid = host.docker("inspect", "-f", "{{.State.Pid}}", victim)
+    before = restarts(steady)
     subprocess.run(["kill", "-9", pid], check=True)
-    shop.wait(lambda: any(pod["status"]["containerStatuses"][0]["restartCount"] == 1 for pod in shop.pods()))
-    shop.wait_ready(3)
+    steady.wait(lambda: restarts(steady) == before + 1)
+    steady.wait_ready(3)
 
 
 @pytest.mark.parametrize(
     "by_hand", [("rm", "-f"), ("stop", "-t", "0"), ("kill",), ("pause",)], ids=lambda words: words[0]
 )
-def test_what_is_done_by_hand_is_undone_and_told(shop: Shop, by_hand: tuple[str, ...]) -> None:
-    host = next(host for host in shop.hosts if host.docker("ps", "-q", "--filter", f"name=pierhead-{shop.name}-"))
-    victim = host.docker("ps", "-q", "--filter", f"name=pierhead-{shop.name}-").split()[0]
-    before = len(shop.plane.objects("events", shop.name))
+def test_what_is_done_by_hand_is_undone_and_told(steady: Shop, by_hand: tuple[str, ...]) -> None:
+    host = next(host for host in steady.hosts if host.docker("ps", "-q", "--filter", f"name=pierhead-{steady.name}-"))
+    victim = host.docker("ps", "-q", "--filter", f"name=pierhead-{steady.name}-").split()[0]
+    before = told(steady)
     host.docker(*by_hand, victim)
-    shop.wait(lambda: len(shop.plane.objects("events", shop.name)) > before)
-    shop.wait_ready(3)
-    shop.wait(lambda: len(shop.containers()) == 3)
+    steady.wait(lambda: told(steady) > before)
+    steady.wait_ready(3)
+    steady.wait(lambda: len(steady.containers()) == 3)
     assert host.docker("ps", "-q", "--filter", "status=paused") == ""
 
 
@@ -194,28 +197,28 @@ spec:
     shop.wait(lambda: "made" in shop.plane.manage("logs", "crowd", "-n", shop.name, "-c", "main"))
 
 
-def test_a_plan_shows_and_changes_nothing(shop: Shop) -> None:
-    before = shop.containers()
-    folder = shop.checkout.work / "k8s"
+def test_a_plan_shows_and_changes_nothing(steady: Shop) -> None:
+    before = steady.containers()
+    folder = steady.checkout.work / "k8s"
     (folder / "0.yaml").write_text(web("test/web:2"))
-    said = shop.plane.manage("plan", str(folder), "--application", shop.name)
+    said = steady.plane.manage("plan", str(folder), "--application", steady.name)
     assert "test/web:2" in said
-    assert shop.containers() == before
-    shop.sync("--wait")
-    assert shop.images() == {"test/web:1"}
+    assert steady.containers() == before
+    steady.sync("--wait")
+    assert steady.images() == {"test/web:1"}
 
 
-def test_a_drained_node_is_empty_and_nothing_is_lost(shop: Shop) -> None:
-    shop.plane.manage("node", "drain", "host-1")
+def test_a_drained_node_is_empty_and_nothing_is_lost(steady: Shop) -> None:
+    steady.plane.manage("node", "drain", "host-1")
     try:
-        assert not shop.hosts[0].docker("ps", "-q", "--filter", f"name=pierhead-{shop.name}-")
-        shop.wait_ready(3)
+        assert not steady.hosts[0].docker("ps", "-q", "--filter", f"name=pierhead-{steady.name}-")
+        steady.wait_ready(3)
     finally:
-        shop.plane.manage("node", "uncordon", "host-1")
+        steady.plane.manage("node", "uncordon", "host-1")
 
 
-def test_objects_are_kubernetes_shaped(shop: Shop) -> None:
-    found = json.loads(shop.plane.manage("get", "deployment", "web", "-n", shop.name, "-o", "json"))
+def test_objects_are_kubernetes_shaped(steady: Shop) -> None:
+    found = json.loads(steady.plane.manage("get", "deployment", "web", "-n", steady.name, "-o", "json"))
     assert found["kind"] == "Deployment"
     assert found["status"]["readyReplicas"] == 3
     assert found["metadata"]["generation"] == found["status"]["observedGeneration"]

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engines import images
-from tests.engines.control_plane import ControlPlane, control_plane, deployment, eventually
+from tests.engines.control_plane import ControlPlane, deployment, eventually
 from tests.engines.hosts import Host, Hosts
 from tests.engines.load import load
 from tests.engines.net import SLEEP, address, client, served, service
 from tests.engines.router_image import server
-from tests.engines.shop import Shop
+from tests.engines.shop import Shop, shop_on
 
 pytestmark = pytest.mark.engines
 READY = "readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1, failureThreshold: 1}"
@@ -24,17 +23,9 @@ CALLER = deployment("caller", image="test/web:1", replicas=1, command=SLEEP)
 
 
 @pytest.fixture(scope="module")
-def shop(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    hosts.load(images.web("test/web:1"))
-    hosts.load(server("test/server:1"))
-    with control_plane() as plane:
-        for host in hosts:
-            plane.add(host)
-        made = Shop.open(plane, hosts, tmp_path_factory.mktemp("survival"), WEB, service("web"), CALLER)
-        made.sync("--wait")
+def shop(plane: ControlPlane, hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with shop_on(plane, hosts, tmp_path_factory.mktemp("survival"), WEB, service("web"), CALLER) as made:
         yield made
-        plane.manage("application", "remove", made.name)
-        made.wait(lambda: not made.containers(all_of_them=True), 60)
 
 
 def condition(plane: ControlPlane, host: Host) -> str:
@@ -145,5 +136,8 @@ def test_an_engine_hangs_crashes_and_loses_a_tag(shop: Shop) -> None:
 
     sick = next(host for host in shop.hosts if any("-web-" in name for name in here(shop, host)))
     sick.docker("rmi", "-f", "test/server:1")
-    sick.docker("rm", "-f", next(name for name in here(shop, sick) if "-web-" in name))
-    shop.wait(lambda: shop.ready() == 7 and nothing_is_doubled(shop), 60)
+    try:
+        sick.docker("rm", "-f", next(name for name in here(shop, sick) if "-web-" in name))
+        shop.wait(lambda: shop.ready() == 7 and nothing_is_doubled(shop), 60)
+    finally:
+        sick.load(server("test/server:1"))

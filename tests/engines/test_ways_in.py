@@ -9,42 +9,20 @@ import json
 import socket
 import ssl
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.engines import images
 from tests.engines.certificates import Authority
-from tests.engines.control_plane import ControlPlane, control_plane, deployment, eventually
+from tests.engines.control_plane import deployment, eventually
 from tests.engines.hosts import Host, Hosts
 from tests.engines.net import SLEEP, address, client, served, service
-from tests.engines.shop import HTTPD, Shop
+from tests.engines.shop import HTTPD, OpenShop
 
 pytestmark = pytest.mark.engines
 
 
-@pytest.fixture(scope="module")
-def plane(hosts: Hosts) -> Iterator[ControlPlane]:
-    for version in ("1", "2"):
-        hosts.load(images.web(f"test/web:{version}"))
-    with control_plane() as made:
-        for host in hosts:
-            made.add(host)
-        yield made
-
-
 def web(name: str = "web", version: str = "1") -> str:
     return deployment(name, image=f"test/web:{version}", replicas=2, command=HTTPD)
-
-
-@pytest.fixture
-def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop.open(plane, hosts, tmp_path, web(), service("web"))
-    made.sync("--wait")
-    yield made
-    plane.manage("application", "remove", made.name)
-    made.wait(lambda: not made.containers(all_of_them=True), 60)
 
 
 def fetch(host: Host, port: int, path: str = "/version", *, name: str = "", ca: str = "") -> tuple[int, str]:
@@ -83,9 +61,8 @@ def secret(name: str, certificate: str, key: str) -> str:
     })  # fmt: skip
 
 
-def test_a_node_port_is_open_on_every_host(shop: Shop) -> None:
-    shop.push(web(), service("web", more="type: NodePort"))
-    shop.sync("--wait")
+def test_a_node_port_is_open_on_every_host(open_shop: OpenShop) -> None:
+    shop = open_shop(web(), service("web", more="type: NodePort"))
     found = json.loads(shop.plane.manage("get", "service", "web", "-n", shop.name, "-o", "json"))
     port = found["spec"]["ports"][0]["nodePort"]
     assert 30000 <= port <= 32767
@@ -93,14 +70,13 @@ def test_a_node_port_is_open_on_every_host(shop: Shop) -> None:
         eventually(lambda host=host: fetch(host, port) == (200, "1"), 40, shop.tell)
 
 
-def test_an_ingress_serves_hosts_and_paths_with_tls(shop: Shop) -> None:
+def test_an_ingress_serves_hosts_and_paths_with_tls(open_shop: OpenShop) -> None:
     authority = Authority()
     pair = authority.server("shop.example.com")
-    shop.push(
+    shop = open_shop(
         web(), web("blue", "2"), service("web"), service("blue"), secret("cert", pair.certificate, pair.key),
         ingress("shop", "shop.example.com", secret="cert"), ingress("plain", "plain.example.com", to="blue"),
     )  # fmt: skip
-    shop.sync("--wait")
     first = shop.hosts[0]
     ca = authority.certificate
     eventually(lambda: fetch(first, 443, name="shop.example.com", ca=ca) == (200, "1"), 40, shop.tell)
@@ -110,18 +86,14 @@ def test_an_ingress_serves_hosts_and_paths_with_tls(shop: Shop) -> None:
     assert fetch(first, 80, name="nobody.example.com")[0] == 404
 
 
-def test_a_port_that_the_host_uses_already_is_named_and_the_others_serve(shop: Shop) -> None:
-    taken = shop.hosts[0]
+def test_a_port_that_the_host_uses_already_is_named_and_the_others_serve(open_shop: OpenShop, hosts: Hosts) -> None:
+    taken = hosts[0]
     squatter = taken.spawn("/usr/bin/python3", "-m", "http.server", "31999", "--bind", "0.0.0.0")
     try:
         eventually(lambda: _listens(taken, 31999), 20)
         wanted = service("web", more="type: NodePort").replace("port: 80,", "port: 80, nodePort: 31999,")
-        shop.push(
-            web(),
-            wanted,
-            service("also", app="web", more="type: NodePort").replace("port: 80,", "port: 80, nodePort: 31998,"),
-        )
-        shop.sync("--wait")
+        also = service("also", app="web", more="type: NodePort").replace("port: 80,", "port: 80, nodePort: 31998,")
+        shop = open_shop(web(), wanted, also)
         eventually(lambda: fetch(shop.hosts[1], 31999) == (200, "1"), 40, shop.tell)
         eventually(lambda: fetch(taken, 31998) == (200, "1"), 40, shop.tell)
         eventually(lambda: "31999" in shop.plane.manage("describe", "node", taken.name), 30, shop.tell)
@@ -130,10 +102,9 @@ def test_a_port_that_the_host_uses_already_is_named_and_the_others_serve(shop: S
         squatter.wait(timeout=10)
 
 
-def test_a_host_that_was_removed_can_no_longer_connect(shop: Shop) -> None:
-    gone = shop.hosts[2]
-    shop.push(web(), service("web"), deployment("caller", image="test/web:1", replicas=1, command=SLEEP))
-    shop.sync("--wait")
+def test_a_host_that_was_removed_can_no_longer_connect(open_shop: OpenShop, hosts: Hosts) -> None:
+    gone = hosts[2]
+    shop = open_shop(web(), service("web"), deployment("caller", image="test/web:1", replicas=1, command=SLEEP))
     at = client(shop, "caller")
     served(shop, at, "web")
     certificate = gone.docker("exec", "pierhead-router", "cat", "/pierhead/tls/node.pem")

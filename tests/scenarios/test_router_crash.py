@@ -50,8 +50,9 @@ def check(world: World) -> None:
 
 
 def test_a_pass_survives_a_kill_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = begin(tmp_path / "base")
     with transaction.atomic(), monkeypatch.context() as patches:
-        world = begin(tmp_path / "count")
+        world = base.twin(tmp_path / "count")
         counter = Guillotine(patches, 0, CALLS, armed=True)
         one_pass(world)
         count, counter.armed = counter.steps, False
@@ -60,12 +61,11 @@ def test_a_pass_survives_a_kill_at_every_step(tmp_path: Path, monkeypatch: pytes
     assert count > 30
     for at in range(1, count + 1):
         with monkeypatch.context() as patches, transaction.atomic():
-            _killed_at(at, tmp_path / str(at), patches)
+            _killed_at(at, base.twin(tmp_path / str(at)), patches)
             transaction.set_rollback(True)
 
 
-def _killed_at(at: int, folder: Path, patches: pytest.MonkeyPatch) -> None:
-    world = begin(folder)
+def _killed_at(at: int, world: World, patches: pytest.MonkeyPatch) -> None:
     guillotine = Guillotine(patches, at, CALLS, armed=True)
     with contextlib.suppress(Killed):
         one_pass(world)

@@ -10,6 +10,7 @@ assert world.ready("web") == 3
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -131,7 +132,8 @@ class World:
         return engine
 
     def twin(self, folder: Path) -> Self:
-        """The same cluster at this moment, over a copy of its hosts. Rows are shared: roll them back."""
+        """The same cluster at this moment, over a copy of its hosts; its processes remember of the routers what these
+        do. Rows are shared: roll them back."""
         twin = type(self)(folder)
         twin.clock.at, twin.source.commits = self.clock.at, list(self.source.commits)
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +142,9 @@ class World:
             with contextlib.closing(sqlite3.connect(self.folder / file)) as source, \
                     contextlib.closing(sqlite3.connect(folder / file)) as target:  # fmt: skip
                 source.backup(target)
-            twin._reach(Node.objects.get(name=name), twin._engine(name))
+            row = Node.objects.get(name=name)
+            twin._reach(row, twin._engine(name))
+            twin.routers[row.uid].memory = copy.deepcopy(self.routers[row.uid].memory)
         return twin
 
     def _engine(self, name: str) -> SimulatedEngine:
