@@ -67,7 +67,7 @@ def _lose_one(shop: Shop, figures: Figures) -> None:
     at = client(shop, "caller")
     served(shop, at, "web", "/")
     doomed = next(host for host in shop.hosts if host is not at.host and _pods_on(shop, host.name))
-    with load(at.host, at.container, f"{address(shop, 'web')}:80", post=False) as running:
+    with load(at.host, at.container, f"{address(shop, 'web')}:80", pause=0.005, post=False) as running:
         began = time.monotonic()
         doomed.power_off()
         figures["Pierhead: power-off -> found dead, s"].append(_until(lambda: _is_dead(shop, doomed), began))

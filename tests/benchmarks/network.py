@@ -118,24 +118,24 @@ def loss(three: Hosts, seconds: int) -> Rows:
     rows: Rows = []
     caller = deployment("caller", image="test/server:1", replicas=1, command=SLEEP)
     with shop(three, web(10)) as (_, made, at):
-        with load(at.host, at.container, f"{address(made, 'web')}:80") as running:
+        with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.005) as running:
             made.push(web(10, "2"), service("web"), caller)
             made.sync("--wait")
             made.wait_ready(11, seconds=120)
         rows.append(("rolling update of 10 pods: failed of sent", f"{running.result.failed} of {running.result.sent}"))
-        with load(at.host, at.container, f"{address(made, 'web')}:80") as running:
+        with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.005) as running:
             for number in range(50):
                 made.push(web(10, "2"), service("web"), caller, service("extra", app="web", port=9000 + number))
                 made.sync("--wait")
         rows.append(("50 configuration pushes: failed of sent", f"{running.result.failed} of {running.result.sent}"))
         victim = client(made, "web")
-        with load(at.host, at.container, f"{address(made, 'web')}:80", post=False) as running:
+        with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.005, post=False) as running:
             victim.host.docker("kill", "-s", "KILL", victim.container)
             until = time.monotonic() + 5
             eventually(lambda: time.monotonic() > until, 7)
         rows.append(("a pod killed hard: failed GETs of sent", f"{running.result.failed} of {running.result.sent}"))
         doomed = next(host for host in three if host is not at.host)
-        with load(at.host, at.container, f"{address(made, 'web')}:80", post=False) as running:
+        with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.005, post=False) as running:
             doomed.power_off()
             until = time.monotonic() + 10
             eventually(lambda: time.monotonic() > until, 12)

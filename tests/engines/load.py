@@ -80,13 +80,15 @@ def load(
     target: str,
     *,
     clients: int = 8,
-    pause: float = 0.005,
+    pause: float = 0.015,
     post: bool = True,
     requests: int = 0,
 ) -> Iterator[Running]:
     """`clients` keep-alive connections from inside `container`'s network to `target` (address:port), until the end.
 
-    `requests`: after so many it ends by itself (0: never); `running.wait()` waits for it.
+    Each rests for `pause` seconds between two requests: some 400 a second in all. Without it, this process and the
+    routers would take the machine for themselves. `requests`: after so many it ends by itself (0: never);
+    `running.wait()` waits for it.
     """
     pid = host.docker("inspect", "-f", "{{.State.Pid}}", container)
     command = ["nsenter", "-t", pid, "-n", "--", sys.executable, str(Path(__file__).resolve())]
