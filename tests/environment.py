@@ -7,6 +7,7 @@ Whatever the machine says of it, bytecode is kept: a run starts some hundreds of
 start costs is to compile Pierhead.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -35,6 +36,12 @@ def require(condition: object, sentence: str) -> None:
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: it need not be looked through again and again for what could go."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

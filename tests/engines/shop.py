@@ -99,6 +99,7 @@ def shop_on(plane: ControlPlane, hosts: Hosts, folder: Path, *documents: str) ->
         yield made
     finally:
         plane.manage("application", "remove", made.name)
+        plane.manage("repository", "remove", made.name)  # it would be asked every second, to the end of the run
 
 
 def all_are_gone(hosts: Hosts, seconds: float = 60) -> None:
