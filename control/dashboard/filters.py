@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.utils.http import urlencode
@@ -11,7 +12,8 @@ from control.selectors.narrowing import Facet
 from control.selectors.words import sentence
 
 LONGEST = 253
-Links = list[tuple[str, list[tuple[Facet, str]]]]
+SHOWN = 12
+"""Values of a filter. What is chosen is among them: it can be taken away."""
 
 
 def asked(request: HttpRequest, *names: str) -> dict[str, str]:
@@ -23,9 +25,23 @@ def query(kept: Mapping[str, str], **changes: str) -> str:
     return urlencode({name: value for name, value in {**kept, **changes}.items() if value})
 
 
-def links(facets: Mapping[str, Iterable[Facet]], kept: Mapping[str, str]) -> Links:
-    """For each filter its values, with the address that chooses it, or takes it away again."""
-    return [
-        (name, [(one, query(kept, **{name: "" if one.chosen else one.value})) for one in values])
-        for name, values in facets.items()
-    ]
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """`values`: each with the address that chooses it, or takes it away again; `more` are not shown."""
+
+    name: str
+    values: tuple[tuple[Facet, str], ...]
+    more: int
+
+
+def links(facets: Mapping[str, Sequence[Facet]], kept: Mapping[str, str]) -> list[Filter]:
+    """Without those that would change nothing: of one value that everything has."""
+    telling = {name: values for name, values in facets.items() if len(values) > 1 or any(one.chosen for one in values)}
+    return [_filter(name, values, kept) for name, values in telling.items()]
+
+
+def _filter(name: str, values: Sequence[Facet], kept: Mapping[str, str]) -> Filter:
+    chosen = [one for one in values[SHOWN:] if one.chosen]
+    shown = [*values[: SHOWN - len(chosen)], *chosen]
+    addressed = tuple((one, query(kept, **{name: "" if one.chosen else one.value})) for one in shown)
+    return Filter(name, addressed, len(values) - len(shown))

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, Subquery
 
 from control.models import Application, Sync
 from control.selectors.health import application_health, health_of_nothing
 from control.selectors.narrowing import Narrowed, narrow
+from control.selectors.raw import KEPT, parsed, text
 from control.selectors.words import WORST_FIRST, Moment, State, commit, sentence, state_of, subject
 from deployer.core.health import Health
 
@@ -39,9 +41,9 @@ class ApplicationLine:
     cause: str
     commit: str
     subject: str
-    applied: Moment
     trouble: str
     pin: str
+    applied: Moment
 
     @property
     def searched(self) -> str:
@@ -57,6 +59,31 @@ class Attempted(NamedTuple):
     commit: str
 
 
+class _Row(NamedTuple):
+    """An application with what is asked of its repository (`failures` to `told`), and its attempts by number."""
+
+    uid: str
+    name: str
+    repository: str
+    path: str
+    namespace: str
+    automatic: bool
+    commit: str
+    sync_status: str
+    message: str
+    applied_at: float
+    failures: int
+    failing_since: float
+    told: str
+    pin: str
+    last: int | None
+    current: int | None
+
+
+_READ = (
+    "uid", "name", "repository__name", "path", "namespace", "automatic", "commit", "sync_status", "message",
+    "applied_at", "repository__failures", "repository__failing_since", "repository__message", text("pin"),
+)  # fmt: skip
 _ATTEMPTED = Attempted._fields
 FACETS: dict[str, Callable[[ApplicationLine], str]] = {
     "sync": lambda line: line.sync.word,
@@ -80,17 +107,18 @@ def application_lines(
     """The worst first. `health`: by uid, where it is at hand; `names`: of these only."""
     attempts = Sync.objects.filter(application=OuterRef("pk")).order_by("-id").values("pk")
     applied = attempts.filter(commit=OuterRef("commit"), phase=Sync.SUCCEEDED)
-    asked = Application.objects.filter(deleted_at=None).select_related("repository")
+    asked: Any = Application.objects.filter(deleted_at=None)
     if names is not None:
         asked = asked.filter(name__in=names)
-    rows = list(asked.annotate(last=Subquery(attempts[:1]), current=Subquery(applied[:1])))
-    wanted = [pk for row in rows for pk in (row.last, row.current) if pk]
+    rows = [_Row(*row) for row in asked.values_list(*_READ, Subquery(attempts[:1]), Subquery(applied[:1]))]
+    wanted = {pk for row in rows for pk in (row.last, row.current) if pk}
     syncs = {one[0]: Attempted(*one[1:]) for one in Sync.objects.filter(pk__in=wanted).values_list("pk", *_ATTEMPTED)}
     found = application_health(rows if names is not None else None) if health is None else health
     lines = []
     for row in rows:
         its = found.get(row.uid) or health_of_nothing(row)
-        lines.append(_application(row, syncs.get(row.last), syncs.get(row.current), its, now))
+        told = _told(row, syncs.get(row.last), syncs.get(row.current), its)
+        lines.append(ApplicationLine(*told, applied=Moment(row.applied_at, now)))
     return sorted(lines, key=_worst_first)
 
 
@@ -98,46 +126,43 @@ def _worst_first(line: ApplicationLine) -> tuple[int, int, int, str]:
     return (not line.trouble, WORST_FIRST.index(line.health.tone), WORST_FIRST.index(line.sync.tone), line.name)
 
 
-def _application(
-    row: Application, last: Attempted | None, current: Attempted | None, health: Health, now: float
-) -> ApplicationLine:
+@lru_cache(KEPT)
+def _told(row: _Row, last: Attempted | None, current: Attempted | None, health: Health) -> tuple[Any, ...]:
+    """All of a line but how long ago that was."""
     running = last is not None and last.phase == Sync.RUNNING
-    sync = State("Syncing", "busy") if running else _SYNC.get(row.sync_status, _SYNC["Unknown"])
-    return ApplicationLine(
-        name=row.name,
-        repository=row.repository.name,
-        path=row.path,
-        namespace=row.namespace,
-        automatic=row.automatic,
-        sync=sync,
-        health=state_of(health),
-        cause=sentence(health.message),
-        commit=commit(row.commit),
-        subject=subject(current.commit_message) if current else "",
-        applied=Moment(row.applied_at, now),
-        trouble=_trouble(row, last, now),
-        pin=_pin(row),
+    return (
+        row.name,
+        row.repository,
+        row.path,
+        row.namespace,
+        row.automatic,
+        State("Syncing", "busy") if running else _SYNC.get(row.sync_status, _SYNC["Unknown"]),
+        state_of(health),
+        sentence(health.message),
+        commit(row.commit),
+        subject(current.commit_message) if current else "",
+        _trouble(row, last),
+        _pin(parsed(row.pin)),
     )
 
 
-def _trouble(row: Application, last: Attempted | None, now: float) -> str:
+def _trouble(row: _Row, last: Attempted | None) -> str:
     """What Git says is not what is applied, because ..."""
-    repository = row.repository
-    if repository.failures:
-        tries = "once" if repository.failures == 1 else f"{repository.failures} times in a row"
-        since = f" since {Moment(repository.failing_since, now).iso}" if repository.failing_since else ""
-        return sentence(f"Git could not be read{since}, {tries}: {repository.message}")
+    if row.failures:
+        tries = "once" if row.failures == 1 else f"{row.failures} times in a row"
+        since = f" since {Moment(row.failing_since, 0).iso}" if row.failing_since else ""
+        return sentence(f"Git could not be read{since}, {tries}: {row.told}")
     gone_by = last is not None and row.sync_status == "Synced" and last.commit not in ("", row.commit)
     if last is not None and last.phase == Sync.FAILED and not gone_by:  # what failed was reverted since
         return sentence(row.message or last.message)
     return "" if row.sync_status == "Synced" else sentence(row.message)
 
 
-def _pin(row: Application) -> str:
-    if not row.pin:
+def _pin(pin: Mapping[str, Any]) -> str:
+    if not pin:
         return ""
-    skipped = commit(str(row.pin.get("skipped_commit", "")))
+    skipped = commit(str(pin.get("skipped_commit", "")))
     return sentence(
-        f"pinned to {commit(str(row.pin.get('commit', '')))}, Git is at {skipped}: {row.pin.get('reason', '')}. "
+        f"pinned to {commit(str(pin.get('commit', '')))}, Git is at {skipped}: {pin.get('reason', '')}. "
         "Resume, or push the revert"
     )

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import Count, Min, Q
 from django.db.models.functions import Coalesce
 
 from control.models import Pod, ReplicaSet, Service
+from control.selectors.connecting import Connecting
+from control.selectors.raw import KEPT, parsed, text
 
 MANY = 200
 """Namespaces; of more than these all pods are read."""
@@ -30,7 +33,7 @@ class Backing:
     `lacking`: a targetPort by a name that none of them has, "" when there is none.
     """
 
-    row: Service
+    row: Service | Connecting
     selected: int = 0
     ready: int = 0
     by_port: Mapping[int, int] = field(default_factory=dict)
@@ -60,7 +63,7 @@ class _Pods:
     addressed: int
 
 
-def backings(rows: Sequence[Service]) -> list[Backing]:
+def backings(rows: Sequence[Service | Connecting]) -> list[Backing]:
     """In the order of `rows`. One query; up to three more when a targetPort is a name."""
     pods = _pods({row.namespace for row in rows if row.spec.get("selector")})
     named = [row.namespace for row in rows if any(_is_name(port) for port in row.spec.get("ports") or ())]
@@ -87,19 +90,28 @@ def _pods(namespaces: Collection[str]) -> Mapping[str, list[_Pods]]:
     if len(namespaces) < MANY:
         staying = staying.filter(namespace__in=namespaces)
     up, early = Q(ready=True), Q(ready=True) | ~Q(ip="")
-    alike = Coalesce("replica_set_id", "uid")  # those of one revision; a bare pod is like no other
+    alike = Coalesce("replica_set_id", "uid")  # those of one revision, in one namespace; a bare pod is like no other
     groups = (
-        staying.values("namespace", "labels", alike=alike)
-        .annotate(first=Min("uid"), all=Count("uid"), up=Count("uid", filter=up), early=Count("uid", filter=early))
+        staying.values(alike=alike, told=text("labels"))
+        .annotate(
+            place=Min("namespace"), first=Min("uid"), all=Count("uid"), up=Count("uid", filter=up),
+            early=Count("uid", filter=early),
+        )
         .order_by()
-    )
-    columns = ("namespace", "labels", "first", "all", "up", "early")
+    )  # fmt: skip
+    columns = ("place", "told", "first", "all", "up", "early")
     for namespace, labels, uid, count, ready, addressed in groups.values_list(*columns) if namespaces else ():
-        found[namespace].append(_Pods(uid, labels, count, ready, addressed))
+        found[namespace].append(_Pods(uid, _labels(labels), count, ready, addressed))
     return found
 
 
-def _backing(row: Service, pods: Iterable[_Pods], named: Mapping[str, Mapping[str, int]]) -> Backing:
+@lru_cache(KEPT)
+def _labels(told: str) -> Mapping[str, str]:
+    found: Mapping[str, str] = parsed(told)
+    return found
+
+
+def _backing(row: Service | Connecting, pods: Iterable[_Pods], named: Mapping[str, Mapping[str, int]]) -> Backing:
     wanted, ports = (row.spec.get("selector") or {}).items(), row.spec.get("ports") or ()
     if not wanted or row.spec.get("type") == "ExternalName":
         return Backing(row)

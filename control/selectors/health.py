@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.models import Q
 
-from control.models import Application, Deployment, Ingress, Pod, Service
+from control.models import Deployment, Ingress, Pod, Service
 from control.selectors.backing import Backing, backings
+from control.selectors.connecting import Connecting, connecting
 from control.selectors.deployment_facts import Facts, facts, judged
 from control.selectors.ingresses import IngressRoutes, routes_of_ingresses
 from deployer.core.health import (
@@ -23,11 +24,20 @@ from deployer.core.health import (
 MANY = 200
 """Of so many applications all rows are read: databases bound the length of a list of ids."""
 Parts = dict[str, list[tuple[str, Health]]]
-Judged = list[tuple[Service | Ingress, Health]]
+Judged = list[tuple[Service | Ingress | Connecting, Health]]
+
+
+class Applied(Protocol):
+    """What is asked of an application here."""
+
+    @property
+    def uid(self) -> str: ...
+    @property
+    def commit(self) -> str: ...
 
 
 def application_health(
-    rows: Sequence[Application] | None, network: Judged | None = None, everything: Iterable[Facts] | None = None,
+    rows: Sequence[Applied] | None, network: Judged | None = None, everything: Iterable[Facts] | None = None,
     bare: Iterable[Pod] | None = None,
 ) -> dict[str, Health]:  # fmt: skip
     """Application uid -> the worst of its objects' health, with the cause. As many queries however many they are.
@@ -35,7 +45,9 @@ def application_health(
     `rows`: of these, None for all. The rest is given where it is at hand: the health of what connects
     (`network_health`), all Deployments, all bare pods. One that holds nothing is left out (`health_of_nothing`).
     """
-    wanted = Q(application__in=rows) if rows is not None and len(rows) < MANY else Q(application__isnull=False)
+    wanted = Q(application__isnull=False)
+    if rows is not None and len(rows) < MANY:
+        wanted = Q(application__in=[row.uid for row in rows])
     parts: Parts = defaultdict(list)
     for one in facts(wanted & Q(deleted_at=None)) if everything is None else everything:
         if not one.leaving:
@@ -51,7 +63,7 @@ def application_health(
     return found | {row.uid: health_of_nothing(row) for row in rows or () if row.uid not in found}
 
 
-def health_of_nothing(row: Application) -> Health:
+def health_of_nothing(row: Applied) -> Health:
     """Of an application that has no object whose health anybody could judge."""
     return rollup([]) if row.commit else Health("Missing", "nothing of it was applied yet")
 
@@ -66,11 +78,7 @@ def network_health(of: Q | None = None) -> Judged:
 
     `of`: of these only.
     """
-    asked, place = Q(deleted_at=None), ("namespace", "name")
-    wanted = asked if of is None else asked & of
-    services = list(Service.objects.filter(wanted).order_by(*place).defer("annotations", "labels", "status"))
-    ingresses = list(Ingress.objects.filter(wanted).order_by(*place))
-    backed = backings(services)
+    backed, ingresses = backings(connecting(Service, of)), connecting(Ingress, of)
     judged: Judged = [(one.row, health_of_backing(one)) for one in backed]
     known = backed if of is None else None  # an Ingress may lead to a Service of somebody else
     return judged + [(one.row, health_of_routes(one)) for one in routes_of_ingresses(ingresses, known)]

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from control.models import Ingress, Secret, Service
 from control.selectors.backing import Backing, backings
+from control.selectors.connecting import Connecting, connecting
 from control.selectors.routers import Routers, routers
 
 Key = tuple[str, str]
@@ -38,7 +41,7 @@ class Route:
 class IngressRoutes:
     """`problems`: what cannot heal by waiting. `tls`: (Secret, hosts)."""
 
-    row: Ingress
+    row: Ingress | Connecting
     routes: tuple[Route, ...]
     tls: tuple[tuple[str, tuple[str, ...]], ...]
     problems: tuple[str, ...]
@@ -58,7 +61,7 @@ class IngressRoutes:
 
 
 def routes_of_ingresses(
-    rows: Sequence[Ingress], known: Iterable[Backing] | None = None, told: Routers | None = None
+    rows: Sequence[Ingress | Connecting], known: Iterable[Backing] | None = None, told: Routers | None = None
 ) -> list[IngressRoutes]:
     """In the order of `rows`; at most six queries. `known`: what backs all services, `told`: what the routers say,
     where that is at hand."""
@@ -68,12 +71,12 @@ def routes_of_ingresses(
     return [_routes(row, services, secrets, said.get((row.namespace, row.name), ())) for row in rows]
 
 
-def _backings(rows: Sequence[Ingress]) -> list[Backing]:
+def _backings(rows: Sequence[Ingress | Connecting]) -> list[Backing]:
     namespaces = {row.namespace for row in rows}
-    return backings(list(Service.objects.filter(namespace__in=namespaces, deleted_at=None))) if rows else []
+    return backings(connecting(Service, Q(namespace__in=namespaces))) if rows else []
 
 
-def _secrets(rows: Sequence[Ingress]) -> dict[Key, set[str]]:
+def _secrets(rows: Sequence[Ingress | Connecting]) -> dict[Key, set[str]]:
     """The names of the keys that each Secret has; no value is read."""
     namespaces = {row.namespace for row in rows if row.spec.get("tls")}
     found = Secret.objects.filter(namespace__in=namespaces, deleted_at=None).values_list("namespace", "name", "spec")
@@ -81,7 +84,7 @@ def _secrets(rows: Sequence[Ingress]) -> dict[Key, set[str]]:
 
 
 def _routes(
-    row: Ingress, services: Mapping[Key, Backing], secrets: Mapping[Key, set[str]], said: Iterable[str]
+    row: Ingress | Connecting, services: Mapping[Key, Backing], secrets: Mapping[Key, set[str]], said: Iterable[str]
 ) -> IngressRoutes:
     """What routers `said` of it counts where the records show nothing: a path that belongs to another Ingress."""
     routes = tuple(_route(row, host, path, backend, services) for host, path, backend in _backends(row.spec))
@@ -98,7 +101,7 @@ def _backends(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, Backend]]:
         yield "*", "", spec["defaultBackend"]["service"]
 
 
-def _route(row: Ingress, host: str, path: str, backend: Backend, services: Mapping[Key, Backing]) -> Route:
+def _route(row: Ingress | Connecting, host: str, path: str, backend: Backend, services: Mapping[Key, Backing]) -> Route:
     name, wanted = backend["name"], backend.get("port") or {}
     found = services.get((row.namespace, name))
     port = _port(found, wanted) if found else None
@@ -129,7 +132,7 @@ def _problem(name: str, wanted: str, found: Backing | None, port: Mapping[str, A
 
 
 def _tls_problems(
-    row: Ingress, tls: Iterable[tuple[str, tuple[str, ...]]], secrets: Mapping[Key, set[str]]
+    row: Ingress | Connecting, tls: Iterable[tuple[str, tuple[str, ...]]], secrets: Mapping[Key, set[str]]
 ) -> Iterator[str]:
     for name, _ in tls:
         keys = secrets.get((row.namespace, name))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
 
 from control.models import Ingress, NetworkPolicy, Service
 from control.selectors.backing import backings
 from control.selectors.certificates import Certificates, cluster_certificates
+from control.selectors.connecting import connecting
 from control.selectors.ingress_lines import IngressLine, ingress_lines, with_certificates
 from control.selectors.ingresses import routes_of_ingresses
 from control.selectors.narrowing import Narrowed, narrow
@@ -48,14 +51,15 @@ class NetworkPage:
 
 def network_page(asked: Mapping[str, str], numbers: tuple[int, int], visible: Visible, now: float) -> NetworkPage:
     """`numbers`: the pages of services and of ingresses. As many queries however many there are."""
-    backed, told = backings(_of(Service, visible)), routers()
-    found = routes_of_ingresses(_of(Ingress, visible), backed, told)
+    seen = None if visible is None else Q(namespace__in=visible)
+    backed, told = backings(connecting(Service, seen)), routers()
+    found = routes_of_ingresses(connecting(Ingress, seen), backed, told)
     lines = service_lines(backed, told.problems_of(Service.kind))
     listing = narrow(lines, asked, FACETS, lambda line: line.searched, numbers[0])
     narrowed = {"words": asked.get("words", ""), "namespace": asked.get("namespace", "")}
     by_namespace = {"namespace": lambda line: line.namespace}
     ingresses = narrow(ingress_lines(found), narrowed, by_namespace, lambda line: line.searched, numbers[1])
-    policies, more = _policies(narrowed, visible)
+    policies, more = _policies(narrowed, seen)
     return NetworkPage(
         listing=listing,
         services=tuple(service_rows(listing.lines, backed)),
@@ -68,13 +72,9 @@ def network_page(asked: Mapping[str, str], numbers: tuple[int, int], visible: Vi
     )
 
 
-def _of(model: type[Any], visible: Visible) -> list[Any]:
-    rows = model.objects.filter(deleted_at=None).order_by("namespace", "name")
-    return list(rows if visible is None else rows.filter(namespace__in=visible))
-
-
-def _policies(asked: Mapping[str, str], visible: Visible) -> tuple[tuple[PolicyLine, ...], int]:
-    rows: Sequence[NetworkPolicy] = _of(NetworkPolicy, visible)
+def _policies(asked: Mapping[str, str], seen: Q | None) -> tuple[tuple[PolicyLine, ...], int]:
+    there = NetworkPolicy.objects.filter(deleted_at=None).order_by("namespace", "name")
+    rows: Sequence[NetworkPolicy] = list(there if seen is None else there.filter(seen))
     rows = [row for row in rows if not asked["namespace"] or row.namespace == asked["namespace"]]
     words = asked["words"].lower().split()
     rows = [row for row in rows if all(word in f"{row.namespace}/{row.name}" for word in words)]

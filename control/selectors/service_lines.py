@@ -11,6 +11,7 @@ from django.conf import settings
 
 from control.models import Pod, PodNetwork, Service, ServiceAddress
 from control.selectors.backing import Backing
+from control.selectors.connecting import Connecting
 from control.selectors.health import health_of_backing
 from control.selectors.pod_lines import why
 from control.selectors.words import WORST_FIRST, State, sentence, state_of
@@ -83,7 +84,7 @@ def service_rows(lines: Sequence[ServiceLine], backed: Iterable[Backing]) -> lis
     return found
 
 
-def addresses_of(rows: Sequence[Service]) -> dict[str, str]:
+def addresses_of(rows: Sequence[Service | Connecting]) -> dict[str, str]:
     """Service uid -> its virtual address in words. Two queries."""
     given = ServiceAddress.objects.filter(service__in=[row.uid for row in rows], pod="", released_at=None)
     indexes = dict(given.values_list("service", "index"))
@@ -118,7 +119,7 @@ def _line(one: Backing, said: Sequence[str]) -> ServiceLine:
     )
 
 
-def _address(row: Service, index: int | None, network: int | None) -> str:
+def _address(row: Service | Connecting, index: int | None, network: int | None) -> str:
     if row.spec.get("type") == "ExternalName":
         return sentence(str(row.spec.get("externalName") or ""))
     if row.spec.get("clusterIP") == "None":

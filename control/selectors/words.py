@@ -38,15 +38,28 @@ class State:
     tone: Tone
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """A time, seen from `now`; both in seconds since the epoch. False when it never came."""
+    """A time, seen from `now`; both in seconds since the epoch. False when it never came.
+
+    Two are equal when a page shows the same of them.
+    """
 
     at: float
     now: float
 
     def __bool__(self) -> bool:
         return self.at > 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Moment) and self._shown() == other._shown()
+
+    def __hash__(self) -> int:
+        return hash(self._shown())
+
+    def _shown(self) -> tuple[int, str] | None:
+        """`iso` is of whole seconds."""
+        return (int(self.at), self.age) if self else None
 
     @property
     def age(self) -> str:
