@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Subquery, TextField
+from django.db.models.functions import Cast, JSONObject
 
 from control.models import Application, Sync
 from control.selectors.health import application_health, health_of_nothing
@@ -60,7 +61,7 @@ class Attempted(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """An application with what is asked of its repository (`failures` to `told`), and its attempts by number."""
+    """An application with what is asked of its repository (`failures` to `told`) and of its attempts, as JSON."""
 
     uid: str
     name: str
@@ -76,15 +77,15 @@ class _Row(NamedTuple):
     failing_since: float
     told: str
     pin: str
-    last: int | None
-    current: int | None
+    last: str | None
+    current: str | None
 
 
 _READ = (
     "uid", "name", "repository__name", "path", "namespace", "automatic", "commit", "sync_status", "message",
     "applied_at", "repository__failures", "repository__failing_since", "repository__message", text("pin"),
 )  # fmt: skip
-_ATTEMPTED = Attempted._fields
+_ATTEMPTED = Cast(JSONObject(**{name: name for name in Attempted._fields}), TextField())
 FACETS: dict[str, Callable[[ApplicationLine], str]] = {
     "sync": lambda line: line.sync.word,
     "health": lambda line: line.health.word,
@@ -105,20 +106,17 @@ def application_lines(
     now: float, *, health: Mapping[str, Health] | None = None, names: Collection[str] | None = None
 ) -> list[ApplicationLine]:
     """The worst first. `health`: by uid, where it is at hand; `names`: of these only."""
-    attempts = Sync.objects.filter(application=OuterRef("pk")).order_by("-id").values("pk")
+    attempts = Sync.objects.filter(application=OuterRef("pk")).order_by("-id").values(told=_ATTEMPTED)
     applied = attempts.filter(commit=OuterRef("commit"), phase=Sync.SUCCEEDED)
     asked: Any = Application.objects.filter(deleted_at=None)
     if names is not None:
         asked = asked.filter(name__in=names)
     rows = [_Row(*row) for row in asked.values_list(*_READ, Subquery(attempts[:1]), Subquery(applied[:1]))]
-    wanted = {pk for row in rows for pk in (row.last, row.current) if pk}
-    syncs = {one[0]: Attempted(*one[1:]) for one in Sync.objects.filter(pk__in=wanted).values_list("pk", *_ATTEMPTED)}
     found = application_health(rows if names is not None else None) if health is None else health
     lines = []
     for row in rows:
         its = found.get(row.uid) or health_of_nothing(row)
-        told = _told(row, syncs.get(row.last), syncs.get(row.current), its)
-        lines.append(ApplicationLine(*told, applied=Moment(row.applied_at, now)))
+        lines.append(_told(row, its)(applied=Moment(row.applied_at, now)))
     return sorted(lines, key=_worst_first)
 
 
@@ -127,23 +125,29 @@ def _worst_first(line: ApplicationLine) -> tuple[int, int, int, str]:
 
 
 @lru_cache(KEPT)
-def _told(row: _Row, last: Attempted | None, current: Attempted | None, health: Health) -> tuple[Any, ...]:
+def _told(row: _Row, health: Health) -> partial[ApplicationLine]:
     """All of a line but how long ago that was."""
+    last, current = _attempted(row.last), _attempted(row.current)
     running = last is not None and last.phase == Sync.RUNNING
-    return (
-        row.name,
-        row.repository,
-        row.path,
-        row.namespace,
-        row.automatic,
-        State("Syncing", "busy") if running else _SYNC.get(row.sync_status, _SYNC["Unknown"]),
-        state_of(health),
-        sentence(health.message),
-        commit(row.commit),
-        subject(current.commit_message) if current else "",
-        _trouble(row, last),
-        _pin(parsed(row.pin)),
+    return partial(
+        ApplicationLine,
+        name=row.name,
+        repository=row.repository,
+        path=row.path,
+        namespace=row.namespace,
+        automatic=row.automatic,
+        sync=State("Syncing", "busy") if running else _SYNC.get(row.sync_status, _SYNC["Unknown"]),
+        health=state_of(health),
+        cause=sentence(health.message),
+        commit=commit(row.commit),
+        subject=subject(current.commit_message) if current else "",
+        trouble=_trouble(row, last),
+        pin=_pin(parsed(row.pin)),
     )
+
+
+def _attempted(told: str | None) -> Attempted | None:
+    return Attempted(**parsed(told)) if told else None
 
 
 def _trouble(row: _Row, last: Attempted | None) -> str:

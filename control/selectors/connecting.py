@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -17,14 +17,15 @@ _COLUMNS = ("uid", "namespace", "name", "application_id", text("spec"))
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """Named as the columns of its row are: either stands where this is asked for."""
+    """Named as the columns of its row are: either stands where this is asked for. `told`: the spec's text."""
 
     kind: str
     uid: str
     namespace: str
     name: str
     application_id: str | None
-    spec: Mapping[str, Any]
+    told: str
+    spec: Mapping[str, Any] = field(compare=False)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -40,4 +41,4 @@ def connecting(model: type[Service | Ingress], of: Q | None = None) -> list[Conn
 
 @lru_cache(KEPT)
 def _connecting(kind: str, uid: str, namespace: str, name: str, application: str | None, spec: str) -> Connecting:
-    return Connecting(kind, uid, namespace, name, application, parsed(spec))
+    return Connecting(kind, uid, namespace, name, application, spec, parsed(spec))

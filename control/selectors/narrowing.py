@@ -41,8 +41,9 @@ def narrow(
     lines: Sequence[T], asked: Mapping[str, str], values: Values[T], searched: Callable[[T], str], number: int
 ) -> Narrowed[T]:
     """`asked`: filter -> value, and "words" -> what has to stand in `searched`; "" stands for all."""
-    worded = [line for line in lines if _has(searched(line), asked.get("words", ""))]
-    found = [line for line in worded if _admits(line, asked, values)]
+    words = asked.get("words", "").lower().split()
+    worded = [line for line in lines if _has(searched(line), words)] if words else lines
+    found = _admitted(worded, asked, values)
     cut, number, pages = page_of(found, number)
     facets = {name: tuple(_facets(name, worded, asked, values)) for name in values}
     return Narrowed(tuple(cut), len(found), len(lines), number, pages, facets)
@@ -61,15 +62,19 @@ def facets_of(counts: Mapping[str, int], chosen: str) -> tuple[Facet, ...]:
     return tuple(Facet(one, sentence(one), count, one == chosen) for one, count in sorted(whole.items()) if one)
 
 
-def _has(text: str, words: str) -> bool:
+def _has(text: str, words: Iterable[str]) -> bool:
     lower = text.lower()
-    return all(word in lower for word in words.lower().split())
+    return all(word in lower for word in words)
 
 
-def _admits(line: T, asked: Mapping[str, str], values: Values[T], besides: str = "") -> bool:
-    return all(name == besides or not asked.get(name) or asked[name] == value(line) for name, value in values.items())
+def _admitted(lines: Sequence[T], asked: Mapping[str, str], values: Values[T], besides: str = "") -> Sequence[T]:
+    """Filter by filter: most lists are long, and most filters not used."""
+    for name, value in values.items():
+        if name != besides and asked.get(name):
+            lines = [line for line in lines if value(line) == asked[name]]
+    return lines
 
 
-def _facets(name: str, lines: Iterable[T], asked: Mapping[str, str], values: Values[T]) -> tuple[Facet, ...]:
-    counts = Counter(values[name](line) for line in lines if _admits(line, asked, values, besides=name))
+def _facets(name: str, lines: Sequence[T], asked: Mapping[str, str], values: Values[T]) -> tuple[Facet, ...]:
+    counts = Counter(map(values[name], _admitted(lines, asked, values, besides=name)))
     return facets_of(counts, asked.get(name, ""))

@@ -20,6 +20,9 @@ from deployer.core.survival.states import CUT_OFF, DEAD, RETURNING, UNKNOWN
 PROBLEMS = 5
 FEW = 20
 """Nodes; for more of them the pods of all are read in one go, which costs less than looking up each."""
+_UNREAD = (
+    "credentials", "images", "annotations", "labels", "taints", "witnesses", "replaced", "router__identity",
+)  # fmt: skip
 _TROUBLE = {
     UNKNOWN: State("Unknown", "bad"), CUT_OFF: State("Cut off", "warn"), DEAD: State("Dead", "bad"),
     RETURNING: State("Returning", "busy"),
@@ -63,8 +66,7 @@ class NodeLine:
 
 def node_lines(now: float) -> list[NodeLine]:
     """Two queries, three when a node is drained; the worst first."""
-    found = Node.objects.select_related("router").defer("credentials", "images", "annotations", "router__identity")
-    rows = list(found)
+    rows = list(Node.objects.select_related("router").defer(*_UNREAD))
     words = drains(rows)
     lines = [line for _, line in lined(rows, now, words)]
     return sorted(lines, key=worst_first)

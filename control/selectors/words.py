@@ -104,9 +104,9 @@ def commit(sha: str) -> str:
 
 def plain(text: str) -> str:
     """Without escapes, control and invisible characters; newlines and tabs stay."""
-    text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
-    if text.isprintable():
+    if text.isprintable():  # nearly all are: no escape is
         return text
+    text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
     return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Cs"))
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from control.models import Change, Counter, Event, KubernetesObject
@@ -19,11 +19,20 @@ def next_versions(count: int) -> range:
     """`count` resource versions, in the caller's transaction: writers queue here, so commits are in order."""
     if count == 0:
         return range(0)
-    if not Counter.objects.filter(pk=1).update(value=F("value") + count):
+    last = _counted(count)
+    if last is None:
         Counter.objects.get_or_create(pk=1)
-        Counter.objects.filter(pk=1).update(value=F("value") + count)
-    last = Counter.objects.values_list("value", flat=True).get(pk=1)
+        last = _counted(count)
+    assert last is not None
     return range(last - count + 1, last + 1)
+
+
+def _counted(count: int) -> int | None:
+    """The counter, moved on; None before the first write. A statement that stands ready: every writer comes by here."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE control_counter SET value = value + %s WHERE id = 1 RETURNING value", [count])
+        found = cursor.fetchone()
+    return int(found[0]) if found else None
 
 
 def create(rows: Sequence[KubernetesObject]) -> None:
@@ -56,7 +65,7 @@ def delete(rows: Sequence[KubernetesObject]) -> None:
 
 def touch(kind: str, namespace: str, name: str) -> None:
     """Log a write of something that is no Kubernetes object, so that the pages that show it look again."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         (version,) = next_versions(1)
         Change.objects.create(
             resource_version=version, type=Change.MODIFIED, kind=kind, namespace=namespace, name=name, at=time.time()

@@ -7,6 +7,7 @@ so that nothing is lost with a process; the message to the workers goes out afte
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -14,12 +15,14 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 
 from control import hints
-from control.models import Delivery, Repository, Webhook
+from control.models import Delivery
 from control.store import image_hints, objects
 from control.store.work import WorkRows
+from control.webhooks import rows
+from control.webhooks.rows import Hook, Kept
 from deployer.core.hooks.judgement import check_source, commit_of, judge, repeated
 from deployer.core.hooks.limits import Bucket, Rate
 from deployer.core.hooks.masking import masked
@@ -113,8 +116,7 @@ class Intake:
             hints.send(loop, key)
 
     def _judged(self, batch: Sequence[Request], woken: list[tuple[str, str]]) -> list[Answer]:
-        asked = {request.webhook for request in batch}
-        hooks = {row.uid: row for row in Webhook.objects.select_related("repository").filter(pk__in=asked)}
+        hooks = rows.hooks_of({request.webhook for request in batch})
         judgements = without_repeats(
             [(one.webhook, _judgement(hooks[one.webhook], one) if one.webhook in hooks else STRANGE) for one in batch]
         )
@@ -132,20 +134,20 @@ class Intake:
         return answers
 
     def _keep(
-        self, hooks: Mapping[str, Webhook], found: list[tuple[Request, Judgement]], woken: list[tuple[str, str]]
+        self, hooks: Mapping[str, Hook], found: list[tuple[Request, Judgement]], woken: list[tuple[str, str]]
     ) -> None:
-        rows = [_delivery(hooks[request.webhook], request, judgement) for request, judgement in found]
-        with transaction.atomic():
-            Delivery.objects.bulk_create(rows)
-            took = [(hooks[one.webhook], judgement) for one, judgement in found if judgement.accepted]
-            moved = look_at({row.repository_id for row, judgement in took if not judgement.images})
-            follow = [(row.repository_id, one.whole) for row, judgement in took for one in judgement.images]
-            asked = image_hints.hint(follow, WorkRows("webhooks", lambda *_: None).wake, time.time())
-            for name in sorted({hooks[one.webhook_id].repository.name for one in rows}):
+        kept = [_delivery(hooks[request.webhook], request, judgement) for request, judgement in found]
+        took = [(hooks[one.webhook], judgement) for one, judgement in found if judgement.accepted]
+        follow = [(hook.repository, one.whole) for hook, judgement in took for one in judgement.images]
+        with rows.writing():
+            rows.keep(kept)
+            moved = look_at({hook.repository for hook, judgement in took if not judgement.images})
+            asked = image_hints.hint(follow, WorkRows("webhooks", lambda *_: None).wake, time.time()) if follow else []
+            for name in sorted({hooks[one.webhook].name for one in kept}):
                 objects.touch("Webhook", "", name)
         woken += [("poll", uid) for uid in moved]
         woken += [(image_hints.LOOP, uid) for uid in asked]
-        self._trim([one.webhook_id for one in rows])
+        self._trim([one.webhook for one in kept])
 
     def _trim(self, kept: Sequence[str]) -> None:
         for uid in kept:
@@ -175,8 +177,7 @@ class Limits:
 def without_repeats(judged: Sequence[tuple[str, Judgement]]) -> list[Judgement]:
     """Of (webhook, judgement): those that were accepted before, or earlier in the batch, cause nothing more."""
     names = {one.delivery for _, one in judged if one.accepted and one.delivery}
-    kept = Delivery.objects.filter(webhook__in={uid for uid, _ in judged}, name__in=names, accepted=True)
-    known = set(kept.values_list("webhook_id", "name")) if names else set()
+    known = rows.accepted_before({uid for uid, _ in judged}, names)
     found = []
     for uid, judgement in judged:
         is_known = judgement.accepted and (uid, judgement.delivery) in known
@@ -192,9 +193,10 @@ def look_at(repositories: Collection[str]) -> list[str]:
     A Git server that was asked just now is left alone for a moment: a flood of hints must not become one of polls.
     """
     work, now, at_once = WorkRows("webhooks", lambda *_: None), time.time(), []
-    rows = Repository.objects.filter(pk__in=repositories).order_by("uid")
-    for uid, polled_at in rows.values_list("uid", "polled_at"):
-        Repository.objects.filter(pk=uid).update(hinted_at=now)
+    for uid in sorted(repositories):
+        polled_at = rows.hinted(uid, now)
+        if polled_at is None:
+            continue  # it was removed meanwhile, and with it this hook
         later = polled_at <= now < polled_at + REST_SECONDS
         work.wake("poll", uid, at=polled_at + REST_SECONDS if later else 0.0)
         at_once += [] if later else [uid]
@@ -213,27 +215,27 @@ def trim(uid: str) -> None:
         Delivery.objects.filter(webhook=uid, pk__lte=last).delete()
 
 
-def _judgement(row: Webhook, request: Request) -> Judgement:
+def _judgement(hook: Hook, request: Request) -> Judgement:
     try:
-        check_source(request.source, row.allowed)
+        check_source(request.source, hook.allowed)
     except HookRefused as refused:
         return Judgement(refused.status, False, refused.sentence)
-    secrets = row.secrets.load()
+    secrets = hook.secrets.load()
     valid = [secrets[one] for one in ("current", "previous") if secrets.get(one)]
-    return judge(SENDERS[row.provider], request.received, valid, row.repository.ref)
+    return judge(SENDERS[hook.provider], request.received, valid, hook.ref)
 
 
-def _delivery(row: Webhook, request: Request, judgement: Judgement) -> Delivery:
+def _delivery(hook: Hook, request: Request, judgement: Judgement) -> Kept:
     payload = ""
     if judgement.proven:
         try:
             payload = masked(payload_of(request.received))
         except HookRefused:
             payload = ""  # it was no JSON: the sentence says so
-    return Delivery(
-        webhook=row, at=request.received.at, name=judgement.delivery, event=judgement.event,
-        pushes=[[one.ref, one.commit] for one in judgement.pushes] or told(judgement.images),
-        commit=commit_of(judgement.pushes, row.repository.ref), source=request.source[:64],
+    pushes = [[one.ref, one.commit] for one in judgement.pushes] or told(judgement.images)
+    return Kept(
+        webhook=hook.uid, at=request.received.at, name=judgement.delivery, event=judgement.event,
+        pushes=json.dumps(pushes), commit=commit_of(judgement.pushes, hook.ref), source=request.source[:64],
         size=len(request.received.body), status=judgement.status, proven=judgement.proven,
         accepted=judgement.accepted, old_secret=judgement.secret > 0, message=judgement.sentence, payload=payload,
     )  # fmt: skip
