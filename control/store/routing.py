@@ -203,7 +203,7 @@ def _behind(row: Service, pods: tuple[values.RoutedPod, ...]) -> list[str]:
 
 
 def _networks(node: str) -> tuple[values.PodNetwork, ...]:
-    """Of all pods that were placed there, also of those that are still to be started; one pod stands for its network."""
+    """Of all pods that were placed there, also of those that are still to be started. One pod tells of its network."""
     named = Pod.objects.filter(node_id=node).exclude(network="").order_by().values("network")
     chosen = Q(pk__in=named.annotate(first=Min("uid")).values("first")) | Q(node_id=node, network="")
     rows = list(Pod.objects.filter(chosen).only("uid", "namespace", "name", "network", "owner", "placement"))

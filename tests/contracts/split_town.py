@@ -95,7 +95,8 @@ class Town:
     ) -> Counter[str]:
         """Who answered so many requests over one connection; a status in place of a name for what failed."""
         address, port = {
-            "inside": (INSIDE, 8080), "node": (ROUTER, 30080), "ingress": (ROUTER, self.ingress_port), "h2": ("127.0.0.1", BRIDGE),
+            "inside": (INSIDE, 8080), "node": (ROUTER, 30080), "ingress": (ROUTER, self.ingress_port),
+            "h2": ("127.0.0.1", BRIDGE),
         }[way]  # fmt: skip
         first = "" if way in ("inside", "h2") else PROXY.format(source=source or "203.0.113.9")
         with socket.create_connection((address, port), PATIENCE_SECONDS, (source, 0) if source else None) as line:

@@ -174,7 +174,7 @@ def test_traffic_is_counted_as_it_is_dialled(hosts: list[Host]) -> None:
     assert counted(here) == Counters({(CANARY, "shop.web-3"): (15, 3)}, {(CANARY, 2): buckets})
     rows = {(row.proxy, row.server): row for row in read_stats(here.line.ask(["show stat"])[0])}
     assert (rows[CANARY, "shop.web-3"].hrsp_2xx, rows[CANARY, "BACKEND"].stot) == (12, 15)
-    with pytest.raises(LookupError, match="node-1 has no server svc.shop.web.80/shop.web-3"):
+    with pytest.raises(LookupError, match=r"node-1 has no server svc\.shop\.web\.80/shop\.web-3"):
         count(here.engine, WEB, "shop.web-3", requests=1)
     here.engine.execute("pierhead-router", ("kill", "-USR2", "1"), 5)
     assert counted(here) == Counters({}, {})
