@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deployer.core.canary.values import Split
-from deployer.core.network.addresses import virtual_address
+from deployer.core.network.addresses import addresses, virtual_address
 from deployer.core.network.commands import is_entry
 from deployer.core.network.config import router_config
 from deployer.core.network.maps import FIRST, map_path
@@ -21,7 +21,6 @@ from deployer.core.network.measurements import read_counters
 from deployer.core.network.runtime import Live, moves, read_servers, read_stats
 from deployer.core.network.values import Identity, RoutedPod, RouterConfig
 from tests.contracts.loopback import (
-    LOCAL_RANGE,
     PATIENCE_SECONDS,
     Router,
     eventually,
@@ -39,7 +38,8 @@ TCP = {"port": 5432, "targetPort": "web", "nodePort": 30432}
 BACKEND = "svc.shop.web.8080"
 CANARY = f"{BACKEND}:canary"
 REVISIONS = {"shop.web-1": 1, "shop.web-2": 1, "shop.web-3": 2}
-INSIDE, ROUTER = virtual_address(LOCAL_RANGE, 1, 1), "127.64.8.1"
+SPLIT_RANGE = "127.96.0.0/12"
+INSIDE, ROUTER = virtual_address(SPLIT_RANGE, 1, 1), addresses(SPLIT_RANGE, 0).router
 BRIDGE = free_port()
 """What is asked there over HTTP/1.1 is asked of the router over HTTP/2."""
 PROXY = "PROXY TCP4 {source} 192.0.2.1 4711 80\r\n"
@@ -169,7 +169,7 @@ def raised(
     there = there or three(stack.enter_context(quick_pods(folder, ("web-1", "web-2", "web-3"))))
     web = service("web", HTTP, TCP, H2, type="NodePort", **spec)
     site = ingress("site", "shop.test/ Prefix web:8080", "bytes.test/ Prefix web:5432")
-    base = cluster(web, site, *things, pod_range=LOCAL_RANGE, identity=identity, mesh_port=free_port())
+    base = cluster(web, site, *things, pod_range=SPLIT_RANGE, identity=identity, mesh_port=free_port())
 
     def build(wanted: Split, pods: Sequence[RoutedPod]) -> RouterConfig:
         return router_config(replace(base, pods=(*pods, *base.pods), splits=(wanted,)))
@@ -216,7 +216,9 @@ class Load:
             one.join()
 
     def more(self, count: int = 60) -> Counter[str]:
-        """The answers to at least so many requests from now on."""
+        """The answers to at least so many requests from now on; those that are under way do not count."""
+        under_way = self.answers.total() + 2 * len(self.clients)
+        eventually(lambda: self.answers.total() >= under_way)
         before = self.answers.copy()
         eventually(lambda: self.answers.total() >= before.total() + count)
         return self.answers - before
