@@ -72,12 +72,12 @@ def workload_usage(namespace: str, deployment: str, since: float, until: float) 
     has points of 5 minutes. A time without a point is one of which nothing is known. The first and the last may reach
     beyond the span; the newest may still grow.
     """
-    return _points(namespace, (f"Deployment/{deployment}", f"Rollout/{deployment}"), since, until)
+    return _points(namespace, f"Deployment/{deployment}", since, until)
 
 
 def node_usage_points(node: str, since: float, until: float) -> list[WorkloadPoint]:
     """The same for a node (its uid): all that Pierhead runs there, as one "pod" of revision 0."""
-    return _points("", (of_node(node).owner,), since, until)
+    return _points("", of_node(node).owner, since, until)
 
 
 def latest_pod_usage(namespace: str | None, now: float) -> dict[tuple[str, str], PodPoint]:
@@ -103,24 +103,24 @@ def by_time(points: Iterable[WorkloadPoint]) -> list[WorkloadPoint]:
     return list(found.values())
 
 
-def _points(namespace: str, owners: tuple[str, ...], since: float, until: float) -> list[WorkloadPoint]:
+def _points(namespace: str, owner: str, since: float, until: float) -> list[WorkloadPoint]:
     first = bucket_start(since, COARSE_SECONDS)
-    made = WorkloadUsage.objects.filter(namespace=namespace, owner__in=owners, at__gte=first, at__lt=until)
+    made = WorkloadUsage.objects.filter(namespace=namespace, owner=owner, at__gte=first, at__lt=until)
     old = [WorkloadPoint(row.at, COARSE_SECONDS, row.seconds, row.revision, _total(row)) for row in made]
     if until - since <= FINE_KEPT_SECONDS:
-        fine = _fine(namespace, owners, bucket_start(since, FINE_SECONDS), until)
+        fine = _fine(namespace, owner, bucket_start(since, FINE_SECONDS), until)
         kept = min((slot for slots in fine.values() for slot in slots), default=until)
         found = [one for one in old if one.at + COARSE_SECONDS <= kept] + _as_points(fine)
     else:
         end = max((one.at for one in old), default=first - COARSE_SECONDS) + COARSE_SECONDS
-        found = old + _as_coarse_points(_fine(namespace, owners, end, until))
+        found = old + _as_coarse_points(_fine(namespace, owner, end, until))
     return sorted(found, key=lambda one: (one.at, one.revision))
 
 
-def _fine(namespace: str, owners: tuple[str, ...], first: int, until: float) -> Slots:
+def _fine(namespace: str, owner: str, first: int, until: float) -> Slots:
     """By revision and slot, from `first` on."""
     since = first - LONGEST_GAP_SECONDS
-    rows = PodUsage.objects.filter(namespace=namespace, owner__in=owners, at__gt=since, at__lt=until)
+    rows = PodUsage.objects.filter(namespace=namespace, owner=owner, at__gt=since, at__lt=until)
     parts: dict[int, list[tuple[int, int, Total]]] = defaultdict(list)
     for (revision,), part in totals(rows, "revision"):
         parts[revision].append(part)
