@@ -55,7 +55,7 @@ def test_a_good_canary_is_judged_waits_for_a_person_and_is_promoted(world: Canar
     world.pass_time(5)
     assert world.where() == "Paused at 2, 5 %, 1:3 2:1"
     assert health_of_deployment(world.deployment()).status == "Suspended"
-    world.pass_time(700)  # a person has none either
+    world.pass_time(60)
     world.ask("resume")
     world.pass_time(5)
     assert world.where() == "Progressing at 4, 50 %, 1:3 2:2"

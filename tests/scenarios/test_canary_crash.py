@@ -16,7 +16,7 @@ from tests.scenarios.world import pods_of
 
 pytestmark = pytest.mark.django_db
 STEPS = "{pierhead.io/canary: '50% for 10m'}"
-STRIDE = 4
+STRIDE = 11
 
 
 def begin(folder: Path) -> CanaryShop:
