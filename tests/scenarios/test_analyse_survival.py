@@ -30,6 +30,7 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def test_a_router_that_is_reloaded_loses_one_look_at_most(stage: Stage) -> None:
+    stage.quiet.discard("route")
     run = stage.begin(Analysis(LASTING))
     stage.traffic(50, canary=(100, 1), stable=(900, 9))
     assert stage.counted(run) == (500, 5, 4500, 45)

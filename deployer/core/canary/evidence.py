@@ -23,6 +23,7 @@ _MOST = math.log(5)
 _CERTAIN = 0.99
 _LEAST_LIMIT = 1e-6
 _PRIOR_LOOKS = 4.0
+_HIGHEST = 690.0  # of a logarithm: beyond, no float holds the ratio, and a canary may be a little worse for days
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def gathered(
 
 def evidence(logs: Sequence[float]) -> float:
     """E: the mean of the likelihood ratios. 1 says nothing."""
-    return sum(map(math.exp, logs)) / len(logs)
+    return sum(math.exp(min(log, _HIGHEST)) for log in logs) / len(logs)
 
 
 def _compared(look: Sums, tolerance: float) -> tuple[float, ...]:

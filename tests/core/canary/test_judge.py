@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -239,3 +240,14 @@ def test_the_state_is_json() -> None:
 def test_a_first_look_begins() -> None:
     done = judged(USUAL, JudgeState(), GOOD, START)
     assert (done.verdict, done.state.started_at, done.state.read_at) == ("running", START, START)
+
+
+def test_evidence_has_a_ceiling() -> None:
+    """A canary that is surely worse, and by less than anybody minds, for hours."""
+    state, settings = JudgeState(), Judge(metrics=("errors",), min_seconds=1e9, max_seconds=1e9)
+    for look in range(600):
+        found = judged(settings, state, Reading(Amount(100_000, 250), Amount(100_000, 100)), 1000.0 + 10 * look)
+        state = found.state
+    assert found.verdict == "running"
+    assert found.ticks[0].evidence is not None
+    assert 1e290 < found.ticks[0].evidence < math.inf
