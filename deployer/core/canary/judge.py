@@ -15,8 +15,8 @@ has to bear a broken canary for a minute: the guardrail, and a second test of th
 beginning and asks for the same evidence, while 5 percentage points more of its requests fail. A canary that is as good
 as the stable pods is aborted with a chance of alpha at most by the tests of (2), and half of that by this one.
 
-A look that could not be read is no look: it changes no evidence, and a canary that nobody could look at is inconclusive,
-whatever else was said. Nothing here knows a clock, a router or a record.
+A look that could not be read is no look: it changes no evidence, and a canary that nobody could look at is
+inconclusive, whatever else was said. Nothing here knows a clock, a router or a record.
 """
 
 from __future__ import annotations
@@ -175,8 +175,8 @@ def _bound(settings: Judge, metric: MetricState) -> float | None:
 def _missing(sums: Sums, needed: int, bound: float) -> int | None:
     """Requests until the canary's bound would pass, if it goes on as it did. None: it never would.
 
-    The bound lies about 1.645 standard deviations above the share, n = 1.645^2 p (1 - p) / (bound - p)^2, and three over
-    n above none.
+    The bound lies about 1.645 standard deviations above the share, n = 1.645^2 p (1 - p) / (bound - p)^2, and 3 / n
+    above none.
     """
     share = sums.canary_share
     if share >= bound:
