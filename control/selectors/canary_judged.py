@@ -39,7 +39,8 @@ _LOOKS = {"errors": "canary", "slow": "second"}
 
 @dataclass(frozen=True, slots=True)
 class JudgedLine:
-    """One metric. `said`: the last look's sentence. `needs`: "about 340 more requests", "" when that says it."""
+    """One metric. `said`: the last look's sentence. `needs`: "about 340 more requests", "" when that says it.
+    `is_warm`: the counts are of the warm-up."""
 
     word: str
     new: str
@@ -49,6 +50,7 @@ class JudgedLine:
     old_share: str
     evidence: str
     threshold: str
+    is_warm: bool
     upper: str
     bound: str
     needs: str
@@ -109,13 +111,13 @@ def evidence_words(seen: Mapping[str, Counted]) -> str:
     """errors 3.2 of 200: of the metric that is nearest to its threshold; "" before the first look."""
     found = [
         (one.last.evidence / one.last.threshold, metric, one.last)
-        for metric, one in seen.items()
-        if one.last.evidence is not None and one.last.threshold
+        for metric in METRICS
+        if (one := seen.get(metric)) and one.last.evidence is not None and one.last.threshold
     ]
     if not found:
         return ""
-    _, metric, tick = max(found, key=lambda one: one[:2])
-    return f"{METRICS.get(metric, metric).lower()} {evidence(tick.evidence or 0)} of {evidence(tick.threshold or 0)}"
+    _, metric, tick = max(found, key=lambda one: one[0])
+    return f"{METRICS[metric].lower()} {evidence(tick.evidence or 0)} of {evidence(tick.threshold or 0)}"
 
 
 def _line(metric: str, one: Counted) -> JudgedLine:
@@ -129,6 +131,7 @@ def _line(metric: str, one: Counted) -> JudgedLine:
         old_share=_share(one.stable_failures, one.stable_requests),
         evidence="" if last.evidence is None else evidence(last.evidence),
         threshold="" if last.threshold is None else evidence(last.threshold),
+        is_warm=one.is_warm,
         upper="" if last.upper is None else percent(last.upper),
         bound="" if last.bound is None else percent(last.bound),
         needs=f"{about(last.missing)} more requests" if last.missing and "more requests" not in last.message else "",

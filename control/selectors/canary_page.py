@@ -155,9 +155,8 @@ def _measured(
     row: Deployment, strategy: Strategy | None, state: CanaryState, sets: Mapping[str, ReplicaSet], names: Sides,
     now: float,
 ) -> Measured:  # fmt: skip
-    new, old = sets.get(state.template_hash), sets.get(state.stable_hash)
-    revisions = (new.revision if new else -1, old.revision if old else -1)
-    return measured(row, strategy, revisions, state.started_at or now, names, state.ended_at or now)
+    new = sets.get(state.template_hash)
+    return measured(row, strategy, new.revision if new else -1, state.started_at or now, names, state.ended_at or now)
 
 
 def _analyses(

@@ -23,7 +23,10 @@ _COUNTS = ("canary_requests", "canary_failures", "stable_requests", "stable_fail
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """All ticks of one metric of a run: how many, what they counted since the warm-up, and the last one."""
+    """All ticks of one metric of a run: how many, what they counted since the warm-up, and the last one.
+
+    `is_warm`: nothing was counted since; these are the warm-up's.
+    """
 
     looks: int
     canary_requests: int
@@ -31,6 +34,7 @@ class Counted:
     stable_requests: int
     stable_failures: int
     last: AnalysisTick
+    is_warm: bool = False
 
 
 def has_strategy(row: Deployment) -> bool:
@@ -88,7 +92,8 @@ def counted(runs: Iterable[str]) -> dict[str, dict[str, Counted]]:
     asked = AnalysisTick.objects.filter(run__in=list(runs)).order_by()
     sums: Any = asked.values("run_id", "metric").annotate(
         last=Max("at"), looks=Count("pk"),
-        **{f"all_{name}": Sum(name, filter=~Q(verdict=WARM_UP)) for name in _COUNTS},
+        **{f"all_{name}": Sum(name) for name in _COUNTS},
+        **{f"since_{name}": Sum(name, filter=~Q(verdict=WARM_UP)) for name in _COUNTS},
     )  # fmt: skip
     rows = list(sums)
     newest = Q(pk__in=())
@@ -98,8 +103,9 @@ def counted(runs: Iterable[str]) -> dict[str, dict[str, Counted]]:
     found: dict[str, dict[str, Counted]] = defaultdict(dict)
     for one in rows:
         if tick := last.get((one["run_id"], one["metric"])):
-            sums_of = {name: int(one[f"all_{name}"] or 0) for name in _COUNTS}
-            found[one["run_id"]][one["metric"]] = Counted(looks=one["looks"], last=tick, **sums_of)
+            warm = not any(one[f"since_{name}"] for name in _COUNTS)
+            sums_of = {name: int(one[f"{'all' if warm else 'since'}_{name}"] or 0) for name in _COUNTS}
+            found[one["run_id"]][one["metric"]] = Counted(looks=one["looks"], last=tick, is_warm=warm, **sums_of)
     return found
 
 

@@ -64,12 +64,13 @@ class Pair:
 
 
 def measured(
-    row: Deployment, strategy: Strategy | None, revisions: tuple[int, int], since: float, names: Sides, now: float
+    row: Deployment, strategy: Strategy | None, revision: int, since: float, names: Sides, now: float
 ) -> Measured:
-    """`revisions`: the canary's and the stable one's. Two queries."""
+    """`revision`: the canary's; all others together are the stable side, for going back makes a revision a newer one.
+    Two queries."""
     services = services_of(row, strategy)
     begin = bucket_start(max(since, now - LONGEST_SECONDS), FINE_SECONDS)
-    points = _points(row.namespace, services, revisions, begin, now)
+    points = _points(row.namespace, services, revision, begin, now)
     until = bucket_start(now, FINE_SECONDS)
     last = _sum(amount for at, amount in points.items() if until - MINUTE <= at < until)
     asked = last.new.requests + last.old.requests
@@ -110,20 +111,18 @@ def interval(failures: int, requests: int) -> tuple[float, float]:
     return low, upper_bound(failures, requests, EDGE)
 
 
-def _points(
-    namespace: str, services: Sequence[str], revisions: tuple[int, int], since: float, now: float
-) -> dict[int, Pair]:
+def _points(namespace: str, services: Sequence[str], new: int, since: float, now: float) -> dict[int, Pair]:
     """By time. All ports and services together."""
     asked = Measurement.objects.filter(
-        resolution=FINE_SECONDS, namespace=namespace, service__in=services, revision__in=revisions,
-        at__gte=since, at__lt=now,
+        resolution=FINE_SECONDS, namespace=namespace, service__in=services, revision__gt=0, at__gte=since,
+        at__lt=now,
     )  # fmt: skip
     found: dict[int, Pair] = defaultdict(Pair)
     for at, revision, requests, errors, buckets in asked.order_by("at").values_list(
         "at", "revision", "requests", "errors", "buckets"
     ):
         amount = Amount(requests, errors, tuple(buckets))
-        found[at] += Pair(new=amount) if revision == revisions[0] else Pair(old=amount)
+        found[at] += Pair(new=amount) if revision == new else Pair(old=amount)
     return dict(found)
 
 

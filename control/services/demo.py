@@ -83,8 +83,8 @@ class Remote:
 
     folder: Path
 
-    def push(self, name: str, files: dict[str, str], message: str, author: Author) -> None:
-        """Does nothing when the repository says that already."""
+    def push(self, name: str, files: dict[str, str], message: str, author: Author) -> bool:
+        """Whether it was any news: nothing is done when the repository says that already."""
         bare, work = self.folder / f"{name}.git", self.folder / name
         if not bare.exists():
             Repo.init(bare, bare=True, initial_branch="main").close()
@@ -97,9 +97,10 @@ class Remote:
                 place.write_text(text, encoding="utf-8")
             repo.index.add(list(files))
             if repo.head.is_valid() and not repo.index.diff("HEAD"):
-                return
+                return False
             repo.index.commit(message, author=author, committer=author)
             repo.git.push("origin", "HEAD:main")
+        return True
 
     def address(self, name: str) -> str:
         return str(self.folder / f"{name}.git")
@@ -164,8 +165,8 @@ class Demonstration:
         self._visitors.come(STEP_SECONDS)
         if version := demo_canaries.next_version():
             name = demo_canaries.GOOD
-            self._remote.push("shop", _canary(name, version), f"Checkout: {version}", PEOPLE[1])
-            yield f"shop/{name}: {version} was pushed"
+            if self._remote.push("shop", _canary(name, version), f"Checkout: {version}", PEOPLE[1]):
+                yield f"shop/{name}: {version} was pushed"
         web = Deployment.objects.filter(namespace="shop", name="web").first()
         if web is not None and web.progress.get("reason") == "NewReplicaSetAvailable":
             try:
