@@ -44,6 +44,11 @@ class Kind:
         return f"{self.singular}.{group}" if group else self.singular
 
 
+def _of(workload: str) -> tuple[tuple[str, str], ...]:
+    """Deployments and Rollouts share a table."""
+    return (("workload", workload),)
+
+
 ARGO = "argoproj.io/v1alpha1"
 KINDS = (
     Kind("Pod", models.Pod, "pods", ("po",), in_all=True),
@@ -52,16 +57,8 @@ KINDS = (
     Kind("Ingress", models.Ingress, "ingresses", ("ing",), "networking.k8s.io/v1"),
     Kind("NetworkPolicy", models.NetworkPolicy, "networkpolicies", ("netpol",), "networking.k8s.io/v1"),
     Kind("PodDisruptionBudget", models.PodDisruptionBudget, "poddisruptionbudgets", ("pdb",), "policy/v1"),
-    Kind(
-        "Deployment",
-        models.Deployment,
-        "deployments",
-        ("deploy",),
-        "apps/v1",
-        in_all=True,
-        where=(("workload", "Deployment"),),
-    ),
-    Kind("Rollout", models.Deployment, "rollouts", ("ro",), ARGO, in_all=True, where=(("workload", "Rollout"),)),
+    Kind("Deployment", models.Deployment, "deployments", ("deploy",), "apps/v1", in_all=True, where=_of("Deployment")),
+    Kind("Rollout", models.Deployment, "rollouts", ("ro",), ARGO, in_all=True, where=_of("Rollout")),
     Kind("AnalysisTemplate", models.AnalysisTemplate, "analysistemplates", ("at",), ARGO),
     Kind("AnalysisRun", models.AnalysisRun, "analysisruns", ("ar",), ARGO, namespace="deployment__namespace"),
     Kind("ReplicaSet", models.ReplicaSet, "replicasets", ("rs",), "apps/v1", in_all=True),

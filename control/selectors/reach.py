@@ -17,7 +17,7 @@ from deployer.core.network.reach import reach as decide
 from deployer.core.network.services import service_ports
 from deployer.core.network.values import Cluster, RoutedNode, RoutedPod, RoutedService
 
-SOURCES = ("pod", "deployment")
+SOURCES = ("pod", "deployment", "rollout")
 TARGETS = ("service", "pod")
 NOWHERE = RoutedNode(uid="", name="")
 PORTS = range(1, 65536)
@@ -123,13 +123,13 @@ def _pod(place: _Place, cluster: Cluster) -> RoutedPod:
     if place.kind == "pod":
         found = (pod for pod in cluster.pods if (pod.namespace, pod.name) == (place.namespace, place.name))
         return next(found, None) or _missing(place)
-    owner: Deployment = get(find_kind("deployment"), place.name, place.namespace)
+    owner: Deployment = get(find_kind(place.kind), place.name, place.namespace)
     theirs = [
         pod for pod in cluster.pods
         if (pod.namespace, pod.owner) == (owner.namespace, owner.pods_owner) and not pod.leaving
     ]  # fmt: skip
     if not theirs:
-        raise NotFound(f"deployment {owner.name} in namespace {owner.namespace} has no pods: scale it up first")
+        raise NotFound(f"{place.kind} {owner.name} in namespace {owner.namespace} has no pods: scale it up first")
     return min(theirs, key=lambda pod: (not pod.ready, not pod.ip, -pod.revision, pod.name))
 
 
