@@ -20,9 +20,8 @@ def check(namespace: str, name: str, actor: Actor) -> Deployment:
     row = get_deployment(namespace, name)
     with transaction.atomic():
         if not image_hints.ask(Q(deployment=row), composition().work.wake, time.time()):
-            raise Refused(
-                f"deployment {namespace}/{name} has no image policy; write the annotation pierhead.io/image-policy"
-            )
+            title = f"{row.kind.lower()} {namespace}/{name}"
+            raise Refused(f"{title} has no image policy; write the annotation pierhead.io/image-policy")
         objects.touch(row.kind, row.namespace, row.name)
         record(actor, "image check", str(row))
     return row

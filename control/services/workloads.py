@@ -45,11 +45,11 @@ def undo(
         sets = {one.uid: one for one in row.replica_sets.all()}
         current = row.pin.get("template_hash") or row.live_hash
         if seen not in (None, in_force(row)):
-            raise Refused(f"deployment {namespace}/{name}: somebody was faster, it is not what it was when you looked")
+            raise Refused(f"{_title(row)}: somebody was faster, it is not what it was when you looked")
         try:
             chosen = undo_target([replica_set_value(one) for one in sets.values()], current, to_revision)
         except UndoRefused as refusal:
-            raise Refused(f"deployment {namespace}/{name}: {refusal}") from refusal
+            raise Refused(f"{_title(row)}: {refusal}") from refusal
         target = sets[chosen.uid]
         if not target.spec:
             raise Refused(f"revision {target.revision} was adopted from running containers: its template is not known")
@@ -66,7 +66,7 @@ def pause(namespace: str, name: str, actor: Actor, *, paused: bool = True) -> De
     with transaction.atomic():
         row = get_deployment(namespace, name)
         if row.paused == paused and not (row.pin and not paused):
-            raise Refused(f"deployment {namespace}/{name} is {'paused already' if paused else 'not paused'}")
+            raise Refused(f"{_title(row)} is {'paused already' if paused else 'not paused'}")
         row.paused = paused
         word = "pause" if paused else "resume"
         _changed(
@@ -85,7 +85,7 @@ def unpin(namespace: str, name: str, actor: Actor) -> Deployment:
     with transaction.atomic():
         row = get_deployment(namespace, name)
         if not row.pin:
-            raise Refused(f"deployment {namespace}/{name} is not pinned; there is nothing to resume")
+            raise Refused(f"{_title(row)} is not pinned; there is nothing to resume")
         ReplicaSet.objects.filter(deployment=row, template_hash=row.live_hash).update(failed=False)
         row.pin = {}
         _begin_again(row)
@@ -101,11 +101,11 @@ def restart(namespace: str, name: str, actor: Actor) -> Deployment:
         state = canaries.state_of(row)
         if state.is_under_way or state.phase == "Aborting":
             going_on = commands.going_on(state, canaries.strategy(row))
-            raise Refused(f"{row.kind.lower()} {namespace}/{name} has a canary ({going_on}): promote or abort it first")
+            raise Refused(f"{_title(row)} has a canary ({going_on}): promote or abort it first")
         row.restarted_at = time.time()
         before, row.live_hash = row.live_hash, templates.hash_of(templates.live_template(row), namespace)
         if before == row.live_hash:
-            raise Refused(f"deployment {namespace}/{name} was restarted within this second already")
+            raise Refused(f"{_title(row)} was restarted within this second already")
         if row.pin:
             held = row.replica_sets.get(template_hash=row.pin["template_hash"])
             again = variant(row, held, templates.restarted(held.spec["template"], row.restarted_at))
@@ -131,7 +131,7 @@ def scale(namespace: str, name: str, replicas: int, actor: Actor) -> Deployment:
     with transaction.atomic():
         row = get_deployment(namespace, name)
         if row.replicas == replicas:
-            raise Refused(f"deployment {namespace}/{name} has {replicas} replicas already")
+            raise Refused(f"{_title(row)} has {replicas} replicas already")
         before, asked = row.replicas, scaled(row.spec.get("replicas"), {})
         row.scale = {} if replicas == asked else {
             "replicas": replicas, "instead_of": asked, "by": actor.name, "at": time.time(),
@@ -173,3 +173,8 @@ def _changed(row: Deployment, fields: list[str], actor: Actor, action: str, reas
     objects.record_event(row.kind, row.namespace, row.name, "Normal", reason, message)
     record(actor, action, str(row), message)
     composition().work.wake("reconcile", row.uid)
+
+
+def _title(row: Deployment) -> str:
+    """ "rollout shop/web"."""
+    return f"{row.kind.lower()} {row.namespace}/{row.name}"

@@ -201,7 +201,7 @@ def test_a_service_that_is_not_there(admin: Client) -> None:
         ),
         pytest.param("from=deployment/web&to=nobody&in=shop", "no Service is named nobody", id="a name of nothing"),
         pytest.param("from=pod/none&to=web&in=shop", "pod none does not exist in namespace shop", id="not there"),
-        pytest.param("from=web&to=web", "is no place: write pod/NAME, deployment/NAME", id="no place"),
+        pytest.param("from=web&to=web", "is no place: write pod/NAME, deployment/NAME, rollout/NAME", id="no place"),
         pytest.param("from=shop/pod/web-1&to=web&port=x", "a port is a number from 1 to 65535", id="no port"),
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from control.management.commands.rollout import deployment_name
+from control.management.commands.rollout import deployment_name, whole_name
 from control.management.failure import Command as PierheadCommand
 from control.management.failure import actor, verbs
 from control.management.output import clean, table
@@ -25,7 +25,7 @@ class Command(PierheadCommand):
         where.add_argument("-n", "--namespace", default="default", help="the namespace (%(default)s)")
         where.add_argument("-A", "--all-namespaces", action="store_true", help="of every namespace")
         check = make.add_parser("check", help="ask the registries of a workload now, before their time")
-        check.add_argument("object", nargs="+", metavar="KIND/NAME", help="deployment/web, or: deployment web")
+        check.add_argument("object", nargs="+", metavar="KIND/NAME", help="deployment/web, rollout/web")
         check.add_argument("-n", "--namespace", default="default", help="the namespace (%(default)s)")
 
     def handle(self, **options: Any) -> None:
@@ -48,6 +48,5 @@ class Command(PierheadCommand):
     def _check(self, options: dict[str, Any]) -> None:
         from control.services import images
 
-        name = deployment_name(options["object"])
-        images.check(options["namespace"], name, actor())
-        self.stdout.write(f"deployment.apps/{name}: its registries are asked; `image list` shows what they say")
+        row = images.check(options["namespace"], deployment_name(options["object"]), actor())
+        self.stdout.write(f"{whole_name(row)}: its registries are asked; `image list` shows what they say")

@@ -16,7 +16,9 @@ class Command(PierheadCommand):
     help = "Says whether a pod reaches a service or a pod, step by step, and what stops it if not."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("source", metavar="FROM", help="pod/NAME, deployment/NAME, NS/pod/NAME or an IP address")
+        parser.add_argument(
+            "source", metavar="FROM", help="pod/NAME, deployment/NAME, rollout/NAME, NS/pod/NAME or an IP address"
+        )
         parser.add_argument(
             "target",
             metavar="TO[:PORT]",
