@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from control.models import AnalysisRun, AnalysisTick, Deployment, Work
+from control.models import NEVER, AnalysisRun, AnalysisTick, Deployment, Work
 from control.store import analyses
 from deployer.adapters.simulated_traffic import count
 from deployer.core.canary.kept import dump_state, load_analysis
@@ -77,6 +77,7 @@ class Stage(World):
     def until_due(self, run: AnalysisRun) -> None:
         """To the moment before it is looked at."""
         at = Work.objects.get(loop="analyse", key=run.uid).due_at
+        assert at < NEVER, "it has ended"
         self.pass_time(at - self.clock.now() - 1e-3)
 
     def due(self) -> list[str]:

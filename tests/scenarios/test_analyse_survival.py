@@ -73,7 +73,7 @@ def test_a_pass_that_is_killed_at_any_step_has_not_happened(stage: Stage, monkey
     while killed == at:
         at += 1
         stage.until_due(run)
-        stage.dial({stage.canary[0]: (10 + at, 1, 0), stage.stable[0]: (100, 1, 0)})
+        stage.dial({stage.canary[0]: (10 + at, 0, 0), stage.stable[0]: (100, 1, 0)})
         dialed += 10 + at
         stage.clock.at += 1
         with monkeypatch.context() as patches:
@@ -85,7 +85,7 @@ def test_a_pass_that_is_killed_at_any_step_has_not_happened(stage: Stage, monkey
             guillotine.armed = False
         stage.new_worker()
         stage.pass_time(LEASE_SECONDS + 10)
-        assert stage.counted(run) == (dialed, at, 100 * at, at), f"killed at step {at}"
+        assert stage.counted(run) == (dialed, 0, 100 * at, at), f"killed at step {at}"
     assert killed >= 6
     assert stage.newest(run).phase == "Running"
 
@@ -97,7 +97,7 @@ def test_of_two_workers_one_saves(stage: Stage, monkeypatch: pytest.MonkeyPatch)
     while slept == at:
         at += 1
         stage.until_due(run)
-        stage.dial({stage.canary[0]: (10 + at, 1, 0), stage.stable[0]: (100, 1, 0)})
+        stage.dial({stage.canary[0]: (10 + at, 0, 0), stage.stable[0]: (100, 1, 0)})
         dialed += 10 + at
         stage.clock.at += 1
         mine, other = stage.work, stage.another()
@@ -118,7 +118,7 @@ def test_of_two_workers_one_saves(stage: Stage, monkeypatch: pytest.MonkeyPatch)
         slept += len(asleep)
         stage.new_worker()
         stage.pass_time(LEASE_SECONDS + 10)
-        assert stage.counted(run) == (dialed, at, 100 * at, at), f"asleep at step {at}"
+        assert stage.counted(run) == (dialed, 0, 100 * at, at), f"asleep at step {at}"
     assert slept >= 6
 
 
