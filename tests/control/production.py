@@ -24,7 +24,7 @@ from deployer.core.container import LABEL_COMPONENT, LABEL_POD_UID, LABEL_REVISI
 from tests.control.servers import free_port
 from tests.engines.control_plane import HOME, ControlPlane, eventually
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 END_SECONDS = 30.0  # as stop_grace_period
 CLUSTER = "0123456789ab"
 NODES = ("a", "b", "c")
