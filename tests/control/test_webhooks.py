@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 
 from control import hints
 from control.models import AuditEntry, Change, Delivery, Repository, Webhook, Work
@@ -18,6 +19,7 @@ from control.services.refusal import Refused
 from control.store import repositories as store
 from control.store import sync as sync_store
 from control.webhooks import intake as module
+from control.webhooks import rows
 from control.webhooks.intake import KEPT, PROVEN, UNPROVEN, Answer, Intake, Request
 from deployer.core.hooks.providers import PROVIDERS
 from deployer.core.source import Look
@@ -279,3 +281,57 @@ def test_a_row_that_is_refreshed_keeps_its_sealed_values(repository: Repository)
     hook.refresh_from_db()
     hook.save()
     assert Webhook.objects.get().secrets.load() == {"current": secret}
+
+
+# --- the lock ---
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_that_waits_for_the_lock_gets_it_as_soon_as_it_is_free(repository: Repository) -> None:
+    """SQLite looks again after 1, 2, 5, ... 100 ms: whoever held the lock for a moment cost a delivery a tenth of a
+    second."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL has a queue of writers")
+    hook, secret = made(repository)
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            held.set()
+            free.wait(5)
+        connection.close()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(5)
+    threading.Timer(0.3, free.set).start()
+    (answer,) = taken(request(hook, secret))
+    other.join()
+    assert answer.status == 202 and Delivery.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_that_is_never_free_is_told_and_nothing_is_kept(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL has a queue of writers")
+    hook, secret = made(repository)
+    monkeypatch.setattr(rows, "PATIENCE_SECONDS", 0.05)
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            held.set()
+            free.wait(5)
+        connection.close()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(5)
+    (answer,) = taken(request(hook, secret))
+    free.set()
+    other.join()
+    assert answer.status == 503 and not Delivery.objects.exists()
+    (again,) = taken(request(hook, secret))
+    assert again.status == 202
