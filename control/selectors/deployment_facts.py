@@ -21,8 +21,8 @@ from deployer.core.workloads.values import Progress
 
 _COLUMNS = (
     "uid", "workload", "namespace", "name", "application_id", "commit", "created_at", "deleted_at", "paused",
-    "generation", "live_hash", text("spec__paused"), text("spec__replicas"), text("scale"), text("progress"), text("pin"),
-    text("status__conditions"),
+    "generation", "live_hash", text("spec__paused"), text("spec__replicas"), text("scale"), text("progress"),
+    text("pin"), text("status__conditions"),
 )  # fmt: skip
 
 
