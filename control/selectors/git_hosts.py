@@ -68,10 +68,5 @@ def _host(row: Repository) -> tuple[str, str]:
 
 
 def _status(row: CommitStatus) -> StatusLine:
-    tone = _TONES.get(row.state, "idle")
-    return StatusLine(
-        row.application.name,
-        commit(row.commit),
-        State(row.state.capitalize(), tone),
-        sentence(row.description),  # type: ignore[arg-type]
-    )
+    state = State(row.state.capitalize(), _TONES.get(row.state, "idle"))  # type: ignore[arg-type]
+    return StatusLine(row.application.name, commit(row.commit), state, sentence(row.description))

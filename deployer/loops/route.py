@@ -1,7 +1,6 @@
 """route: one node's router is made equal to what services, endpoints, policies and ingresses ask for.
 
-    less for a canary, at once -> load -> a pass (`router_turn.py`) in a thread, its lease renewed -> save, in one fenced
-    transaction
+    less for a canary, at once -> load -> a pass (`router_turn.py`) in a thread -> save, in one fenced transaction
 
 A pass that is killed, or that lost its lease, is simply made again; a pass that fails is told on the node and made
 again with a back-off. Nothing of it is on the way of traffic: a router goes on with what it has.
