@@ -45,11 +45,12 @@ def split_of(workload: str, labels: Mapping[str, str], strategy: Strategy | None
     One that goes back has no weight any more, unless too few stable pods were left when it was aborted: then its weight
     goes down with its pods.
     """
-    withdrawn = state.phase in _GOES_BACK
-    is_tried = (state.is_under_way or withdrawn) and state.template_hash != state.stable_hash
+    goes_back = state.phase in _GOES_BACK
+    withdrawn = state.phase == "Aborting" or (goes_back and not state.weight)
+    is_tried = (state.is_under_way or goes_back) and state.template_hash != state.stable_hash
     return Split(
         workload=workload, canary_hash=state.template_hash if is_tried else "",
-        weight=state.weight if is_tried else 0,
+        weight=state.weight if is_tried and not withdrawn else 0,
         sticky=strategy.sticky if strategy else None, headers=state.headers if is_tried and not withdrawn else (),
         canary_service=strategy.canary_service if strategy else "",
         stable_service=strategy.stable_service if strategy else "",

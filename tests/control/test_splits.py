@@ -50,7 +50,8 @@ ALIKE = Split("shop/web", **ALWAYS)
         pytest.param(canary("Promoting"), TRIED, id="being promoted"),
         pytest.param(canary("Completed"), ALIKE, id="completed: all pods are alike"),
         pytest.param(canary("Aborting"), BACK, id="going back: nothing at once, whatever its weight was"),
-        pytest.param(canary("Aborted"), BACK, id="gone back, its pods may stay for a while"),
+        pytest.param(canary("Aborted", weight=0), BACK, id="gone back, its pods may stay for a while"),
+        pytest.param(canary("Aborted"), TRIED, id="aborted while too few stable pods were left: as many as are there"),
         pytest.param(canary("Aborted", template_hash="old"), ALIKE, id="a canary of the stable revision is none"),
     ],
 )
