@@ -61,7 +61,8 @@ def sides(strategy: Strategy | None) -> Sides:
 
 
 def state_of_run(phase: str) -> State:
-    return RUNS.get(phase) or State(sentence(phase), "idle")
+    """`phase` as a run has it, or a measurement, in lower case."""
+    return RUNS.get(phase.capitalize()) or State(sentence(phase), "idle")
 
 
 def percent(share: float) -> str:

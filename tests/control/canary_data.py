@@ -108,11 +108,11 @@ def measured(now: float) -> Deployment:
     for number, (value, verdict) in enumerate(values):
         message = "" if value else "Prometheus at prometheus:9090 answered 503 Service Unavailable"
         AnalysisTick.objects.create(
-            run=run, at=begun + 430 + 30 * number, metric="success-rate", verdict=verdict, message=message,
+            run=run, at=begun + 430 + 30 * number, metric="success-rate", verdict=verdict.lower(), message=message,
             value=None if value is None else [value],
         )  # fmt: skip
         AnalysisTick.objects.create(
-            run=run, at=begun + 430 + 30 * number, metric="p95", verdict="Successful", value=212.4
+            run=run, at=begun + 430 + 30 * number, metric="p95", verdict="successful", value=212.4
         )
     traffic(row, now - 600, now, share=0.2)
     return row

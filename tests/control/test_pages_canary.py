@@ -172,7 +172,7 @@ def test_nothing_from_outside_is_obeyed(ann: Client) -> None:
     hostile = "<img src=x onerror=alert(1)>\x1b[31m\u202e"
     row = canary_data.measured(time.time())
     canary_data.changed(row, why=hostile)
-    AnalysisTick.objects.update(message=hostile, value=[hostile], verdict="Error")
+    AnalysisTick.objects.update(message=hostile, value=[hostile], verdict="error")
     AnalysisRun.objects.update(message=hostile)
     html = html_of(ann, CANARY.format("pay"))
     assert "<img" not in html
