@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.db import OperationalError
 from git import Actor as Author
 from git import Repo
 
@@ -122,7 +123,10 @@ class Demonstration:
         yield from self._wait("everything to run", self._all_settled)
         yield from self._trouble()
         while True:
-            yield from self._go_on()
+            try:
+                yield from self._go_on()
+            except OperationalError:  # the machine is busy with something else: what was to happen now happens later
+                yield ""
 
     def _begin(self) -> Iterator[str]:
         ada, grace = PEOPLE
