@@ -105,7 +105,10 @@ def _points(row: Deployment, strategy: Strategy | None, state: CanaryState, verb
         yield f"Its weight goes from {weight(state.weight)} to 0 in all routers, at once. Header routes to it end."
         yield "When all routers have that (15 s at most), its pods go."
         yield f"Commit {commit(row.commit) or 'of Git'} is skipped until a newer one comes, or somebody presses Retry."
-        yield f"The {names.old} pods go on as they are."
+        if state.phase == "Promoting":
+            yield f"If too few {names.old} pods are left by now, the weight stays until they are back."
+        else:
+            yield f"The {names.old} pods go on as they are."
     elif verb == PROMOTE:
         untold = sum(isinstance(step, Analyse) for step in steps[state.step :])
         if untold:
