@@ -45,8 +45,8 @@ def push(shop: Shop, document: str, kind: str = "deployment") -> None:
     shop.sync()
 
     def is_asked_for() -> bool:
-        found = json.loads(shop.plane.manage("get", kind, "web", "-n", shop.name, "-o", "json"))
-        return bool(found["metadata"]["annotations"].get("pierhead.io/commit", "") == sha)
+        code, out, _ = shop.plane.attempt("get", kind, "web", "-n", shop.name, "-o", "json")
+        return not code and json.loads(out)["metadata"]["annotations"].get("pierhead.io/commit") == sha
 
     eventually(is_asked_for, 40, shop.tell)
 
