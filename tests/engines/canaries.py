@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.engines.shop import Shop
-
 IMAGE = "test/dial:1"
 CALLER = ["/bin/sleep", "3600"]
 QUICK = "5% for 20s, errors < 1%, warmup 4s, interval 2s"
@@ -19,8 +17,6 @@ def dialled(
 
     `canary`: its annotation, "" for none.
     """
-    values = {"VERSION": version, "ERRORS": str(errors), "SLOW": str(slow), "DELAY": str(delay)}
-    environment = json.dumps([{"name": name, "value": value} for name, value in values.items()])
     annotations = {"pierhead.io/canary": canary} if canary else {}
     return f"""apiVersion: apps/v1
 kind: Deployment
@@ -31,13 +27,11 @@ spec:
   template:
     metadata: {{labels: {{app: web}}}}
     spec:
-{_pod(environment)}"""
+{_pod(version, errors, slow, delay)}"""
 
 
 def rollout(version: str, steps: list[dict[str, Any]], *, errors: int = 0, replicas: int = 3) -> str:
     """The same as an Argo Rollout with these steps."""
-    values = {"VERSION": version, "ERRORS": str(errors)}
-    environment = json.dumps([{"name": name, "value": value} for name, value in values.items()])
     return f"""apiVersion: argoproj.io/v1alpha1
 kind: Rollout
 metadata: {{name: web}}
@@ -48,16 +42,12 @@ spec:
   template:
     metadata: {{labels: {{app: web}}}}
     spec:
-{_pod(environment)}"""
+{_pod(version, errors)}"""
 
 
-def state(shop: Shop, kind: str = "deployment") -> str:
-    """What `rollout status` says of it at the moment."""
-    _, out, err = shop.plane.attempt("rollout", "status", f"{kind}/web", "-n", shop.name, "--timeout", "1s")
-    return out + err
-
-
-def _pod(environment: str) -> str:
+def _pod(version: str, errors: int, slow: int = 0, delay: int = 0) -> str:
+    values = {"VERSION": version, "ERRORS": str(errors), "SLOW": str(slow), "DELAY": str(delay)}
+    environment = json.dumps([{"name": name, "value": value} for name, value in values.items()])
     return f"""      terminationGracePeriodSeconds: 2
       containers:
         - name: web

@@ -99,11 +99,11 @@ def test_what_the_workload_ended_stays_ended(stage: Stage) -> None:
     run, row = stage.begin(Analysis(QUICK)), stage.deployment()
     analyses.begin(row, stage.new(run), stage.work.wake, stage.clock.now() + 5)
     assert AnalysisRun.objects.count() == 1, "it is begun once"
-    analyses.end(row, [run.name], stage.clock.now(), "a newer commit came", "Successful")
+    analyses.end(row, [run.name], stage.clock.now(), "a newer commit came")
     analyses.end(row, [run.name], stage.clock.now() + 1, "again")
     stage.traffic(30, canary=(100, 100), stable=(900, 0))
     (found,) = analyses.runs_of(row.uid)
-    assert (found.name, found.phase, found.message) == (run.name, "Successful", "a newer commit came")
+    assert (found.name, found.phase, found.message) == (run.name, "Inconclusive", "a newer commit came")
     assert analyses.runs_of_all() == {row.uid: (found,)}
     assert (AnalysisTick.objects.count(), stage.woken) == (1, 0)
     analyses.begin(row, stage.new(run), stage.work.wake, stage.clock.now())
