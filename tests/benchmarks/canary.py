@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.figures import show
 from tests.engines.canaries import CALLER, IMAGE, dialled, rollout
 from tests.engines.control_plane import control_plane, deployment, eventually
 from tests.engines.hosts import Hosts, hosts
@@ -26,7 +26,6 @@ from tests.engines.router_image import dial, router
 from tests.engines.shop import Shop
 
 DEFAULTS = "5% for 10m, errors < 1%"
-Rows = list[tuple[str, str]]
 
 
 def main() -> None:
@@ -40,8 +39,7 @@ def main() -> None:
         for name, measure in MEASURES.items():
             if options.only in (None, name):
                 with shop(three) as (made, callers):
-                    for row, cell in measure(made, callers, options.rounds):
-                        print(f"{row:76}{cell:>24}", flush=True)
+                    measure(made, callers, options.rounds)
 
 
 @contextlib.contextmanager
@@ -83,24 +81,26 @@ def paused_at(made: Shop, percent: int) -> None:
     eventually(paused, 90, made.tell)
 
 
-def share(made: Shop, callers: list[Client], rounds: int) -> Rows:
+def share(made: Shop, callers: list[Client], rounds: int) -> None:
     """10,000 requests at 5 %."""
     steps = [{"setWeight": 5}, {"pause": {}}]
     push(made, rollout("1", steps))
     made.wait_ready(6, seconds=90)
     push(made, rollout("2", steps))
     paused_at(made, 5)
-    found = []
+    shares, failed = [], 0
     for _ in range(rounds):
         at = callers[0]
         with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.001, requests=10_000) as running:
             result = running.wait(180)
-        found.append((100 * result.answers["2"] / result.sent, result.failed))
-    shares = ", ".join(f"{percent:.2f} %" for percent, _ in found)
-    return [("share of 10,000 requests at 5 %", shares), ("failed of them", str(sum(one for _, one in found)))]
+        shares.append(100 * result.answers["2"] / result.sent)
+        failed += result.failed
+    show("share of 10,000 requests at 5 %", shares, "%")
+    show("share at 5 %: how far from it", [abs(one - 5) for one in shares], "points", at_least=0.7)
+    show("requests failed meanwhile", failed, "requests", at_least=0)
 
 
-def abort(made: Shop, callers: list[Client], rounds: int) -> Rows:
+def abort(made: Shop, callers: list[Client], rounds: int) -> None:
     steps = [{"setWeight": 50}, {"pause": {}}]
     push(made, rollout("1", steps))
     made.wait_ready(6, seconds=90)
@@ -124,12 +124,11 @@ def abort(made: Shop, callers: list[Client], rounds: int) -> Rows:
         took.append(max(one.seen.get(version, began) for one in results) - began)
         failed, sent = failed + sum(one.failed for one in results), sent + sum(one.sent for one in results)
         made.wait_ready(6, seconds=60)
-    row = "abort -> no canary answer through any of 3 routers, s, median and most"
-    cell = f"{statistics.median(took):.2f}, {max(took):.2f}"
-    return [(row, cell), ("requests failed meanwhile", f"{failed} of {sent}")]
+    show("abort -> the canary's last answer through any of 3 routers", took, "s", at_least=1, aim=0.3)
+    show(f"aborts: failed of {sent:,} requests", failed, "requests", at_least=0)
 
 
-def bad(made: Shop, callers: list[Client], rounds: int) -> Rows:
+def bad(made: Shop, callers: list[Client], rounds: int) -> None:
     """A canary with 10 % errors under 20 requests a second, with the defaults of the judge."""
     push(made, dialled("1", DEFAULTS))
     made.wait_ready(6, seconds=90)
@@ -145,12 +144,11 @@ def bad(made: Shop, callers: list[Client], rounds: int) -> Rows:
             took.append(time.monotonic() - began)
             made.wait_ready(6, seconds=60)
         hurt, sent = hurt + running.result.failed, sent + running.result.sent
-    cell = f"{statistics.median(took):.0f}, {max(took):.0f}"
-    row = "10 % errors, 20 requests/s, 5 %: traffic -> weight zero, s, median and most"
-    return [(row, cell), ("users' requests that failed", f"{hurt} of {sent}")]
+    show("10 % errors at 20 requests/s: traffic -> weight zero", took, "s", at_least=90, aim=40)
+    show(f"10 % errors: users' failed requests of {sent:,}", hurt, "requests")
 
 
-def good(made: Shop, callers: list[Client], rounds: int) -> Rows:
+def good(made: Shop, callers: list[Client], rounds: int) -> None:
     """A good one, with short stages: all the way to 100 %."""
     quick = "5% for 20s, 25% for 20s, 50% for 20s, errors < 1%, warmup 5s, interval 2s"
     push(made, dialled("1", quick))
@@ -162,11 +160,8 @@ def good(made: Shop, callers: list[Client], rounds: int) -> Rows:
         made.plane.manage("rollout", "status", "deployment/web", "-n", made.name, "--timeout", "400s")
         took = time.monotonic() - began
     result = running.result
-    cell = f"{took:.0f}"
-    return [
-        ("a good canary, 5 %, 25 %, 50 % of 20 s each: push -> done, s", cell),
-        ("requests failed meanwhile", f"{result.failed} of {result.sent}"),
-    ]
+    show("a good canary, 5 %, 25 %, 50 % of 20 s each: push -> done", took, "s")
+    show(f"a good canary: failed of {result.sent:,} requests", result.failed, "requests", at_least=0)
 
 
 def _weight(made: Shop) -> int:

@@ -10,13 +10,13 @@ again: until its first new container runs. Hosts, control planes, clients and se
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.figures import OURS, show
 from tests.benchmarks.rollouts import in_swarm
 from tests.engines import images
 from tests.engines.control_plane import control_plane, deployment, eventually
@@ -30,6 +30,11 @@ REPLICAS = 6
 READY = "readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1, failureThreshold: 1}"
 CALLER = deployment("caller", image="test/web:1", replicas=1, command=SLEEP)
 Figures = dict[str, list[float]]
+BARS = {
+    "power-off -> all ready elsewhere, s": (10.0, 6.0),
+    "client's time with errors, s": (3.0, 2.0),
+    "control plane started again -> converging, s": (10.0, 5.0),
+}
 
 
 def web(version: str = "1") -> str:
@@ -113,7 +118,7 @@ def swarm(three: Hosts, rounds: int, figures: Figures) -> None:
             began = time.monotonic()
             doomed.power_off()
             took = _until(lambda doomed=doomed: _elsewhere(first, doomed.name) == REPLICAS, began)
-            figures["Swarm: power-off -> all running elsewhere, s"].append(took)
+            figures["Docker Swarm: power-off -> all ready elsewhere, s"].append(took)
             doomed.power_on()
             eventually(lambda doomed=doomed: "Ready" in _node(first, doomed.name), 90)
             first.docker("service", "update", "-d", "--force", "--update-parallelism", "6", "--update-delay", "0s",
@@ -153,8 +158,8 @@ def restart(three: Hosts, rounds: int, figures: Figures) -> None:
             before = set(shop.containers())
             began = time.monotonic()
             plane.start()
-            figures["control plane killed, started -> page answers, s"].append(time.monotonic() - began)
-            figures["... -> converging (a new container runs), s"].append(
+            figures["control plane started again -> page answers, s"].append(time.monotonic() - began)
+            figures["control plane started again -> converging, s"].append(
                 _until(lambda before=before: set(shop.containers()) - before, began)
             )
             shop.wait_ready(REPLICAS + 1, seconds=60)
@@ -168,10 +173,11 @@ def _until(true: Callable[[], object], began: float) -> float:
 
 
 def report(figures: Figures) -> None:
-    print(f"{'':56}{'median':>10}{'least':>10}{'most':>10}{'n':>4}")
-    for name, values in figures.items():
-        cells = (statistics.median(values), min(values), max(values))
-        print(f"{name:56}" + "".join(f"{cell:10.2f}" for cell in cells) + f"{len(values):4}")
+    for row, values in figures.items():
+        of, _, name = row.rpartition(": ")
+        unit = "s" if name.endswith(", s") else "requests"
+        at_least, aim = BARS.get(name, (None, None))
+        show(name.removesuffix(", s"), values, unit, of=of or OURS, at_least=at_least, aim=aim)
 
 
 MEASURES: dict[str, Callable[[Hosts, int, Figures], None]] = {

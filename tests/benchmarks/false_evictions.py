@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 
+from tests.benchmarks.figures import show
 from tests.core.survival.weather import Weather
 
 
@@ -30,6 +31,7 @@ def main() -> None:
                         ("hosts given up", evicted), ("given up by mistake", wrong)):  # fmt: skip
         print(f"{name:28}{value:8}")
     print(f"{'seconds':28}{time.monotonic() - began:8.0f}")
+    show(f"hosts given up by mistake in {options.schedules} fault schedules", wrong, "hosts", at_least=0)
     sys.exit(1 if wrong else 0)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.database import empty_database
+from tests.benchmarks.figures import show
 from tests.benchmarks.git_host import git_host
 from tests.benchmarks.workers import until, workers
 
@@ -46,11 +47,10 @@ def main() -> None:
         with git_host(folder / "served") as address, workers() as here:
             shop = Shop.open(folder / "served", f"{address}all.git", options.applications)
             rows = [shop.round(here, number) for number in range(options.rounds)]
-    print(f"{options.applications} applications in one repository, one changed: seconds (at least 3, aim 1)")
-    print(f"{'':32}{'median':>10}{'best':>10}{'worst':>10}")
-    for index, name in enumerate(("commit seen -> that one applied", "commit seen -> all settled", "CPU")):
-        values = sorted(row[index] for row in rows)
-        print(f"{name:32}{values[len(values) // 2]:10.3f}{values[0]:10.3f}{values[-1]:10.3f}")
+    what = f"{options.applications} applications in one repository, one changed:"
+    show(f"{what} seen -> applied", [row[0] for row in rows], "s", at_least=3, aim=1)
+    show(f"{what} seen -> all settled", [row[1] for row in rows], "s")
+    show(f"{what} CPU", [row[2] for row in rows], "s")
 
 
 @dataclass

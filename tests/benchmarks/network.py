@@ -12,17 +12,17 @@ import argparse
 import contextlib
 import json
 import re
-import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.figures import show
 from tests.benchmarks.rollouts import in_swarm
 from tests.engines.control_plane import ControlPlane, control_plane, deployment, eventually
 from tests.engines.hosts import Host, Hosts, hosts
-from tests.engines.load import load
+from tests.engines.load import Result, load
 from tests.engines.net import SLEEP, Client, address, client, endpoints, served, service
 from tests.engines.router_image import router, server
 from tests.engines.shop import Shop
@@ -31,7 +31,6 @@ READY = "readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1, fail
 _LATENCY = re.compile(r"50%\s+([\d.]+)(us|ms|s)")
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-Rows = list[tuple[str, str]]
 
 
 def main() -> None:
@@ -44,8 +43,7 @@ def main() -> None:
             three.load(archive)
         for name, measure in MEASURES.items():
             if options.only in (None, name):
-                for row, cell in measure(three, options.seconds):
-                    print(f"{row:64}{cell:>16}", flush=True)
+                measure(three, options.seconds)
 
 
 def web(replicas: int, version: str = "1") -> str:
@@ -68,34 +66,30 @@ def shop(three: Hosts, *documents: str) -> Iterator[tuple[ControlPlane, Shop, Cl
         made.wait(lambda: not made.containers(all_of_them=True), 60)
 
 
-def latency(three: Hosts, seconds: int) -> Rows:
-    rows: Rows = []
+def latency(three: Hosts, seconds: int) -> None:
     with shop(three, web(1)) as (_, made, at):
         pod = next(one for one in made.pods() if one["metadata"]["name"].startswith("web"))
         virtual = f"http://{address(made, 'web')}/"
         same = pod["spec"]["nodeName"] == at.host.name
         if same:
             direct = _wrk(at, f"http://{pod['status']['podIP']}:8080/", 1, seconds)
-            rows.append(("pod to pod, same bridge, p50 ms, 1 client", f"{direct[0]:.3f}"))
+            show("pod to pod, same bridge, 1 client, p50", direct[0], "ms")
         through = _wrk(at, virtual, 1, seconds)
-        rows.append((f"through the {'local router' if same else 'mesh'}, p50 ms, 1 client", f"{through[0]:.3f}"))
+        show(f"through the {'local router' if same else 'mesh'}, 1 client, p50", through[0], "ms")
         if same:
-            rows.append(("added by the local router, p50 ms", f"{through[0] - direct[0]:.3f}"))
-        rows.append(("through the router, requests/s, 8 clients", f"{_wrk(at, virtual, 8, seconds)[1]:.0f}"))
+            show("added by the local router, p50", through[0] - direct[0], "ms", at_least=0.15, aim=0.06)
+        show("through the router, 8 clients", _wrk(at, virtual, 8, seconds)[1], "requests/s", more=True)
     with shop(three, web(3)) as (_, made, at):
         rate = _wrk(at, f"http://{address(made, 'web')}/", 8, seconds)[1]
-        rows.append(("3 pods on 3 hosts, requests/s, 8 clients", f"{rate:.0f}"))
-    return rows
+        show("3 pods on 3 hosts, 8 clients", rate, "requests/s", more=True)
 
 
-def changes(three: Hosts, seconds: int) -> Rows:
+def changes(three: Hosts, seconds: int) -> None:
     """From a pod becoming ready (as its record says) to its being in every router, and from its deletion to out."""
-    rows: Rows = []
     with shop(three, web(3)) as (plane, made, at):
         entered = [_entering(three, made, size) for size in (4, 5, 6)]
-        rows.append(("a ready pod -> in every router, s, median of 3", f"{statistics.median(entered):.2f}"))
+        show("a ready pod -> in every router", entered, "s", at_least=1, aim=0.3)
         assert at and plane
-    return rows
 
 
 def _entering(three: Hosts, made: Shop, size: int) -> float:
@@ -114,26 +108,25 @@ def _servers(host: Host) -> int:
     return len(re.findall(r"^\s+server ", backend[1], re.MULTILINE)) if backend else 0
 
 
-def loss(three: Hosts, seconds: int) -> Rows:
-    rows: Rows = []
+def loss(three: Hosts, seconds: int) -> None:
     caller = deployment("caller", image="test/server:1", replicas=1, command=SLEEP)
     with shop(three, web(10)) as (_, made, at):
         with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.005) as running:
             made.push(web(10, "2"), service("web"), caller)
             made.sync("--wait")
             made.wait_ready(11, seconds=120)
-        rows.append(("rolling update of 10 pods: failed of sent", f"{running.result.failed} of {running.result.sent}"))
+        _lost("a rolling update of 10 pods", running.result, 0)
         with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.005) as running:
             for number in range(50):
                 made.push(web(10, "2"), service("web"), caller, service("extra", app="web", port=9000 + number))
                 made.sync("--wait")
-        rows.append(("50 configuration pushes: failed of sent", f"{running.result.failed} of {running.result.sent}"))
+        _lost("50 configuration pushes", running.result, 0)
         victim = client(made, "web")
         with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.005, post=False) as running:
             victim.host.docker("kill", "-s", "KILL", victim.container)
             until = time.monotonic() + 5
             eventually(lambda: time.monotonic() > until, 7)
-        rows.append(("a pod killed hard: failed GETs of sent", f"{running.result.failed} of {running.result.sent}"))
+        _lost("a pod killed hard, GETs", running.result, 1)
         doomed = next(host for host in three if host is not at.host)
         with load(at.host, at.container, f"{address(made, 'web')}:80", pause=0.005, post=False) as running:
             doomed.power_off()
@@ -141,23 +134,24 @@ def loss(three: Hosts, seconds: int) -> Rows:
             eventually(lambda: time.monotonic() > until, 12)
             doomed.power_on()
         found = running.result
-        rows.append(("a host powered off: seconds with errors", f"{found.last - found.first:.2f}"))
-        rows.append(("a host powered off: failed GETs of sent", f"{found.failed} of {found.sent}"))
-    return rows
+        show("a host powered off: time with errors", found.last - found.first, "s", at_least=3, aim=2)
+        _lost("a host powered off, GETs", found)
 
 
-def swarm(three: Hosts, seconds: int) -> Rows:
+def _lost(what: str, found: Result, at_least: float | None = None) -> None:
+    show(f"{what}: failed of {found.sent:,} requests", found.failed, "requests", at_least=at_least)
+
+
+def swarm(three: Hosts, seconds: int) -> None:
     """Swarm's ingress (routing mesh) from a host, against our node port from the same host; and its virtual IP."""
-    rows: Rows = []
     if Path("/proc/net/ip_vs").exists():
-        rows += _swarm_itself(three, seconds)
+        _swarm_itself(three, seconds)
     else:
-        rows.append(("Swarm's ingress and virtual addresses", "need ip_vs, which this kernel lacks"))
-    return rows + _beside_swarm(three, seconds)
+        print("Swarm's ingress and virtual addresses need ip_vs, which this kernel lacks: not measured")
+    _beside_swarm(three, seconds)
 
 
-def _swarm_itself(three: Hosts, seconds: int) -> Rows:
-    rows: Rows = []
+def _swarm_itself(three: Hosts, seconds: int) -> None:
     with in_swarm(three):
         first = three[0]
         first.docker("network", "create", "-d", "overlay", "--attachable", "app")
@@ -177,36 +171,34 @@ def _swarm_itself(three: Hosts, seconds: int) -> Rows:
         )
         asked = f"http://{first.ip}:31500/"
         eventually(lambda: _answers(asked), 60)
-        rows.append(("Swarm, published port, requests/s, 8 clients", f"{_wrk_outside(asked, 8, seconds)[1]:.0f}"))
+        rate = _wrk_outside(asked, 8, seconds)[1]
+        show("a published port, 8 clients", rate, "requests/s", of="Docker Swarm", more=True)
         first.docker("run", "-d", "--name", "asker", "--network", "app", "test/server:1", "sleep", "3600")
         at = Client(first, "asker")
         virtual = json.loads(first.docker("service", "inspect", "sw"))[0]["Endpoint"]["VirtualIPs"][-1]["Addr"]
         rate = _wrk(at, f"http://{virtual.partition('/')[0]}:8080/", 8, seconds)[1]
-        rows.append(("Swarm, virtual IP on an overlay network, requests/s, 8 clients", f"{rate:.0f}"))
+        show("a virtual address, 8 clients", rate, "requests/s", of="Docker Swarm", more=True)
         first.docker("rm", "-f", "asker")
         first.docker("service", "rm", "sw")
-    return rows
 
 
-def _beside_swarm(three: Hosts, seconds: int) -> Rows:
-    rows: Rows = []
+def _beside_swarm(three: Hosts, seconds: int) -> None:
     port = service("web", more="type: NodePort").replace("port: 80,", "port: 80, nodePort: 31500,")
     with shop(three, web(3)) as (_, made, at):
         made.push(web(3), port, deployment("caller", image="test/server:1", replicas=1, command=SLEEP))
         made.sync("--wait")
         asked = f"http://{three[0].ip}:31500/"
         eventually(lambda: _answers(asked), 60)
-        rows.append(("Pierhead, node port, requests/s, 8 clients", f"{_wrk_outside(asked, 8, seconds)[1]:.0f}"))
+        show("a published port, 8 clients", _wrk_outside(asked, 8, seconds)[1], "requests/s", more=True)
         rate = _wrk(at, f"http://{address(made, 'web')}/", 8, seconds)[1]
-        rows.append(("Pierhead, virtual address, requests/s, 8 clients", f"{rate:.0f}"))
-    return rows
+        show("a virtual address, 8 clients", rate, "requests/s", more=True)
 
 
-def memory(three: Hosts, seconds: int) -> Rows:
+def memory(three: Hosts, seconds: int) -> None:
     with shop(three, web(60)) as (_, made, _at):
         made.wait(lambda: endpoints(made, "web") == 60, 120)
         used = [_router_memory(host) for host in three]
-    return [("router, 60 pods (40 remote), MB (most of three hosts)", f"{max(used):.0f}")]
+    show("a router's memory, 60 pods of which 40 are remote", used, "MB", at_least=80, aim=50)
 
 
 def _router_memory(host: Host) -> float:

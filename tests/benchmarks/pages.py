@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.database import empty_database
+from tests.benchmarks.figures import show
 
 Row = tuple[str, float, float, float, int, float]
 
@@ -31,7 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     with empty_database() as folder:
         fill(options)
-        report([measure(path, options.rounds) for path in paths()])
+        report([measure(path, options.rounds) for path in paths()], options.pods)
         if options.streams:
             from tests.benchmarks.streams import streams
 
@@ -88,10 +89,12 @@ def signed_in() -> Any:
     return client
 
 
-def report(rows: list[Row]) -> None:
-    print(f"{'page':34}{'median ms':>10}{'p95 ms':>10}{'CPU ms':>10}{'queries':>9}{'kB':>8}")
+def report(rows: list[Row], pods: int) -> None:
+    at_least, aim = (150.0, 60.0) if pods <= 5000 else (200.0, 80.0)
     for path, median, worst, spent, queries, size in rows:
-        print(f"{path:34}{median:10.0f}{worst:10.0f}{spent:10.0f}{queries:9}{size:8.1f}")
+        show(f"page {path}, p95", worst, "ms", at_least=at_least, aim=aim)
+        print(f"    median {median:.0f} ms, CPU {spent:.0f} ms, {queries} queries, {size:.1f} kB")
+    show("most queries of a page", max(row[4] for row in rows), "queries", at_least=20, aim=10)
     transferred(rows[0])
 
 
@@ -105,7 +108,7 @@ def transferred(first: Row) -> None:
     htmx = Path(django_htmx.__file__).parent / "static" / "django_htmx" / "htmx-2.min.js"
     assets = [htmx, *(root / "static" / name for name in ("pierhead.css", "pierhead.js", "keys.js", "pierhead.svg"))]
     sizes = [len(gzip.compress(path.read_bytes(), 6)) / 1000 for path in assets]
-    print(f"first page with its assets, compressed: {first[5] + sum(sizes):.1f} kB")
+    show("first page with its assets, compressed", first[5] + sum(sizes), "kB", at_least=150, aim=60)
 
 
 if __name__ == "__main__":

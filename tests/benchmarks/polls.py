@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.database import empty_database
+from tests.benchmarks.figures import show
 from tests.benchmarks.git_host import git_host
 from tests.benchmarks.workers import until, workers
 
@@ -29,11 +30,11 @@ def main() -> None:
             follow(folder / "served", address, options.repositories)
             look(here)
             rows = [look(here) for _ in range(options.rounds)]
-    print(f"{options.repositories} repositories polled, nothing new: seconds (CPU at least 5, aim 1)")
-    print(f"{'':24}{'median':>10}{'best':>10}")
-    for index, name in enumerate(("CPU of this process", "CPU of Git", "CPU together", "elapsed")):
-        values = sorted(row[index] for row in rows)
-        print(f"{name:24}{values[len(values) // 2]:10.3f}{values[0]:10.3f}")
+    what = f"{options.repositories} repositories polled, nothing new:"
+    show(f"{what} CPU", [row[2] for row in rows], "s", at_least=5, aim=1)
+    for index, name in enumerate(("CPU of this process", "CPU of Git")):
+        show(f"{what} {name}", [row[index] for row in rows], "s")
+    show(f"{what} elapsed", [row[3] for row in rows], "s")
 
 
 def follow(served: Path, address: str, count: int) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import statistics
 import subprocess
 import tempfile
 import time
@@ -20,6 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.benchmarks.figures import OURS, show
 from tests.engines import images
 from tests.engines.control_plane import Checkout, ControlPlane, control_plane, deployment, eventually
 from tests.engines.hosts import Host, Hosts, hosts
@@ -297,23 +296,10 @@ def docker_run(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
 
 
 def report(measured: dict[str, Figures]) -> None:
-    rows = dict.fromkeys(row for figures in measured.values() for row in figures)
-    print(f"{'':28}" + "".join(f"{name:>16}" for name in measured) + f"{'/ Swarm':>10}{'/ its net':>10}{'/ run':>10}")
-    for row in rows:
-        cells = {name: statistics.median(figures[row]) for name, figures in measured.items() if figures.get(row)}
-        line = f"{row:28}" + "".join(f"{cells[name]:16.2f}" if name in cells else f"{'-':>16}" for name in measured)
-        for other in ("Swarm", "Swarm, network", "docker run"):
-            known = "Pierhead" in cells and other in cells
-            line += f"{cells['Pierhead'] / cells[other]:10.2f}" if known else f"{'-':>10}"
-        print(line)
-    print(
-        json.dumps(
-            {
-                name: {row: [round(one, 3) for one in values] for row, values in figures.items()}
-                for name, figures in measured.items()
-            }
-        )
-    )
+    for contender, figures in measured.items():
+        for row, values in figures.items():
+            name, _, unit = row.partition(", ") if row.startswith("idle") else (row, "", "s")
+            show(name + (f" ({unit})" if name == "idle" else ""), values, unit, of=contender)
 
 
 def _until(true: Callable[[], object], seconds: float) -> None:
@@ -322,9 +308,9 @@ def _until(true: Callable[[], object], seconds: float) -> None:
 
 CONTENDERS = (
     ("docker run", docker_run),
-    ("Swarm", swarm),
-    ("Swarm, network", swarm_network),
-    ("Pierhead", pierhead),
+    ("Docker Swarm", swarm),
+    ("Swarm, own network", swarm_network),
+    (OURS, pierhead),
 )
 
 if __name__ == "__main__":

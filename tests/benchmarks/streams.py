@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from tests.benchmarks.figures import show
 
 HOME = Path(__file__).parents[2]
 WRITES = 20
@@ -33,10 +34,9 @@ def streams(folder: Path, count: int) -> None:
         opened = [_get(port, "/stream?kind=Node", cookie) for _ in range(count)]
         waits = [_wait(opened[0]) for _ in range(WRITES)]
         after = _memory(web.pid)
-        quantiles = statistics.quantiles(waits, n=20, method="inclusive")
-        told = f"{statistics.median(waits):.0f} ms median, {quantiles[-1]:.0f} ms p95"
-        print(f"a write -> told: {told}, {count} pages open")
-        print(f"{count} open pages: {before:.0f} MB -> {after:.0f} MB, {after - before:.0f} MB more (PSS)")
+        show(f"a write -> told, {count} pages open", waits, "ms", at_least=1000, aim=300)
+        bars = {"at_least": 100.0, "aim": 40.0} if count <= 200 else {}
+        show(f"memory that {count} open pages add", after - before, "MB", **bars)
         for one in opened:
             one.close()
     finally:

@@ -21,6 +21,7 @@ import time
 import uuid
 from pathlib import Path
 
+from tests.benchmarks.figures import show
 from tests.core.hooks.samples import headers
 from tests.engines import images
 from tests.engines.control_plane import Checkout, ControlPlane, control_plane, deployment
@@ -42,19 +43,15 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--only", choices=("healthy", "answers"))
     options = parser.parse_args()
-    print(f"{'':52}{'median':>8}{'p99':>8}{'most':>8}{'n':>6}")
     if options.only != "answers":
         fresh, rolled = healthy(options.rounds)
-        show("delivery -> 3 replicas of a new Deployment, s", fresh)
-        show("delivery -> 3 updated, one at a time, old ones gone, s", rolled)
+        show("webhook -> 3 replicas of a new Deployment ready", fresh, "s", at_least=4, aim=2)
+        show("webhook -> 3 updated, one at a time, old ones gone", rolled, "s")
     if options.only != "healthy":
         answers = many(options.rate, options.seconds)
-        show(f"a delivery's answer at {options.rate:g}/s, ms", [1000 * one for one in answers])
-
-
-def show(name: str, values: list[float]) -> None:
-    high = statistics.quantiles(values, n=100, method="inclusive")[98]
-    print(f"{name:52}{statistics.median(values):8.2f}{high:8.2f}{max(values):8.2f}{len(values):6}")
+        high = 1000 * statistics.quantiles(answers, n=100, method="inclusive")[98]
+        show(f"a webhook's answer at {options.rate:g}/s, p99 of {len(answers)}", high, "ms", at_least=100, aim=30)
+        show(f"a webhook's answer at {options.rate:g}/s, median", 1000 * statistics.median(answers), "ms")
 
 
 def web(version: int, name: str = "web") -> str:
