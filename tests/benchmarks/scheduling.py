@@ -1,8 +1,9 @@
-"""The pure scheduler's speed and how tightly it packs: `python -m tests.benchmarks.scheduling [--pods N] [--nodes N]`.
+"""The pure scheduler's speed: kube-scheduler's own workloads at 5, 500 and 5,000 nodes.
 
-10,000 pods on 5,000 nodes in three zones and four sizes, every pod with a request. Each row is a workload; the best of
-three runs counts. `machines` is how many nodes the workload ended on, `at least` a bound which nobody can beat: the
-largest nodes first, filled to the last byte or millicore.
+    .venv/bin/python -m tests.benchmarks.scheduling [--nodes 5000]
+
+Nodes in three zones and four sizes, every pod with a request; each figure is the median of three runs of `place`, which
+is all that Pierhead decides about a pod's place (reading and writing the rows are in `scale`).
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ import argparse
 import gc
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from deployer.core.objects.placement import Affinity, TopologySpreadConstraint
 from deployer.core.scheduling.placement import place
 from deployer.core.scheduling.values import Node, PendingPod, PlacedPod, Resources, Strategy, Taint
+from tests.benchmarks.figures import show
 
 MI = 1024**2
 SIZES = ((2000, 4096), (4000, 8192), (4000, 16384), (8000, 32768))
 REQUESTS = ((100, 128), (250, 256), (500, 512), (500, 1024), (1000, 2048))
 REPLICAS = (20, 60, 100, 40, 80, 30)
-AIM = 10_000
-AT_LEAST = 2_000
 RUNS = 3
+CHURN_BATCHES = 10
 
 Workload = Callable[[int], list[PendingPod]]
 
@@ -97,64 +99,93 @@ def _spread(name: str, key: str) -> tuple[TopologySpreadConstraint, ...]:
     return (TopologySpreadConstraint.model_validate(constraint),)
 
 
-WORKLOADS: dict[str, Workload] = {
+def shape(count: int, name: str, **more: Any) -> list[PendingPod]:
+    """Pods of one template, as kube-scheduler's own benchmark makes them: 100m and 500 MiB each."""
+    labels = more.pop("labels", {"app": name})
+    return [
+        PendingPod(
+            uid=f"{name}-{number}", namespace="bench", name=f"{name}-{number:05}", labels=labels,
+            owner=f"ReplicaSet/bench/{name}", template_hash=name, requests=Resources(100, 500 * MI), **more,
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def affine(count: int) -> list[PendingPod]:
+    """All in one zone with each other."""
+    term = {"topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": {"color": "blue"}}}
+    affinity = Affinity.model_validate({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}})
+    return shape(count, "affine", labels={"color": "blue"}, affinity=affinity)
+
+
+def apart(count: int) -> list[PendingPod]:
+    """No two on a host."""
+    return shape(count, "apart", labels={"app": "apart"}, affinity=_apart("apart"))
+
+
+def spreading(count: int) -> list[PendingPod]:
+    return shape(count, "spreading", spread=_spread("spreading", "topology.kubernetes.io/zone"))
+
+
+BARS = {"basic": (2_000.0, 10_000.0), "anti-affinity": (500.0, 3_000.0)}
+"""At 5,000 nodes, in pods/s. kube-scheduler on two cores, with its API server: 171 to 218."""
+SHAPES: dict[str, Workload] = {
+    "basic": lambda count: shape(count, "basic"),
+    "affinity": affine,
+    "anti-affinity": apart,
+    "topology spreading": spreading,
     "Deployments of 20 to 100": deployments,
-    "  strategy pack": lambda count: deployments(count, strategy="pack"),
-    "  strategy spread": lambda count: deployments(count, strategy="spread"),
-    "  hard spread over zones": lambda count: deployments(count, spread="topology.kubernetes.io/zone"),
-    "  hard spread over hosts": lambda count: deployments(count, spread="kubernetes.io/hostname"),
-    "  anti-affinity per host": lambda count: deployments(count, apart=True),
+    "Deployments, no two of one on a host": lambda count: deployments(count, apart=True),
     "pods, no two alike": singles,
 }
+SIZES_OF_CLUSTERS = {5: 250, 500: 5_000, 5_000: 10_000}
+"""Nodes -> pods."""
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--pods", type=int, default=10_000)
-    arguments.add_argument("--nodes", type=int, default=5_000)
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("--nodes", type=int, choices=tuple(SIZES_OF_CLUSTERS), help="this size of cluster alone")
     options = arguments.parse_args()
-    nodes = fleet(options.nodes)
-    print(f"{options.pods} pods on {options.nodes} nodes; at least {AT_LEAST} pods/s, aim {AIM} pods/s")
-    print(f"{'workload':<28}{'seconds':>9}{'pods/s':>9}{'bound':>8}{'machines':>10}{'at least':>10}")
-    for name, workload in WORKLOADS.items():
-        print(_row(name, workload(options.pods), nodes, []))
-    first = deployments(options.pods)
-    print(_row("  again, beside as many", _renamed(first), nodes, _placed(first, nodes)))
-    print(_row("  no room for any of them", _huge(options.pods), nodes, []))
+    for count, pods in SIZES_OF_CLUSTERS.items():
+        if options.nodes in (None, count):
+            of_size(count, pods)
 
 
-def _row(name: str, pods: list[PendingPod], nodes: list[Node], placed: list[PlacedPod]) -> str:
-    seconds, bound = min((_timed(pods, nodes, placed) for _ in range(RUNS)), key=lambda run: run[0])
-    machines, bound_below = len(set(bound.values())), _fewest(pods, nodes) if bound else 0
-    speed = len(pods) / seconds
-    return f"{name:<28}{seconds:>9.2f}{speed:>9.0f}{len(bound):>8}{machines:>10}{bound_below:>10}"
+def of_size(count: int, pods: int) -> None:
+    nodes = fleet(count)
+    for name, workload in SHAPES.items():
+        wanted = workload(min(pods, count) if name == "anti-affinity" else pods)
+        tell(name, count, [_timed(wanted, nodes, []) for _ in range(RUNS)], len(wanted))
+    others = _placed([*affine(pods // 5), *apart(count // 5), *spreading(pods // 5)], nodes)
+    mixed = shape(pods // 2, "basic")
+    tell("mixed: basic beside all the others", count, [_timed(mixed, nodes, others) for _ in range(RUNS)], len(mixed))
+    tell("churn: batches of 100, as many leave", count, [_churned(nodes, pods) for _ in range(RUNS)], 100 * CHURN_BATCHES)
 
 
-def _timed(pods: list[PendingPod], nodes: list[Node], placed: list[PlacedPod]) -> tuple[float, dict[str, str]]:
+def tell(name: str, nodes: int, runs: list[tuple[float, int]], pods: int) -> None:
+    at_least, aim = BARS.get(name, (None, None)) if nodes == max(SIZES_OF_CLUSTERS) else (None, None)
+    speeds = [bound / seconds for seconds, bound in runs]
+    show(f"scheduler, {nodes:,} nodes, {name}", speeds, "pods/s", at_least=at_least, aim=aim, more=True)
+    if (bound := runs[0][1]) < pods:
+        print(f"    {bound:,} of {pods:,} pods found a place")
+
+
+def _timed(pods: list[PendingPod], nodes: list[Node], placed: list[PlacedPod]) -> tuple[float, int]:
     gc.collect()
     started = time.perf_counter()
     placement = place(pods, nodes, placed)
-    return time.perf_counter() - started, dict(placement.bound)
+    return time.perf_counter() - started, len(placement.bound)
 
 
-def _fewest(pods: list[PendingPod], nodes: list[Node]) -> int:
-    """A lower bound: enough of the largest machines to hold the sums of CPU, memory and pods."""
-    needs = (
-        (sum(pod.requests.cpu_millicores for pod in pods), [node.allocatable.cpu_millicores for node in nodes]),
-        (sum(pod.requests.memory_bytes for pod in pods), [node.allocatable.memory_bytes for node in nodes]),
-        (len(pods), [node.max_pods for node in nodes]),
-    )
-    return max(_largest_first(need, sizes) for need, sizes in needs)
-
-
-def _largest_first(need: int, sizes: list[int]) -> int:
-    count = 0
-    for size in sorted(sizes, reverse=True):
-        if need <= 0:
-            break
-        need -= size
-        count += 1
-    return count
+def _churned(nodes: list[Node], count: int) -> tuple[float, int]:
+    """Batches that come while as many leave: each is a pass of its own over a cluster that is half full."""
+    there, took, done = _placed(shape(count // 2, "there"), nodes), 0.0, 0
+    for number in range(CHURN_BATCHES):
+        batch = shape(100, f"batch{number}")
+        seconds, bound = _timed(batch, nodes, there)
+        took, done = took + seconds, done + bound
+        there = [*there[100:], *_placed(batch, nodes)]
+    return took, done
 
 
 def _placed(pods: list[PendingPod], nodes: list[Node]) -> list[PlacedPod]:
@@ -165,26 +196,6 @@ def _placed(pods: list[PendingPod], nodes: list[Node]) -> list[PlacedPod]:
             owner=pod.owner, requests=pod.requests,
         )
         for pod in pods if pod.uid in bound
-    ]  # fmt: skip
-
-
-def _renamed(pods: list[PendingPod]) -> list[PendingPod]:
-    return [
-        PendingPod(
-            uid=f"new-{pod.uid}", namespace=pod.namespace, name=f"new-{pod.name}", labels=pod.labels, owner=pod.owner,
-            template_hash="new", requests=pod.requests, created_at=pod.created_at, affinity=pod.affinity,
-        )
-        for pod in pods
-    ]  # fmt: skip
-
-
-def _huge(count: int) -> list[PendingPod]:
-    return [
-        PendingPod(
-            uid=pod.uid, namespace=pod.namespace, name=pod.name, labels=pod.labels, owner=pod.owner,
-            template_hash=pod.template_hash, requests=Resources(500, 65536 * MI),
-        )
-        for pod in deployments(count)
     ]  # fmt: skip
 
 
