@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import re
-import statistics
 import tempfile
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.benchmarks.figures import show
 from tests.engines import images
 from tests.engines.control_plane import control_plane, deployment
 from tests.engines.hosts import hosts
@@ -30,9 +30,9 @@ from tests.engines.shop import HTTPD, Shop
 REPLICAS = 3
 OLD, NEW = "test/web:1", "test/web:2"
 ROWS = (
-    "click on rollback -> old version ready",
-    "... -> the new version's pods gone",
-    "... -> a page shows it healthy",
+    ("click on rollback -> the old version ready", 4.0, 2.0),
+    ("click on rollback -> the new version's pods gone", None, None),
+    ("click on rollback -> a page shows it healthy", None, None),
 )
 CURRENT = re.compile(r'ready, revision \d+.*?<span class="images">([^<]*)</span>')
 
@@ -147,10 +147,8 @@ def _watch(browser: Browser, name: str, found: list[float]) -> None:
 
 
 def report(rows: list[tuple[float, ...]]) -> None:
-    print(f"{'seconds':44}{'median':>8}{'least':>8}{'most':>8}{'n':>4}")
-    for index, name in enumerate(ROWS):
-        values = [row[index] for row in rows]
-        print(f"{name:44}{statistics.median(values):8.2f}{min(values):8.2f}{max(values):8.2f}{len(values):4}")
+    for index, (name, at_least, aim) in enumerate(ROWS):
+        show(name, [row[index] for row in rows], "s", at_least=at_least, aim=aim)
 
 
 if __name__ == "__main__":

@@ -159,7 +159,9 @@ def of_size(count: int, pods: int) -> None:
     others = _placed([*affine(pods // 5), *apart(count // 5), *spreading(pods // 5)], nodes)
     mixed = shape(pods // 2, "basic")
     tell("mixed: basic beside all the others", count, [_timed(mixed, nodes, others) for _ in range(RUNS)], len(mixed))
-    tell("churn: batches of 100, as many leave", count, [_churned(nodes, pods) for _ in range(RUNS)], 100 * CHURN_BATCHES)
+    tell(
+        "churn: batches of 100, as many leave", count, [_churned(nodes, pods) for _ in range(RUNS)], 100 * CHURN_BATCHES
+    )
 
 
 def tell(name: str, nodes: int, runs: list[tuple[float, int]], pods: int) -> None:

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.engines.canaries import CALLER, IMAGE, QUICK, dialled, rollout
-from tests.engines.control_plane import ControlPlane, control_plane, deployment, eventually
+from tests.engines.control_plane import deployment, eventually
 from tests.engines.hosts import Hosts
 from tests.engines.load import load
 from tests.engines.net import Client, address, client, served, service
 from tests.engines.router_image import dial
-from tests.engines.shop import Shop
+from tests.engines.shop import OpenShop, Shop
 
 pytestmark = pytest.mark.engines
 QUIET = deployment("caller", image=IMAGE, replicas=1, command=CALLER)
 STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {}}]
 
 
-@pytest.fixture(scope="module")
-def plane(hosts: Hosts) -> Iterator[ControlPlane]:
-    hosts.load(dial(IMAGE))
-    with control_plane() as made:
-        for host in hosts:
-            made.add(host)
-        yield made
-
-
 @pytest.fixture
-def shop(plane: ControlPlane, hosts: Hosts, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop.open(plane, hosts, tmp_path, dialled("1", QUICK), service("web"), QUIET)
-    made.sync("--wait")
-    yield made
-    plane.manage("application", "remove", made.name)
-    made.wait(lambda: not made.containers(all_of_them=True), 60)
+def shop(open_shop: OpenShop, hosts: Hosts) -> Shop:
+    hosts.load(dial(IMAGE))
+    return open_shop(dialled("1", QUICK), service("web"), QUIET)
 
 
 def push(shop: Shop, document: str, kind: str = "deployment") -> None:
