@@ -28,8 +28,9 @@ from tests.engines.shop import OpenShop, Shop, all_are_gone, shop_on
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that need hosts with nothing on them come first: a control plane has a router on each."""
-    items.sort(key=lambda item: "plane" in getattr(item, "fixturenames", ()))
+    """Those of here that need hosts with nothing on them come first: a control plane has a router on each."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent == here and "plane" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
