@@ -74,7 +74,10 @@ def push(made: Shop, document: str) -> None:
 
 def paused_at(made: Shop, percent: int) -> None:
     def paused() -> bool:
-        found = json.loads(made.plane.manage("get", "rollout", "web", "-n", made.name, "-o", "json"))["status"]
+        code, out, _ = made.plane.attempt("get", "rollout", "web", "-n", made.name, "-o", "json")
+        if code:
+            return False
+        found = json.loads(out)["status"]
         weights = (found.get("canary") or {}).get("weights") or {}
         return found.get("phase") == "Paused" and (weights.get("canary") or {}).get("weight") == percent
 
