@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from random import Random
 
 from deployer.core.canary.counting import Reading
-from deployer.core.network.measurements import BOUNDS_MILLISECONDS, BUCKETS, Amount
+from deployer.core.network.measurements import BOUNDS_MILLISECONDS, NO_BUCKETS, Amount
 
-SHARE, PODS, LONGEST, FEW = 0.05, 20, 3000.0, 300
-MEDIAN_MS, SPREAD = 30.0, 0.8
+SHARE, PODS, LONGEST = 0.05, 20, 3000.0
+MEDIAN_MS, SPREAD, USUAL = 30.0, 0.8, 7
+"""Latencies' median and deviation (of the logarithm): 95 % take up to 112 ms, which is in the bucket up to 128."""
 Episode = tuple[float, float, float]
 """From, to, and which share of requests fails meanwhile."""
 
@@ -34,40 +37,32 @@ class Traffic:
     bad_from: float = 0.0
 
     def between(self, start: float, end: float) -> Reading:
-        common, seconds = _during(self.shared, start, end), end - start
-        stalled = [_during(one, start, end) for one in self.stalls]
-        before = self.bad_from >= end
-        canary = self._side(
-            seconds * self.rate * SHARE, self.stable if before else self.canary,
-            _either(common, _during(self.own, start, end)), self.slower(end),
-        )  # fmt: skip
-        stable = seconds * self.rate * (1 - SHARE)
-        stuck = [one for one in stalled if one]
-        parts = [self._side(stable / len(stalled), self.stable, _either(common, one), 1.0) for one in stuck]
-        others = stable * (1 - len(stuck) / max(len(stalled), 1))
-        return Reading(canary, sum(parts, self._side(others, self.stable, common, 1.0)))
+        seconds, slower = end - start, self.slower(end)
+        common, own = _during(self.shared, start, end), _during(self.own, start, end)
+        share = self.stable if self.bad_from >= end else self.canary
+        ours = poisson(self.random, seconds * self.rate * SHARE)
+        theirs = poisson(self.random, seconds * self.rate * (1 - SHARE))
+        canary = Amount(ours, self._failed(ours, share, _either(common, own)), self._latencies(ours, slower))
+        failed, others = 0, theirs
+        for one in self.stalls:
+            if stuck := _during(one, start, end):
+                its = min(others, binomial(self.random, theirs, 1 / len(self.stalls)))
+                failed, others = failed + self._failed(its, self.stable, _either(common, stuck)), others - its
+        failed += self._failed(others, self.stable, common)
+        return Reading(canary, Amount(theirs, failed, self._latencies(theirs, 1.0)))
 
-    def _side(self, expected: float, share: float, episodes: float, slower: float) -> Amount:
-        requests = poisson(self.random, expected)
+    def _failed(self, requests: int, share: float, episodes: float) -> int:
         if self.cluster > 1:
             events = poisson(self.random, requests * share / self.cluster)
-            failed = sum(_geometric(self.random, self.cluster) for _ in range(events))
+            failed = min(requests, sum(_geometric(self.random, self.cluster) for _ in range(events)))
         else:
             failed = binomial(self.random, requests, share)
-        failed = min(requests, failed)
-        failed += binomial(self.random, requests - failed, episodes)
-        return Amount(requests, failed, self._latencies(requests, slower))
+        return failed + binomial(self.random, requests - failed, episodes)
 
     def _latencies(self, requests: int, slower: float) -> tuple[int, ...]:
-        counts, left = [0] * BUCKETS, requests
-        if requests <= FEW:
-            for index in self.random.choices(range(BUCKETS), _weights(slower), k=requests):
-                counts[index] += 1
-            return tuple(counts)
-        for index, chance in _chances(slower):
-            counts[index] = binomial(self.random, left, chance)
-            left -= counts[index]
-        return tuple(counts)
+        """In two buckets, which is all that the judge tells apart: up to the usual 95th percentile, and beyond."""
+        slow = binomial(self.random, requests, _slow(slower))
+        return (*NO_BUCKETS[:USUAL], requests - slow, slow, *NO_BUCKETS[USUAL + 2 :])
 
 
 def healthy(rate: float, seed: int) -> Traffic:
@@ -131,8 +126,12 @@ def _stalls(random: Random) -> Iterator[Episode]:
 
 
 def _during(episodes: list[Episode], start: float, end: float) -> float:
-    """Which share of the time's requests fails."""
-    failing = sum(max(0.0, min(end, until) - max(start, since)) * share for since, until, share in episodes)
+    """Which share of the time's requests fails. Episodes are in order and apart."""
+    failing = 0.0
+    for since, until, share in episodes[bisect_left(episodes, start, key=itemgetter(1)) :]:
+        if since >= end:
+            break
+        failing += (min(end, until) - max(start, since)) * share
     return failing / (end - start)
 
 
@@ -141,23 +140,9 @@ def _either(one: float, other: float) -> float:
 
 
 @cache
-def _chances(times: float) -> list[tuple[int, float]]:
-    """Of those that are not in an earlier bucket, which share is in this one: latencies are log-normal."""
-    below, chances = 0.0, []
-    for index, bound in enumerate((*BOUNDS_MILLISECONDS, math.inf)):
-        until = 1.0 if bound == math.inf else _normal(math.log(bound / (MEDIAN_MS * times)) / SPREAD)
-        if until - below > 1e-5 or bound == math.inf:
-            chances.append((index, min(1.0, (until - below) / (1 - below)) if below < 1 else 1.0))
-        below = until
-    return chances
-
-
-@cache
-def _weights(times: float) -> tuple[float, ...]:
-    left, found = 1.0, [0.0] * BUCKETS
-    for index, chance in _chances(times):
-        found[index], left = left * chance, left * (1 - chance)
-    return tuple(found)
+def _slow(times: float) -> float:
+    """Which share takes longer than the bucket of the 95th percentile says: latencies are log-normal."""
+    return 1 - _normal(math.log(BOUNDS_MILLISECONDS[USUAL] / (MEDIAN_MS * times)) / SPREAD)
 
 
 def _normal(deviations: float) -> float:
@@ -171,9 +156,10 @@ def _geometric(random: Random, mean: float) -> int:
 def poisson(random: Random, expected: float) -> int:
     if expected > 50:
         return max(0, round(random.gauss(expected, math.sqrt(expected))))
-    passed, count = random.expovariate(1), 0
-    while passed < expected:
-        passed, count = passed + random.expovariate(1), count + 1
+    left, count = math.exp(-expected), 0
+    product = random.random()
+    while product > left:
+        product, count = product * random.random(), count + 1
     return count
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 CONFIDENCE = 0.95
-_TERMS, _PRECISE, _TINY = 10_000, 1e-12, 1e-300
-_STEPS, _CLOSE = 200, 1e-5
+_TERMS, _PRECISE, _TINY = 10_000, 1e-10, 1e-300
+_STEPS, _CLOSE, _SURE = 200, 1e-4, 1.645
 
 
 def upper_bound(failures: int, requests: int, confidence: float = CONFIDENCE) -> float:
@@ -34,20 +34,28 @@ def incomplete_beta(share: float, a: float, b: float) -> float:
 
 
 def _inverse_beta(chance: float, a: float, b: float) -> float:
-    """Newton's steps from the normal approximation, each held within what is known: it cannot run away. The last one
-    is of 0.001 % and what is left after it about the square of that.
+    """Halley's steps, each held within what is known: it cannot run away. The first guess is mostly good to a few per
+    mille and a step cubes the error, so that two are enough; one of less than 0.01 % was the last.
     """
-    low, high = 0.0, 1.0
-    mean = a / (a + b)
-    share = min(mean + 1.7 * math.sqrt(mean * (1.0 - mean) / (a + b + 1.0)), 1.0 - 1e-9)
+    low, high, share = 0.0, 1.0, _guess(a, b)
     for _ in range(_STEPS):
         beyond = incomplete_beta(share, a, b) - chance
         low, high = (low, share) if beyond > 0 else (share, high)
-        step = share - beyond * math.exp(-_log_density(share, a, b)) if abs(beyond) < 1.0 - chance else -1.0
+        newton = beyond * math.exp(-_log_density(share, a, b)) if abs(beyond) < 1.0 - chance else 2.0
+        bend = min(1.0, newton * ((a - 1.0) / share - (b - 1.0) / (1.0 - share)))
+        step = share - newton / (1.0 - 0.5 * bend)
         if low < step < high and abs(step - share) <= _CLOSE * share * (1.0 - share):
             return step
         share = step if low < step < high else (low + high) / 2
     return share
+
+
+def _guess(a: float, b: float) -> float:
+    """Where 95 % are below, by the normal approximation, corrected for the skew."""
+    mean = a / (a + b)
+    deviation = math.sqrt(mean * (1.0 - mean) / (a + b + 1.0))
+    skew = (1.0 - 2.0 * mean) * (_SURE**2 - 1.0) / (3.0 * (a + b))
+    return min(max(mean + _SURE * deviation + skew, _TINY), 1.0 - 1e-9)
 
 
 def _log_density(share: float, a: float, b: float) -> float:

@@ -16,9 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 NOTHING = (0.0,) * len(RATIOS)
+_RATIOS = tuple((ratio, math.log(ratio)) for ratio in RATIOS)
 _MOST = math.log(5)
 _CERTAIN = 0.99
 _LEAST_LIMIT = 1e-6
@@ -85,19 +87,26 @@ class Bursts:
 def gathered(
     logs: Sequence[float], look: Sums, tolerance: float, limit: float | None, bursts: Bursts, part: float = 1.0
 ) -> tuple[float, ...]:
-    """The seven logarithms after one more look. `bursts`: of the looks before. `part`: of the usual time between two
+    """The seven logarithms after one more look, see `gained`."""
+    return plus(logs, gained(look, tolerance, limit, bursts, part))
+
+
+def plus(logs: Sequence[float], more: Sequence[float]) -> tuple[float, ...]:
+    return tuple(map(add, logs, more))
+
+
+def gained(look: Sums, tolerance: float, limit: float | None, bursts: Bursts, part: float = 1.0) -> tuple[float, ...]:
+    """What one look adds to the seven logarithms. `bursts`: of the looks before. `part`: of the usual time between two
     looks, 1 at most.
 
     Without requests to the stable pods there is nothing to compare with: the canary is held against `limit` alone.
     """
     if not look.canary_requests:
-        return tuple(logs)
+        return NOTHING
     added = _compared(look, tolerance) if look.stable_requests else _against(look, limit)
-    before, now = bursts.dispersion, (bursts + look).dispersion
-    return tuple(
-        log + (min(_MOST * part, more / max(before, now)) if more > 0 else more / before)
-        for log, more in zip(logs, added, strict=True)
-    )
+    before = bursts.dispersion
+    size, most = max(before, (bursts + look).dispersion), _MOST * part
+    return tuple([min(most, more / size) if more > 0 else more / before for more in added])
 
 
 def evidence(logs: Sequence[float]) -> float:
@@ -106,17 +115,19 @@ def evidence(logs: Sequence[float]) -> float:
 
 
 def _compared(look: Sums, tolerance: float) -> tuple[float, ...]:
-    """Example: one failure, the canary's, of 10 requests of the canary and 190 others: r = 30 gives ln(0.61 / 0.06)."""
-    usual = _theta(look, tolerance)
-    return tuple(
-        look.canary_failures * math.log(theta / usual) + look.stable_failures * math.log((1.0 - theta) / (1.0 - usual))
-        for theta in (_theta(look, tolerance * ratio) for ratio in RATIOS)
-    )
+    """Example: one failure, the canary's, of 10 requests of the canary and 190 others: r = 30 gives ln(0.61 / 0.06).
 
-
-def _theta(look: Sums, ratio: float) -> float:
-    weighed = ratio * look.canary_requests
-    return weighed / (weighed + look.stable_requests)
+    ln(theta / theta_0) = ln(r / r_0) - d and ln((1 - theta) / (1 - theta_0)) = -d, where d is the logarithm of
+    (r n_c + n_b) / (r_0 n_c + n_b).
+    """
+    ours, theirs, failures = look.canary_requests, look.stable_requests, look.canary_failures
+    if not (both := failures + look.stable_failures):
+        return NOTHING
+    usual = tolerance * ours + theirs
+    return tuple([
+        failures * logarithm - both * math.log((tolerance * ratio * ours + theirs) / usual)
+        for ratio, logarithm in _RATIOS
+    ])  # fmt: skip
 
 
 def _against(look: Sums, limit: float | None) -> tuple[float, ...]:

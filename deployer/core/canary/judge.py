@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from deployer.core.canary import judge_words as words
 from deployer.core.canary.bounds import upper_bound
 from deployer.core.canary.counting import Reading
-from deployer.core.canary.evidence import Sums, evidence, gathered
+from deployer.core.canary.evidence import Sums, evidence, gained, plus
 from deployer.core.canary.judge_states import Judged, JudgeState, Look, MetricState, Tick, Verdict
 from deployer.core.canary.values import Judge
 from deployer.core.network.measurements import BUCKETS, NO_BUCKETS
@@ -104,15 +104,12 @@ def _counted(settings: Judge, state: JudgeState, reading: Reading, now: float) -
 
 
 def _gathered(settings: Judge, metric: MetricState, look: Sums, part: float, *, warm: bool) -> MetricState:
-    limit, bursts = _limit(settings, metric.name), metric.bursts
-    logs, early = metric.logs, metric.early
-    if not warm:
-        logs = gathered(logs, look, settings.tolerance, limit, bursts, part)
-    if metric.name == "errors":
-        early = gathered(early, look, settings.tolerance, limit, bursts, part)
+    more = gained(look, settings.tolerance, _limit(settings, metric.name), metric.bursts, part)
+    logs = metric.logs if warm else plus(metric.logs, more)
+    early = plus(metric.early, more) if metric.name == "errors" else metric.early
     return replace(
         metric, warm=metric.warm + look if warm else metric.warm, sums=metric.sums if warm else metric.sums + look,
-        logs=logs, early=early, bursts=bursts + look,
+        logs=logs, early=early, bursts=metric.bursts + look,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ WEB, CANARY = "svc.shop.web.80", "svc.shop.web.80:canary"
 OLD, NEW, OTHER = "shop.web-1-a", "shop.web-2-x", "shop.db-0"
 SIDES = Sides(frozenset({NEW}), frozenset({OLD}), frozenset({2}), frozenset({1}))
 Look = Counters | None
+KEPT = TypeAdapter(Kept)
 
 
 def buckets(first: int) -> tuple[int, ...]:
@@ -36,7 +37,7 @@ def watched(*looks: Mapping[str, Look]) -> list[Reading | None]:
     kept, found = Kept(), []
     for one in looks:
         kept, reading = counted(kept, one, SIDES)
-        kept = TypeAdapter(Kept).validate_json(TypeAdapter(Kept).dump_json(kept))
+        kept = KEPT.validate_json(KEPT.dump_json(kept))
         found.append(reading)
     return found
 
