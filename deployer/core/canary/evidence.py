@@ -22,10 +22,10 @@ RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 NOTHING = (0.0,) * len(RATIOS)
 _RATIOS = tuple((ratio, math.log(ratio)) for ratio in RATIOS)
 _MOST = math.log(5)
+_HIGHEST = 690.0  # of a logarithm: beyond, no float holds the ratio, and a canary may be a little worse for days
 _CERTAIN = 0.99
 _LEAST_LIMIT = 1e-6
-_PRIOR_LOOKS = 4.0
-_HIGHEST = 690.0  # of a logarithm: beyond, no float holds the ratio, and a canary may be a little worse for days
+_PRIOR_LOOKS, _MOST_SQUARE = 4.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +54,36 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """How much the stable pods' failures vary from look to look. `squares` is the sum of k^2 / n over the looks."""
+    """How much the stable pods' failures vary from one look to the next: `squares` of `pairs` of looks that follow each
+    other, and the newest look's `requests` and `failures`."""
 
-    looks: int = 0
+    pairs: int = 0
+    squares: float = 0.0
     requests: int = 0
     failures: int = 0
-    squares: float = 0.0
 
     def __add__(self, look: Sums) -> Bursts:
-        if not look.stable_requests:
+        """Two looks that differ by chance alone have a square of 1 on average; without failures they say nothing."""
+        requests, failures = look.stable_requests, look.stable_failures
+        if not requests:
             return self
-        return Bursts(
-            self.looks + 1, self.requests + look.stable_requests, self.failures + look.stable_failures,
-            self.squares + look.stable_failures**2 / look.stable_requests,
-        )  # fmt: skip
+        share = (self.failures + failures) / (self.requests + requests)
+        if not self.requests or not 0.0 < share < 1.0:
+            return Bursts(self.pairs, self.squares, requests, failures)
+        differ = (failures / requests - self.failures / self.requests) ** 2
+        square = differ / (share * (1.0 - share) * (1.0 / requests + 1.0 / self.requests))
+        return Bursts(self.pairs + 1, self.squares + min(square, _MOST_SQUARE), requests, failures)
 
     @property
     def dispersion(self) -> float:
-        """Pearson's chi-squared over its degrees of freedom, 1 at least: about the size of a burst. A few looks
-        that say 1 are added, so that it takes some looks to say more.
+        """The mean square, 1 at least: about the size of a burst. A few that say 1 are added, so that it takes some
+        looks to say more.
 
-        It needs no knowledge of the canary: failures that come ten at a time come so to a single pod as well.
-        Example: 5 looks of 100 requests, 0, 0, 10, 0 and 0 failures: chi-squared is 40.8, (40.8 + 4) / (4 + 4) = 5.6.
+        It needs no knowledge of the canary: failures that come ten at a time come so to a single pod as well. An
+        outage is no burst: it begins and ends once, and what its two looks say is held within bounds.
+        Example: 5 looks of 100 requests, 0, 0, 10, 0 and 0 failures: two squares of 10.5, (21 + 4) / (2 + 4) = 4.2.
         """
-        share = self.failures / self.requests if self.requests else 0.0
-        if not 0.0 < share < 1.0 or self.looks < 2:
-            return 1.0
-        chi_squared = (self.squares - share * self.failures) / (share * (1.0 - share))
-        return max(1.0, (chi_squared + _PRIOR_LOOKS) / (self.looks - 1 + _PRIOR_LOOKS))
+        return max(1.0, (self.squares + _PRIOR_LOOKS) / (self.pairs + _PRIOR_LOOKS))
 
 
 def gathered(
@@ -111,7 +113,7 @@ def gained(look: Sums, tolerance: float, limit: float | None, bursts: Bursts, pa
 
 def evidence(logs: Sequence[float]) -> float:
     """E: the mean of the likelihood ratios. 1 says nothing."""
-    return sum(math.exp(min(log, _HIGHEST)) for log in logs) / len(logs)
+    return sum([math.exp(min(log, _HIGHEST)) for log in logs]) / len(logs)
 
 
 def _compared(look: Sums, tolerance: float) -> tuple[float, ...]:

@@ -12,8 +12,9 @@ percentile. From what is gathered, in this order:
 
 During the warm-up requests are counted and kept, and not held against the canary, with two exceptions, so that nobody
 has to bear a broken canary for a minute: the guardrail, and a second test of the errors that has all of them since the
-beginning and asks for the same evidence, while 5 percentage points more of its requests fail. A canary that is as good
-as the stable pods is aborted with a chance of alpha at most by the tests of (2), and half of that by this one.
+beginning and asks for the same evidence, while 5 percentage points more of its requests fail, in all and in the newest
+look. A canary that is as good as the stable pods is aborted with a chance of alpha at most by the tests of (2), and
+half of that by this one.
 
 A look that could not be read is no look: it changes no evidence, and a canary that nobody could look at is
 inconclusive, whatever else was said. Nothing here knows a clock, a router or a record.
@@ -34,7 +35,7 @@ from deployer.core.network.measurements import BUCKETS, NO_BUCKETS
 
 EARLY_EFFECT = 0.05
 """So much more of the canary's requests have to fail for the warm-up's errors to count against it."""
-GUARD_LOOKS, GUARD_SECONDS, GUARD_LASTS_SECONDS = 30, 2.5, 12.0
+GUARD_LOOKS, GUARD_SECONDS, GUARD_LASTS_SECONDS = 30, 2.5, 15.0
 """How many looks back the guardrail may go for its requests, how soon it looks again, and for how long it doubts."""
 LEAST_ANSWERS = 20
 """Answers of stable pods without which nobody knows their 95th percentile."""
@@ -131,8 +132,9 @@ def _standing(settings: Judge, state: JudgeState, metric: MetricState, now: floa
 
 
 def _early(settings: Judge, state: JudgeState, metric: MetricState, threshold: float) -> _Standing | None:
-    value, all_of_it = evidence(metric.early), metric.warm + metric.sums
-    if value < threshold or not _is_worse(all_of_it, EARLY_EFFECT, _limit(settings, metric.name)):
+    """By all since the beginning, and by the newest look: what is over was a cold start."""
+    value, all_of_it, limit = evidence(metric.early), metric.warm + metric.sums, _limit(settings, metric.name)
+    if value < threshold or not all(_is_worse(one, EARLY_EFFECT, limit) for one in (all_of_it, state.recent[-1].sums)):
         return None
     message = words.failed(words.counts(metric.name, all_of_it, state.bucket), value, threshold)
     return _Standing(metric, "failed", message, value, threshold)
@@ -213,9 +215,9 @@ def _ended(how: str) -> Verdict:
 
 
 def _guarded(settings: Judge, state: JudgeState) -> str:
-    """Every look says so for 12 seconds, up to this one, over enough requests: what is over sooner was a burst.
+    """Every look says so for 15 seconds, up to this one, over enough requests: what is over sooner was a burst.
 
-    Example (interval 10 s, a canary that answers 500 alone): a look at 10 s, then every 2.5 s; ended at 22.5 s.
+    Example (interval 10 s, a canary that answers 500 alone): a look at 10 s, then every 2.5 s; ended at 25 s.
     """
     window, since = Sums(), state.read_at
     if not (state.recent and _is_beyond(settings, state.recent[-1].sums)):
@@ -235,7 +237,11 @@ def _is_beyond(settings: Judge, look: Sums) -> bool:
 
 
 def _next_seconds(settings: Judge, state: JudgeState) -> float:
-    doubtful = bool(state.recent) and _is_beyond(settings, state.recent[-1].sums)
+    """Sooner while the guardrail doubts. A look in which the canary got no request does not end the doubt: a longer
+    look after it would count the end of a burst as so many more seconds of it.
+    """
+    used = next((look.sums for look in reversed(state.recent) if look.sums.canary_requests), Sums())
+    doubtful = _is_beyond(settings, used)
     return min(GUARD_SECONDS, settings.interval_seconds) if doubtful else settings.interval_seconds
 
 

@@ -126,7 +126,8 @@ def test_the_order_of_nodes_is_irrelevant(looks: list[dict[str, Look]]) -> None:
 @UNTIMED
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.booleans()), min_size=1, max_size=20))
 def test_without_resets_everything_is_counted_once(steps: list[tuple[int, int, bool]]) -> None:
-    old, new, looks = 100, 100, [{"a": look(100, 100)}]
+    old, new = 100, 100
+    looks: list[dict[str, Look]] = [{"a": look(100, 100)}]
     for more_old, more_new, is_read in (*steps, (0, 0, True)):
         old, new = old + more_old, new + more_new
         looks.append({"a": look(old, new) if is_read else None})

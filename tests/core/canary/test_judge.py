@@ -56,12 +56,36 @@ def story(*parts: tuple[int, Reading | None]) -> list[Reading | None]:
             id="a cold start is borne",
         ),
         pytest.param(
+            USUAL, story((3, reading((100, 12))), (2, reading((100, 2))), (200, GOOD)), "successful", 600, "successful",
+            id="a cold start that leaves evidence behind, too",
+        ),
+        pytest.param(
+            ERRORS, story((4, reading((100, 4))), (1, reading((100, 8))), (200, GOOD)), "successful", 600, "successful",
+            id="a cold start that is worse in its newest look, and not by so much in all",
+        ),
+        pytest.param(
+            ERRORS, story((3, NOBODY), (1, DEAD), (200, GOOD)), "successful", 600, "successful",
+            id="a time without requests before a burst is no part of it",
+        ),
+        pytest.param(
+            ERRORS, story((1, reading((19, 19))), (1, NOBODY), (200, reading((1, 1)))), "failed", 30, "guardrail",
+            id="and one within it ends nothing",
+        ),
+        pytest.param(
+            ERRORS, story((200, reading((10_000, 20), (190_000, 190)))), "successful", 600, "",
+            id="surely worse, and by too little to matter",
+        ),
+        pytest.param(
             USUAL, story((10, GOOD), (1, DEAD), (200, GOOD)), "successful", 840, "successful",
             id="a burst in one look is borne, and takes a longer look",
         ),
         pytest.param(
             USUAL, story((10, GOOD), (12, OUTAGE), (200, GOOD)), "successful", 1100, "successful",
             id="an outage that both share is nobody's",
+        ),
+        pytest.param(
+            USUAL, story((3, GOOD), (6, OUTAGE), (200, BAD)), "failed", 410, "evidence",
+            id="and a bad canary does not hide behind it for good",
         ),
         pytest.param(
             USUAL, story((200, OUTAGE)), "inconclusive", 1800, "nobody can say after 30 min: canary 80.0 % of 17,400",
@@ -163,7 +187,7 @@ def test_requests_that_are_needed(share: float, margin: float, expected: int) ->
     assert needed_requests(share, margin) == expected
 
 
-def test_the_guardrail_looks_again_soon_and_ends_a_dead_canary_in_22_seconds() -> None:
+def test_the_guardrail_looks_again_soon_and_ends_a_dead_canary_in_25_seconds() -> None:
     state, now, times = begun(START), START, [10.0]
     while True:
         now += times[-1]
@@ -172,7 +196,33 @@ def test_the_guardrail_looks_again_soon_and_ends_a_dead_canary_in_22_seconds() -
             break
         times.append(done.next_seconds)
         state = done.state
-    assert (times, done.verdict) == ([10.0, 2.5, 2.5, 2.5, 2.5, 2.5], "failed")
+    assert (times, done.verdict) == ([10.0, *[2.5] * 6], "failed")
+
+
+def test_a_look_without_requests_does_not_end_the_doubt() -> None:
+    """A pod that stalls: five failures, a quiet look, and five more at the beginning of what would be a longer look."""
+    state, now, times = begun(START), START, []
+    for look in (reading((10, 5)), NOBODY, reading((20, 8)), reading((10, 0)), NOBODY):
+        now += times[-1] if times else 10
+        done = judged(USUAL, state, look, now)
+        assert done.verdict == "running"
+        state, times = done.state, [*times, done.next_seconds]
+    assert times == [2.5, 2.5, 2.5, 10.0, 10.0]
+
+
+@pytest.mark.parametrize(("requests", "verdict"), [(19, "running"), (20, "failed")])
+def test_the_guardrail_asks_for_requests_enough(requests: int, verdict: str) -> None:
+    looks = [
+        reading((requests - 2, requests - 2), (1_900, 0)),
+        reading((1, 1), (1_900, 0)),
+        reading((1, 1), (1_900, 0)),
+    ]
+    state, now = begun(START), START
+    for look in looks:
+        now += 10
+        done = judged(USUAL, state, look, now)
+        state = done.state
+    assert (done.verdict, state.recent[-1].at - state.recent[0].at) == (verdict, 20)
 
 
 def test_looks_that_come_sooner_give_no_more_evidence() -> None:
@@ -205,6 +255,7 @@ def test_about_so_many_requests_are_missing() -> None:
     done = watched([reading((10, 0))] * 10, ERRORS)[-1]
     assert done.ticks[0].missing == needed_requests(10 / 1_900, 0.01) - 40 == 589
     assert done.message.endswith("needs about 589 more requests")
+    assert watched([reading((100, 1))] * 10, ERRORS)[-1].ticks[0].missing == 968 - 400
 
 
 def test_a_node_that_was_not_read_is_named() -> None:

@@ -72,6 +72,16 @@ def test_what_comes_in_bursts_is_worth_less(look: Sums, one: Sums, other: Sums) 
     assert all(abs(less) <= abs(more) + 1e-9 for less, more in zip(bursty, calm, strict=True))
 
 
+def test_a_look_that_shows_the_first_burst_is_worth_less_for_it() -> None:
+    calm = NOT_BURSTY
+    for _ in range(4):
+        calm += Sums(10, 0, 100, 1)
+    look = Sums(10, 3, 100, 8)
+    assert (calm.dispersion, (calm + look).dispersion) == (1.0, pytest.approx(1.21, abs=0.01))
+    unknown, known = (gathered(NOTHING, look, 1.25, None, bursts)[0] for bursts in (NOT_BURSTY, calm))
+    assert known == pytest.approx(unknown / (calm + look).dispersion)
+
+
 @UNTIMED
 @given(sums(), st.integers(1, 50))
 def test_a_failure_more_of_the_canary_is_never_less_evidence(look: Sums, more: int) -> None:
@@ -84,7 +94,8 @@ def test_a_failure_more_of_the_canary_is_never_less_evidence(look: Sums, more: i
 @pytest.mark.parametrize(
     ("failures", "expected"),
     [
-        pytest.param((0, 0, 10, 0, 0), 5.6, id="ten at once"),
+        pytest.param((0, 0, 10, 0, 0), 4.18, id="ten at once"),
+        pytest.param((0, 0, 90, 90, 90, 0, 0), 8.0, id="an outage begins and ends once"),
         pytest.param((2, 2, 2, 2, 2), 1.0, id="never less than 1"),
         pytest.param((0, 0, 0), 1.0, id="no failures"),
         pytest.param((3,), 1.0, id="one look tells nothing"),
