@@ -36,14 +36,17 @@ class Failure(Exception):
 def main(argv):
     # type: (list[str]) -> None
     arguments = take_data_folder(argv[1:])
-    testing = arguments[:1] == ["test"] and not {"-h", "--help"} & set(arguments)
+    testing = arguments[:1] in (["test"], ["benchmark"]) and not {"-h", "--help"} & set(arguments)
     if os.environ.get("PIERHEAD_NO_BOOTSTRAP", "") in ("", "0"):
         enter_environment(TEST_LOCK if testing else RUN_LOCK, arguments)
     sys.path[:0] = [] if HOME in sys.path else [HOME]
     if testing:
         os.chdir(HOME)
-        whole = [] if arguments[1:] else ["-m", "tests"]
-        os.execv(sys.executable, [sys.executable, *(whole or ["-m", "pytest", *arguments[1:]])])
+        if arguments[0] == "benchmark":
+            words = ["-m", "tests.benchmarks", *arguments[1:]]
+        else:
+            words = ["-m", "pytest", *arguments[1:]] if arguments[1:] else ["-m", "tests"]
+        os.execv(sys.executable, [sys.executable, *words])
     if arguments[:1] == ["demo"]:  # never in the folder of a real control plane
         os.environ.setdefault("PIERHEAD_DATA", os.path.join(HOME, ".pierhead-demo"))
     if arguments[:1] == ["up"]:  # without Django: this process stays for as long as Pierhead runs

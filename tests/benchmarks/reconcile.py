@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.database import empty_database
+from tests.benchmarks.figures import show
 
 
 def main() -> None:
@@ -43,10 +44,8 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     size = f"{options.nodes} nodes, {options.deployments} Deployments, {pods} pods ({ready} ready)"
     print(f"{size}, built in {built:.0f} s of CPU")
     rows = [one_pass(world) for _ in range(options.rounds)]
-    print(f"{'CPU seconds':24}{'median':>10}{'best':>10}")
     for index, name in enumerate(("workloads", "nodes", "together")):
-        values = sorted(row[index] for row in rows)
-        print(f"{name:24}{values[len(values) // 2]:10.3f}{values[0]:10.3f}")
+        show(f"a pass without change, {pods:,} pods: CPU, {name}", [row[index] for row in rows], "s")
 
 
 def _settle(world: object) -> None:
