@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.figures import show
-from tests.engines.canaries import CALLER, IMAGE, dialled, rollout
+from tests.engines.canaries import CALLER, IMAGE, asked_for, dialled, rollout, weight
 from tests.engines.control_plane import control_plane, deployment, eventually
 from tests.engines.hosts import Hosts, hosts
 from tests.engines.load import load
@@ -68,16 +68,15 @@ def quiet() -> str:
 
 
 def push(made: Shop, document: str) -> None:
-    made.push(document, service("web"), quiet())
+    sha = made.push(document, service("web"), quiet())
     made.sync()
+    kind = "rollout" if "kind: Rollout" in document else "deployment"
+    eventually(lambda: asked_for(made, sha, kind), 60, made.tell)
 
 
 def paused_at(made: Shop, percent: int) -> None:
     def paused() -> bool:
-        code, out, _ = made.plane.attempt("get", "rollout", "web", "-n", made.name, "-o", "json")
-        if code:
-            return False
-        found = json.loads(out)["status"]
+        found = json.loads(made.plane.manage("get", "rollout", "web", "-n", made.name, "-o", "json"))["status"]
         weights = (found.get("canary") or {}).get("weights") or {}
         return found.get("phase") == "Paused" and (weights.get("canary") or {}).get("weight") == percent
 
@@ -142,9 +141,9 @@ def bad(made: Shop, callers: list[Client], rounds: int) -> None:
         # 4 clients that wait 0.2 s between two requests
         with load(at.host, at.container, f"{address(made, 'web')}:80", clients=4, pause=0.2) as running:
             push(made, dialled(str(number + 2), DEFAULTS, errors=1000))
-            made.wait(lambda: _weight(made) > 0, 60)
+            made.wait(lambda: weight(made) > 0, 60)
             began = time.monotonic()
-            made.wait(lambda: _weight(made) == 0, 300)
+            made.wait(lambda: weight(made) == 0, 300)
             took.append(time.monotonic() - began)
             made.wait_ready(6, seconds=60)
         hurt, sent = hurt + running.result.failed, sent + running.result.sent
@@ -166,12 +165,6 @@ def good(made: Shop, callers: list[Client], rounds: int) -> None:
     result = running.result
     show("a good canary, 5 %, 25 %, 50 % of 20 s each: push -> done", took, "s")
     show(f"a good canary: failed of {result.sent:,} requests", result.failed, "requests", at_least=0)
-
-
-def _weight(made: Shop) -> int:
-    """The canary's share in basis points as `get deployment -o json` tells it, 0 when there is none."""
-    found = json.loads(made.plane.manage("get", "deployment", "web", "-n", made.name, "-o", "json"))
-    return int(((found["status"].get("canary") or {}).get("weights") or {}).get("canary", {}).get("weight") or 0)
 
 
 MEASURES = {"share": share, "abort": abort, "bad": bad, "good": good}

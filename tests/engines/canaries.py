@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from typing import Any
+
+from tests.engines.shop import Shop
 
 IMAGE = "test/dial:1"
 CALLER = ["/bin/sleep", "3600"]
@@ -43,6 +47,20 @@ spec:
     metadata: {{labels: {{app: web}}}}
     spec:
 {_pod(version, errors)}"""
+
+
+def asked_for(shop: Shop, sha: str, kind: str = "deployment") -> bool:
+    """Whether this commit is what is asked for; how it fares is another matter."""
+    code, out, _ = shop.plane.attempt("get", kind, "web", "-n", shop.name, "-o", "json")
+    return not code and json.loads(out)["metadata"]["annotations"].get("pierhead.io/commit") == sha
+
+
+def weight(shop: Shop) -> int:
+    """The canary's share that the routers are asked for, in basis points; 0 when there is none."""
+    rows = sqlite3.connect(f"file:{shop.plane.folder}/db.sqlite3?mode=ro", uri=True, timeout=20)
+    sql = "select json_extract(canary, '$.weight') from control_deployment where namespace = ? and name = 'web'"
+    with contextlib.closing(rows):
+        return int(rows.execute(sql, [shop.name]).fetchone()[0] or 0)
 
 
 def _pod(version: str, errors: int, slow: int = 0, delay: int = 0) -> str:

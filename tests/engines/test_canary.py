@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.engines.canaries import CALLER, IMAGE, QUICK, dialled, rollout
+from tests.engines.canaries import CALLER, IMAGE, QUICK, asked_for, dialled, rollout
 from tests.engines.control_plane import deployment, eventually
 from tests.engines.hosts import Hosts
 from tests.engines.load import load
@@ -29,12 +29,7 @@ def push(shop: Shop, document: str, kind: str = "deployment") -> None:
     """Until the commit is what is asked for; how it fares is another matter."""
     sha = shop.push(document, service("web"), QUIET)
     shop.sync()
-
-    def is_asked_for() -> bool:
-        code, out, _ = shop.plane.attempt("get", kind, "web", "-n", shop.name, "-o", "json")
-        return not code and json.loads(out)["metadata"]["annotations"].get("pierhead.io/commit") == sha
-
-    eventually(is_asked_for, 40, shop.tell)
+    eventually(lambda: asked_for(shop, sha, kind), 40, shop.tell)
 
 
 def answers(shop: Shop, at: Client, wanted: set[str]) -> None:

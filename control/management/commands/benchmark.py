@@ -11,9 +11,7 @@ from control import data
 
 
 class Command(BaseCommand):
-    help = (
-        "Runs benchmarks by name, or all: their table with peers measured in the same run; --list, --json, --compare."
-    )
+    help = "Runs benchmarks by name, or all of them, with their peers in the same run: one table."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -38,7 +38,7 @@ CANARY_DONE = {
 
 
 class Command(PierheadCommand):
-    help = "Follows and steers rollouts and canaries: status, history, undo, pause, resume, promote, abort and others."
+    help = "Steers rollouts: status, history, undo, pause, resume, restart, promote, skip, abort, retry."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         make = verbs(parser, *VERBS)
