@@ -63,7 +63,8 @@ def test_what_is_open_or_has_the_focus_stays_so(window: Open) -> None:
 
 def test_a_server_that_is_gone_is_said(window: Open) -> None:
     page = window()
-    page.goto("/")
+    with page.expect_response("**/?seen=*"):  # the first look, or its late answer would be one
+        page.goto("/")
     expect(page.locator("#connection")).to_have_text("Live")
     page.route("**/?seen=*", lambda route: route.abort())
     objects.touch("Node", "", "n1")

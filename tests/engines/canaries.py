@@ -11,7 +11,7 @@ from tests.engines.shop import Shop
 
 IMAGE = "test/dial:1"
 CALLER = ["/bin/sleep", "3600"]
-QUICK = "5% for 20s, errors < 1%, warmup 4s, interval 2s"
+QUICK = "10% for 10s, errors < 1%, only errors, warmup 4s, interval 2s"
 
 
 def dialled(
