@@ -10,9 +10,8 @@ from typing import Any
 from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from control.models import AnalysisRun, AnalysisTemplate, AnalysisTick, Deployment
+from deployer.core.canary.annotation import ANNOTATION
 from deployer.core.canary.kept import load_state
-from deployer.core.canary.strategy import ANNOTATION, strategy_of
-from deployer.core.canary.templates import About
 from deployer.core.canary.values import CanaryState, Strategy
 
 UNDER_WAY = ("Progressing", "Paused", "Promoting", "Aborting")
@@ -54,6 +53,10 @@ def strategies(rows: Sequence[Deployment]) -> dict[str, Strategy | None]:
 
 
 def _strategy(row: Deployment, templates: Mapping[str, dict[str, Any]]) -> Strategy | None:
+    # Pages without a canary do without what reads manifests: it is much to import.
+    from deployer.core.canary.strategy import strategy_of
+    from deployer.core.canary.templates import About
+
     about = About(row.name, row.namespace, row.labels, row.annotations)
     return strategy_of(row.kind, row.spec, row.annotations, templates, about)
 

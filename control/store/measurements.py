@@ -28,7 +28,7 @@ from deployer.core.network.measurements import (
     read_counters,
     total,
 )
-from deployer.core.network.values import pod_key
+from deployer.core.network.server_names import pod_key
 
 SETTLED_SECONDS = 60
 """A coarse row is made so long after its end: all that is late has arrived."""

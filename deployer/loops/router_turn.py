@@ -23,8 +23,9 @@ from deployer.core.network.probes import results
 from deployer.core.network.router_host import EDGE, ROUTER
 from deployer.core.network.routing import Routed, RouterOutcome
 from deployer.core.network.runtime import Live, Moves, StatRow, moves, read_servers, read_stats
+from deployer.core.network.server_names import pod_key
 from deployer.core.network.splits import first_maps
-from deployer.core.network.values import CONFIG_FILE, FOLDER, ProbeResult, RouterConfig, pod_key
+from deployer.core.network.values import CONFIG_FILE, FOLDER, ProbeResult, RouterConfig
 from deployer.loops.router_access import RouterAccess
 from deployer.loops.router_containers import RouterContainers, checked, last_lines
 from deployer.loops.router_edge import RouterEdge

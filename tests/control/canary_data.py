@@ -45,13 +45,17 @@ STEPS = [
 
 def harbour() -> None:
     """All of them, in namespace shop."""
-    now = factories.NOW = time.time()
-    factories.application()
-    judged(now)
-    aborted(now)
-    measured(now)
-    preview(now)
-    untouched()
+    before, now = factories.NOW, time.time()
+    factories.NOW = now
+    try:
+        factories.application()
+        judged(now)
+        aborted(now)
+        measured(now)
+        preview(now)
+        untouched()
+    finally:
+        factories.NOW = before
 
 
 def judged(now: float, *, minutes: float = 4, name: str = "web", **state: Any) -> Deployment:

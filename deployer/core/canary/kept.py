@@ -2,40 +2,48 @@
 
 >>> load_state({}) == CanaryState()
 True
+
+pydantic is imported on first use: pages without a canary do without.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from deployer.core.canary.values import Analysis, CanaryState, Strategy
 
-_STATES, _ANALYSES, _STRATEGIES = TypeAdapter(CanaryState), TypeAdapter(Analysis), TypeAdapter(Strategy)
+
+@cache
+def _adapter(kind: type[Any]) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def load_state(kept: Mapping[str, Any]) -> CanaryState:
-    return _STATES.validate_python(dict(kept))
+    found: CanaryState = _adapter(CanaryState).validate_python(dict(kept))
+    return found
 
 
 def dump_state(state: CanaryState) -> dict[str, Any]:
     """What has its default is left out."""
-    found: dict[str, Any] = _STATES.dump_python(state, mode="json", exclude_defaults=True)
+    found: dict[str, Any] = _adapter(CanaryState).dump_python(state, mode="json", exclude_defaults=True)
     return found
 
 
 def load_analysis(kept: Mapping[str, Any]) -> Analysis:
-    return _ANALYSES.validate_python(dict(kept))
+    found: Analysis = _adapter(Analysis).validate_python(dict(kept))
+    return found
 
 
 def dump_analysis(analysis: Analysis) -> dict[str, Any]:
-    found: dict[str, Any] = _ANALYSES.dump_python(analysis, mode="json")
+    found: dict[str, Any] = _adapter(Analysis).dump_python(analysis, mode="json")
     return found
 
 
 def steps_hash(strategy: Strategy) -> str:
     """Another one means that the steps were written anew."""
-    return sha256(_STRATEGIES.dump_json(strategy)).hexdigest()[:10]
+    return sha256(_adapter(Strategy).dump_json(strategy)).hexdigest()[:10]

@@ -11,9 +11,7 @@ epoch, durations in seconds. Words are Argo Rollouts' where it has one. Nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 WHOLE = 10_000
 """All traffic, in basis points."""
@@ -102,7 +100,7 @@ class Prometheus:
     source: Literal["prometheus"] = "prometheus"
 
 
-Provider = Annotated[Traffic | Prometheus, Field(discriminator="source")]
+Provider = Traffic | Prometheus
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,7 @@ class SetHeaderRoute:
     kind: Literal["setHeaderRoute"] = "setHeaderRoute"
 
 
-Step = Annotated[SetWeight | Pause | Analyse | SetCanaryScale | SetHeaderRoute, Field(discriminator="kind")]
+Step = SetWeight | Pause | Analyse | SetCanaryScale | SetHeaderRoute
 
 
 @dataclass(frozen=True, slots=True)

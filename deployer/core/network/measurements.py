@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deployer.core.network.values import pod_key
+from deployer.core.network.server_names import pod_key
 
 BOUNDS_MILLISECONDS = tuple(2**power for power in range(15))
 """Upper bounds of the buckets in which the routers count (`latency.py`), inclusive; the sixteenth has none."""

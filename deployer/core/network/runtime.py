@@ -23,7 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from deployer.core.network.commands import command_word
-from deployer.core.network.values import BACKUP, RouterConfig, Server, pod_key
+from deployer.core.network.server_names import BACKUP, pod_key
+from deployer.core.network.values import RouterConfig, Server
 
 HTTP_DRAIN_SECONDS = 5
 TCP_DRAIN_SECONDS = 3600

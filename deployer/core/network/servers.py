@@ -20,7 +20,8 @@ from typing import Literal
 
 from deployer.core.network.endpoints import sni
 from deployer.core.network.maps import CHECK_HOST, CHECK_PATH, is_word, map_path, path_word
-from deployer.core.network.values import BACKUP, FOLDER, Endpoint, Mode, NetworkCheck, RoutedPod, Server
+from deployer.core.network.server_names import BACKUP
+from deployer.core.network.values import FOLDER, Endpoint, Mode, NetworkCheck, RoutedPod, Server
 
 Watch = Literal["connect", "http"]
 """What a check of the backend does: connect (and TLS, if that is the way), or ask by HTTP."""

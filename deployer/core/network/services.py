@@ -20,9 +20,10 @@ from deployer.core.network.names import EXTERNAL_PORTS, is_alias
 from deployer.core.network.preamble import DEFAULTS_HTTP, DEFAULTS_HTTP_BACKEND, DEFAULTS_TCP, PEERS
 from deployer.core.network.scene import Scene
 from deployer.core.network.sections import Part, Section, joined
+from deployer.core.network.server_names import BACKUP
 from deployer.core.network.servers import check_maps, servers, watch_lines
 from deployer.core.network.splits import backend_name, canary_backend, sides, stickiness
-from deployer.core.network.values import BACKUP, Endpoint, Mode, RoutedService
+from deployer.core.network.values import Endpoint, Mode, RoutedService
 from deployer.core.objects.workload import ServicePort
 
 _AFFINITY_SECONDS = 10800

@@ -29,17 +29,6 @@ CONFIG_FILE = "haproxy.cfg"
 MESH_NETWORK = "00-pierhead-mesh"
 """The router's way out; its name sorts first, so that it keeps the default route."""
 INGRESS_HTTP, INGRESS_HTTPS = 80, 443
-BACKUP = "_backup"
-"""Ends the name of a pod's server that serves only when all others of its backend are down."""
-
-
-def pod_key(server: str) -> str:
-    """Whose server it is, without such an ending: no pod's name has "_" in it.
-
-    >>> pod_key("shop.web-5d8f7-x2x_backup")
-    'shop.web-5d8f7-x2x'
-    """
-    return server.partition("_")[0]
 
 
 @dataclass(frozen=True, slots=True)
