@@ -6,7 +6,9 @@ says so. 127.64.0.0/12 as pod range makes every virtual address one of this mach
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import itertools
 import os
 import shutil
 import signal
@@ -47,10 +49,16 @@ def eventually(look: Callable[[], Answer], fits: Callable[[Answer], object] = bo
         threading.Event().wait(0.02)
 
 
+_ports = itertools.count(10_000 + os.getpid() * 37 % 20_000)
+
+
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Below those that clients are given: none of them can have it by the time that somebody listens there."""
+    while True:
+        number = 10_000 + next(_ports) % 22_000
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("0.0.0.0", number))
+            return number
 
 
 class Router:
