@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -9,12 +10,14 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -22,7 +25,7 @@ from deployer.adapters import prometheus
 from deployer.adapters.prometheus import PrometheusProvider
 from deployer.core.canary.values import Prometheus
 from deployer.ports import ProviderError
-from tests.contracts.git_servers import _free_port, _wait_for
+from tests.contracts.git_servers import _free_port
 from tests.contracts.mesh_certificates import MeshAuthority
 from tests.environment import require
 
@@ -42,11 +45,21 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(port)
+        _wait_until_ready(port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()
+
+
+def _wait_until_ready(port: int) -> None:
+    """It listens before it answers queries."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5):
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("Prometheus was not ready within 60 s")
 
 
 @dataclass
