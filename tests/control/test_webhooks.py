@@ -25,6 +25,7 @@ from deployer.core.hooks.providers import PROVIDERS
 from deployer.core.source import Look
 from tests.control import factories
 from tests.core.hooks import samples
+from tests.environment import require
 
 pytestmark = pytest.mark.django_db
 ADA = Actor("ada")
@@ -290,8 +291,7 @@ def test_a_row_that_is_refreshed_keeps_its_sealed_values(repository: Repository)
 def test_a_delivery_that_waits_for_the_lock_gets_it_as_soon_as_it_is_free(repository: Repository) -> None:
     """SQLite looks again after 1, 2, 5, ... 100 ms: whoever held the lock for a moment cost a delivery a tenth of a
     second."""
-    if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL has a queue of writers")
+    require(connection.vendor == "sqlite", "this is about SQLite's lock: run it without TEST_DATABASE_URL")
     hook, secret = made(repository)
     held, free = threading.Event(), threading.Event()
 
@@ -314,8 +314,7 @@ def test_a_delivery_that_waits_for_the_lock_gets_it_as_soon_as_it_is_free(reposi
 def test_a_lock_that_is_never_free_is_told_and_nothing_is_kept(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL has a queue of writers")
+    require(connection.vendor == "sqlite", "this is about SQLite's lock: run it without TEST_DATABASE_URL")
     hook, secret = made(repository)
     monkeypatch.setattr(rows, "PATIENCE_SECONDS", 0.05)
     held, free = threading.Event(), threading.Event()
