@@ -332,6 +332,7 @@ class Composition:
 
     def resync(self) -> None:
         resync.run(self.work, resync_store, self.clock)
+        self._eyes.routers.keep_only(Node.objects.values_list("uid", flat=True))
 
     def forget_the_past(self) -> None:
         collection.forget_the_past(self.clock.now(), settings.PIERHEAD.event_retention_days)
