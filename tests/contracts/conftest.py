@@ -1,15 +1,19 @@
-"""The engines of the contract suite, each started once for the run and left empty by every test."""
+"""The engines of the contract suite, each started once and left empty by every test; and routers with a split."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from deployer.adapters.docker_address import EngineAddress
+from deployer.core.network.values import Identity
 from tests.contracts.bench import Bench, docker_bench, simulated_bench
+from tests.contracts.loopback import needs_haproxy, scratch
+from tests.contracts.mesh_certificates import MeshAuthority
+from tests.contracts.split_town import Town, raised
 from tests.engines.hosts import Hosts
 from tests.engines.hosts import hosts as start_hosts
 from tests.engines.servers import Registry
@@ -43,3 +47,21 @@ def shared_bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 def bench(shared_bench: Bench) -> Iterator[Bench]:
     yield shared_bench
     shared_bench.clean()
+
+
+@pytest.fixture(scope="module")
+def identity() -> Identity:
+    return MeshAuthority().identity("uid-a")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    needs_haproxy()
+    with scratch() as found:
+        yield found
+
+
+@pytest.fixture
+def raise_town(folder: Path, identity: Identity) -> Iterator[Callable[..., Town]]:
+    with ExitStack() as stack:
+        yield lambda first, *things, **more: raised(stack, folder, identity, first, *things, **more)

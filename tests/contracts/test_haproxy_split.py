@@ -23,7 +23,6 @@ from tests.contracts.loopback import (
     over_tcp,
     scratch,
 )
-from tests.contracts.mesh_certificates import MeshAuthority
 from tests.contracts.split_town import (
     BACKEND,
     CANARY,
@@ -44,24 +43,6 @@ from tests.contracts.split_town import (
     split,
 )
 from tests.core.network.sketch import config, httpget, ingress, pods, policy, service
-
-
-@pytest.fixture(scope="module")
-def identity() -> Identity:
-    return MeshAuthority().identity("uid-a")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    needs_haproxy()
-    with scratch() as found:
-        yield found
-
-
-@pytest.fixture
-def raise_town(folder: Path, identity: Identity) -> Iterator[Callable[..., Town]]:
-    with ExitStack() as stack:
-        yield lambda first, *things, **more: raised(stack, folder, identity, first, *things, **more)
 
 
 def test_five_percent_are_five_percent_by_each_way_in(raise_town: Callable[..., Town]) -> None:

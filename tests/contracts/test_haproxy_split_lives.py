@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from deployer.core.network.values import Identity
 from tests.contracts.loopback import (
     eventually,
     get,
-    needs_haproxy,
-    scratch,
 )
-from tests.contracts.mesh_certificates import MeshAuthority
 from tests.contracts.split_town import (
     BACKEND,
     CANARY,
@@ -28,28 +22,9 @@ from tests.contracts.split_town import (
     Load,
     Town,
     back,
-    raised,
     slow_pods,
     split,
 )
-
-
-@pytest.fixture(scope="module")
-def identity() -> Identity:
-    return MeshAuthority().identity("uid-a")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    needs_haproxy()
-    with scratch() as found:
-        yield found
-
-
-@pytest.fixture
-def raise_town(folder: Path, identity: Identity) -> Iterator[Callable[..., Town]]:
-    with ExitStack() as stack:
-        yield lambda first, *things, **more: raised(stack, folder, identity, first, *things, **more)
 
 
 def test_nobody_notices_that_a_canary_dies_nor_that_the_others_do(
