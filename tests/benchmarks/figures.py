@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 OURS = "Pierhead"
-COLLECTED = "PIERHEAD_FIGURES"
-"""The environment variable that names the file of the run, one JSON object a line."""
+COLLECTED = "BENCHMARK_FIGURES"
+"""The environment variable that names the file of the run, one JSON object a line. Not one of Pierhead's own settings:
+the tests' surroundings take those away, and benchmarks on real hosts live in them."""
 
 
 @dataclass(frozen=True, slots=True)

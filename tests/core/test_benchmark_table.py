@@ -62,6 +62,11 @@ def test_figures_are_collected_and_a_line_that_was_cut_off_is_left_out(
     assert "at least 3.00" in capsys.readouterr().out
 
 
+def test_figures_of_a_script_that_uses_the_tests_hosts_are_collected() -> None:
+    """Bug: their surroundings took the variable away, so benchmarks on real hosts printed figures and kept none."""
+    assert not COLLECTED.startswith("PIERHEAD_")
+
+
 def test_what_was_never_measured_is_no_figure() -> None:
     with pytest.raises(ValueError, match="nothing was measured"):
         show("deploy 3", [], "s")
