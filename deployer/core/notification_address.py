@@ -69,6 +69,7 @@ def admit(url: str, *, allow_local: bool) -> NotificationAddress:
     scheme = _scheme(url)
     kind = scheme.removesuffix("s") if scheme.removesuffix("s") in OWN_SERVER else scheme
     if scheme == "https":
+        _check_options(url, scheme)
         return _pasted(url, _host(url, scheme))
     if kind not in OWN_SERVER and kind not in SERVICES:
         raise AddressRefused(_unknown(scheme))

@@ -20,6 +20,12 @@ from deployer.core.notification_address import AddressRefused, admit, secrets_of
         ("tgram://123:abc/456", "tgram://*** (Telegram)"),
         ("https://hooks.slack.com/services/T1/B1/xyz", "https://hooks.slack.com/***"),
         ("https://discord.com/api/webhooks/1/abc", "https://discord.com/***"),
+        ("https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t", "https://chat.googleapis.com/***"),
+        (
+            "https://prod-1.westus.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke"
+            "?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=s",
+            "https://prod-1.westus.logic.azure.com/***",
+        ),
     ],
 )
 def test_admitted(url: str, shown: str) -> None:
@@ -43,6 +49,8 @@ def test_admitted(url: str, shown: str) -> None:
         ("slack://T1/B1/xyz?template=/etc/passwd", "the option template of a slack:// address is not admitted"),
         ("slack://T1/B1/xyz?to=a;TEMPLATE=/etc/passwd", "the option TEMPLATE of a slack:// address"),
         ("slack://T1/B1/xyz/#ops?%74emplate=/etc/passwd", "the option template of a slack:// address"),
+        ("https://hooks.slack.com/services/T1/B1/x?template=/etc/passwd", "the option template of a https:// address"),
+        ("https://prod-1.logic.azure.com/workflows/1?sig=s&template=/etc/passwd", "the option template of a https://"),
         ("json://h.example.com/?redirect=yes", "the option redirect of a json:// address"),
         ("ntfy://h.example.com/t?attach=file:///etc/passwd", "the option attach of a ntfy:// address"),
         ("ntfy://h.example.com/t?+x=1", "the option ?x of a ntfy:// address"),
