@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db.models import Q, QuerySet
 
 from control.models import AuditEntry
+from control.selectors.kinds import KINDS
 from control.selectors.narrowing import Facet, facets_of
 from control.selectors.newest_first import COUNTED, Key, counts, page_behind, since_seconds, written
 from control.selectors.words import Moment, sentence
@@ -76,9 +77,7 @@ def entries(asked: Mapping[str, str], reader: Reader, now: float) -> QuerySet[Au
     rows = AuditEntry.objects.filter(**{name: asked[name] for name in ("actor", "action") if asked[name]})
     if reader.visible is not None:
         mine = Q(actor=reader.name) | Q(actor__startswith=f"{reader.name} (token ")
-        for namespace in reader.visible:
-            mine |= Q(object__contains=f" {namespace}/") | Q(object=f"Namespace {namespace}")
-        rows = rows.filter(mine)
+        rows = rows.filter(mine | _within(reader.visible))
     if seconds := since_seconds(asked["since"]):
         rows = rows.filter(at__gte=now - seconds)
     if asked["object"]:
@@ -86,6 +85,18 @@ def entries(asked: Mapping[str, str], reader: Reader, now: float) -> QuerySet[Au
     for word in asked["words"].split():
         rows = rows.filter(Q(detail__icontains=word) | Q(object__icontains=word) | Q(action__icontains=word))
     return rows
+
+
+def _within(namespaces: Collection[str]) -> Q:
+    """What was done to these namespaces and in them. A kind decides what stands before the slash: webhooks have their
+    repository there, tokens their owner."""
+    here, of_kinds = Q(pk=None), Q(pk=None)
+    for namespace in namespaces:
+        here |= Q(object__contains=f" {namespace}/")
+    for kind in KINDS:
+        if kind.namespaced:
+            of_kinds |= Q(object__startswith=f"{kind.name} ")
+    return (here & of_kinds) | Q(object__in=[f"Namespace {namespace}" for namespace in namespaces])
 
 
 def audit_line(row: AuditEntry, now: float) -> AuditLine:

@@ -11,12 +11,15 @@ EACH = 8
 
 
 def found(words: str, visible: Collection[str] | None) -> Iterator[tuple[str, str, str]]:
-    """(kind, namespace, name). Five queries. `visible`: the namespaces that the reader may see, None for all."""
+    """(kind, namespace, name). Five queries at most. `visible`: the namespaces that the reader may see, None for all:
+    nodes are in none, and for those alone who see all."""
     namespace, slash, name = words.strip().lower().rpartition("/")
     for model, key in ((Application, "namespace"), (Deployment, "namespace"), (Node, ""), (Service, "namespace"),
                        (Pod, "namespace")):  # fmt: skip
+        if not key and visible is not None:
+            continue
         rows: Any = model._default_manager.filter(name__contains=name).order_by("name")
-        if key and visible is not None:
+        if visible is not None:
             rows = rows.filter(**{f"{key}__in": visible})
         if slash and key and model is not Application:
             rows = rows.filter(namespace=namespace)

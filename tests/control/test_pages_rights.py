@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from control.models import RoleBinding
+from control.models import AuditEntry, RoleBinding
 from tests.control import factories, pages_data
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +61,24 @@ def test_lists_hold_nothing_of_another_namespace(vic: Client, path: str) -> None
 def test_what_is_elsewhere_is_not_there(vic: Client, path: str) -> None:
     assert vic.get(path).status_code == 404
     assert vic.post(path).status_code == 404
+
+
+def test_nodes_are_not_found_by_who_may_not_see_them(vic: Client) -> None:
+    """They belong to no namespace, and neither their pages nor the first one show them to somebody of one."""
+    assert vic.get("/find?words=harbour").json() == {"found": []}
+    RoleBinding.objects.update(namespace="")
+    assert [kind for kind, *_ in vic.get("/find?words=harbour").json()["found"]] == ["Node"] * 3
+
+
+def test_the_audit_trail_is_read_by_the_namespaces_of_objects_and_not_by_names_that_look_alike(vic: Client) -> None:
+    """A repository and a person may be called as a namespace is."""
+    for target in ("Webhook shop/github", "Token shop/ci", "Repository shop", "Node shop"):
+        AuditEntry.objects.create(actor="eve", action="x", object=target, detail="of another matter")
+    AuditEntry.objects.create(actor="eve", action="x", object="Rollout shop/web", detail="of this namespace")
+    AuditEntry.objects.create(actor="eve", action="x", object="Namespace shop", detail="the namespace itself")
+    body = vic.get("/audit").content
+    assert b"of another matter" not in body
+    assert b"of this namespace" in body and b"the namespace itself" in body
 
 
 def test_in_the_namespace_all_is_seen_and_nothing_is_pressed(vic: Client) -> None:
