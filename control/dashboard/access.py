@@ -10,9 +10,10 @@ need in order to sign in. A test walks every route and fails for one that was ma
     action(route, view, name)   operator: in the route's `namespace`; without one, in all
     admin(route, view, name)    administrator: in the route's `namespace`; without one, of all
 
-`scope` finds the namespace of a route that has none: `scope(request, **arguments)` is the namespace, or None when there
-is no such object. What exists in a namespace where somebody has no role is not there for them: they get the page of an
-address that leads nowhere, as for an object that does not exist. Who may look and not act is told so.
+`scope` finds the namespaces of a route that names none: `scope(request, **arguments)` holds them, or is None when there
+is no such object; the role is needed in each. What exists in a namespace where somebody has no role is not there for
+them: they get the page of an address that leads nowhere, as for an object that does not exist. Who may look and not act
+is told so.
 
 An API token (`Authorization: Bearer ph_...`) opens pages and actions, without session and without CSRF token; with
 `tokens=True` also what is for administrators. Never what is `own`: a token makes no tokens and changes no password.
@@ -21,7 +22,7 @@ An API token (`Authorization: Bearer ph_...`) opens pages and actions, without s
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
@@ -38,7 +39,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from control.dashboard import bearer
 from control.models import ADMIN, OPERATOR, VIEWER
-from control.selectors.rights import EVERYWHERE, Rights, namespace_of_application, rights_of
+from control.selectors.rights import EVERYWHERE, Rights, rights_of
+from control.selectors.spans import span_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from control.services.audit import Actor
 
 View = Callable[..., HttpResponseBase]
-Scope = Callable[..., str | None]
+Scope = Callable[..., Collection[str] | None]
 ANYWHERE = "*"
 _KEPT = "_pierhead_rights"
 
@@ -80,9 +82,9 @@ def admin(route: str, view: View, name: str, *, tokens: bool = False) -> URLPatt
     return _route(route, view, name, Need(ADMIN, _place(route, None), tokens))
 
 
-def of_application(_request: HttpRequest, name: str, **_more: Any) -> str | None:
-    """The `scope` of routes whose `name` is an application's."""
-    return namespace_of_application(name)
+def of_application(_request: HttpRequest, name: str, **_more: Any) -> Collection[str] | None:
+    """The `scope` of routes whose `name` is an application's: it is seen, and changed, with all that it holds."""
+    return span_of(name)
 
 
 def may(request: HttpRequest, role: str, namespace: str = EVERYWHERE) -> bool:
@@ -208,29 +210,31 @@ def _by_token(request: HttpRequest, need: Need) -> HttpResponseBase | None:
     return None
 
 
-def _where(request: HttpRequest, need: Need, scope: Scope | None, arguments: dict[str, Any]) -> str:
-    """The namespace that decides. Raises Http404 when the object that would have one does not exist."""
+def _where(request: HttpRequest, need: Need, scope: Scope | None, arguments: dict[str, Any]) -> Collection[str]:
+    """The namespaces that decide. Raises Http404 when the object that would have them does not exist."""
     if need.place == "namespace":
-        return str(arguments["namespace"])
+        return (str(arguments["namespace"]),)
     if scope is None:
-        return need.place
+        return (need.place,)
     found = scope(request, **arguments)
     if found is None:
         raise Http404
     return found
 
 
-def _refused(request: HttpRequest, need: Need, where: str) -> HttpResponse | None:
+def _refused(request: HttpRequest, need: Need, places: Collection[str]) -> HttpResponse | None:
     """None when it may go on. Raises Http404 for what somebody is not to know of."""
     has = rights(request)
     if not need.role:
         return None
     if not has:
         return refusal(request, f"{request.user} has no role yet. {_GIVEN}", 403)
-    if where == ANYWHERE or has.may(need.role, where):
+    lacking = sorted(place for place in places if place != ANYWHERE and not has.may(need.role, place))
+    if not lacking:
         return None
-    if need.place in ("namespace", "scope") and not has.may(VIEWER, where):
+    if need.place in ("namespace", "scope") and not all(has.may(VIEWER, place) for place in lacking):
         raise Http404
+    where = lacking[0]
     place = f"in namespace {where}" if where else "for all namespaces"
     lacks = "may not look at what belongs to no namespace" if need.role == VIEWER else "may look and not act"
     return refusal(request, f"{request.user} {lacks}: that takes the role {need.role} {place}.", 403)

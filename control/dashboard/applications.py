@@ -18,6 +18,7 @@ from control.dashboard.live import Page, answer
 from control.dashboard.numbers import number, page_number
 from control.selectors.application_page import application_page
 from control.selectors.applications import FACETS, application_list
+from control.selectors.spans import span_of
 from control.selectors.undo import application_resume_question
 
 ask_or_do = require_http_methods(["GET", "HEAD", "POST"])
@@ -43,7 +44,8 @@ def application(request: HttpRequest, name: str) -> HttpResponse:
         return refusal(request, f"Application {name} does not exist (any more).", 404)
     line = found.line
     title = f"{name}: {line.health.word}, {line.sync.word}"
-    context = {"found": found, "line": line, "may_act": may(request, "operator", line.namespace)}
+    may_act = all(may(request, "operator", namespace) for namespace in span_of(name) or ())
+    context = {"found": found, "line": line, "may_act": may_act}
     context["may_look"] = may(request, "viewer")
     return answer(request, Page(title, "applications", KINDS), "applications/application.html", context)
 

@@ -18,14 +18,13 @@ from control.selectors.deployment_facts import Facts, facts
 from control.selectors.health import Judged, application_health, bare_pods, health_of_pod, network_health
 from control.selectors.pod_lines import PodLine, pod_lines
 from control.selectors.rendered import way_of_application
+from control.selectors.spans import HELD
 from control.selectors.words import Moment, State, commit, sentence, state_of
 from deployer.core.health import Health
 
 ATTEMPTS = 20
 PODS = 30
 """Of one workload; the rest is counted, and its own page lists them."""
-_APPLIED = ("Namespace", "ConfigMap", "Secret", "AnalysisTemplate", "Deployment", "Pod", "Service", "Ingress",
-            "NetworkPolicy", "PodDisruptionBudget")  # fmt: skip
 _PRESENT = State("Present", "good")
 Key = tuple[str, str, str]
 
@@ -159,9 +158,9 @@ def _resources(row: Application, health: Mapping[Key, Health], now: float) -> It
         _pods(row, now),
         {(one.namespace, one.name): one for one in lines_under_way(now, Q(application=row))},
     )
-    rows: list[Any] = [_of(row, kind) for kind in _APPLIED]
+    rows: list[Any] = [_of(row, kind) for kind in HELD]
     found = rows[0].union(*rows[1:], all=True)  # one query for all kinds
-    ordered = sorted(found, key=lambda one: (_APPLIED.index(_of_table(one[0])), *one[1:3]))
+    ordered = sorted(found, key=lambda one: (HELD.index(_of_table(one[0])), *one[1:3]))
     for kind, namespace, name, uid, file, deleted_at in ordered:
         its, judged = pods.get(uid, []), health.get((_of_table(kind), namespace, name))
         state = state_of(judged) if judged else _PRESENT

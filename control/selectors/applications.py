@@ -18,6 +18,7 @@ from control.models import Application, Sync
 from control.selectors.health import application_health, health_of_nothing
 from control.selectors.narrowing import Narrowed, narrow
 from control.selectors.raw import KEPT, parsed, text
+from control.selectors.spans import within
 from control.selectors.words import WORST_FIRST, Moment, State, commit, sentence, state_of, subject
 from deployer.core.health import Health
 
@@ -98,7 +99,8 @@ def application_list(
     asked: Mapping[str, str], number: int, visible: Collection[str] | None, now: float
 ) -> Narrowed[ApplicationLine]:
     """One page of those that are asked for. `visible`: the namespaces that the reader may see, None for all."""
-    lines = [line for line in application_lines(now) if visible is None or line.namespace in visible]
+    names = None if visible is None else within(visible)
+    lines = application_lines(now, names=names)
     return narrow(lines, asked, FACETS, lambda line: line.searched, number)
 
 

@@ -21,6 +21,7 @@ from control.selectors.event_lines import EventLine, event_line
 from control.selectors.health import Judged, application_health, bare_pods, network_health
 from control.selectors.overview_nodes import NodeLine, node_lines
 from control.selectors.overview_workloads import WorkloadLine, state_of_facts, state_of_pod, workload_lines
+from control.selectors.spans import within
 from control.selectors.words import WORST_FIRST, Moment, State, sentence, state_of
 
 SHOWN = 30
@@ -98,8 +99,9 @@ def overview(now: float, visible: Collection[str] | None = None) -> Overview:
     network = [one for one in network_health() if visible is None or one[0].namespace in visible]
     nodes = node_lines(now) if visible is None else []
     found = application_lines(now, health=application_health(None, network, everything, bare))
-    applications = [line for line in found if visible is None or line.namespace in visible]
-    attempts = Sync.objects.filter(Q() if visible is None else Q(application__namespace__in=visible))
+    names = None if visible is None else within(visible)
+    applications = [line for line in found if names is None or line.name in names]
+    attempts = Sync.objects.filter(Q() if names is None else Q(application__name__in=names))
     connections, counts = _connections(network), _counts(everything, bare)
     return Overview(
         workloads=tuple(workload_lines(everything, bare, SHOWN, now)),

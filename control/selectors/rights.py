@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 
-from control.models import ADMIN, ROLES, ApiToken, Application, RoleBinding
+from control.models import ADMIN, ROLES, ApiToken, RoleBinding
 
 EVERYWHERE = ""
 _RANK = {role: rank for rank, role in enumerate(ROLES, 1)}
@@ -58,8 +58,3 @@ def rights_of(person: AbstractBaseUser | AnonymousUser) -> Rights:
 
 def rights_of_token(token: ApiToken) -> Rights:
     return rights_of(token.owner).within(token.role, token.namespace)
-
-
-def namespace_of_application(name: str) -> str | None:
-    """None when there is no such application."""
-    return Application.objects.filter(name=name, deleted_at=None).values_list("namespace", flat=True).first()

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from control.models import AuditEntry, RoleBinding
+from control.models import Application, AuditEntry, RoleBinding
 from tests.control import factories, pages_data
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +61,23 @@ def test_lists_hold_nothing_of_another_namespace(vic: Client, path: str) -> None
 def test_what_is_elsewhere_is_not_there(vic: Client, path: str) -> None:
     assert vic.get(path).status_code == 404
     assert vic.post(path).status_code == 404
+
+
+def test_an_application_is_seen_and_changed_with_all_that_it_holds(vic: Client) -> None:
+    """Its own namespace is `shop`; it also holds something in `mint`, which its page would tell of."""
+    shop = Application.objects.get(name="shop")
+    factories.deployment("mint-db", namespace="mint", application=shop)
+    paths = ("/applications/shop", "/applications/shop/manifests", "/applications/shop/sync")
+    assert [vic.get(path).status_code for path in paths] == [404, 404, 404]
+    for path in ("/", "/applications", "/find?words=shop"):
+        assert b"/applications/shop" not in vic.get(path).content, path
+    RoleBinding.objects.create(subject=User.objects.get(username="vic"), namespace="mint", role="viewer")
+    page = vic.get("/applications/shop")
+    assert page.status_code == 200 and b"mint-db" in page.content
+    RoleBinding.objects.filter(namespace="shop").update(role="operator")
+    refused = vic.post("/applications/shop/resume")
+    assert (refused.status_code, b"takes the role operator in namespace mint" in refused.content) == (403, True)
+    assert b"/applications/shop/sync" not in vic.get("/applications/shop").content
 
 
 def test_nodes_are_not_found_by_who_may_not_see_them(vic: Client) -> None:
