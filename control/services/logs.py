@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from control.selectors.pods import container_statuses
 from control.services.refusal import Refused
 from deployer.composition import engine_of
 from deployer.ports import Engine
+
+LONGEST_LINE = 1 << 16
+"""Characters of an unfinished line that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,24 @@ class Reading:
         )
 
     def lines(self) -> Iterator[str]:
-        """Without their ends; the last one may not be whole."""
-        decode, rest = codecs.getincrementaldecoder("utf-8")("replace").decode, ""
-        for piece in self.pieces():
-            *whole, rest = (rest + decode(piece)).split("\n")
-            yield from whole
-        if rest:
-            yield rest
+        return divided(self.pieces())
 
     def close(self) -> None:
         self._engine.close()
+
+
+def divided(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The lines, without their ends; the last one may not be whole. What prints no line ends fills no memory: a line
+    comes in parts of LONGEST_LINE."""
+    decode, rest = codecs.getincrementaldecoder("utf-8")("replace").decode, ""
+    for piece in pieces:
+        *whole, rest = (rest + decode(piece)).split("\n")
+        yield from whole
+        while len(rest) > LONGEST_LINE:
+            yield rest[:LONGEST_LINE]
+            rest = rest[LONGEST_LINE:]
+    if rest:
+        yield rest
 
 
 def container_id(row: Pod, wanted: str, purpose: str = "to read a log from") -> str:

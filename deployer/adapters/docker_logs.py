@@ -15,6 +15,8 @@ from email.utils import parsedate_to_datetime
 from deployer.adapters.docker_wire import Request, Silence, Wire, frames
 
 _SILENCE_SECONDS = 15.0
+_LONGEST_LINE = 1 << 16
+"""Bytes of an unfinished line that are kept."""
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z ")
 
 
@@ -58,7 +60,7 @@ class Logs:
                 with self._wire.stream(request) as response:
                     behind = str(int(parsedate_to_datetime(response.headers["Date"]).timestamp()))
                     pieces = frames(response, terminal=terminal)
-                    for stamp, line in map(_parted, _lines(pieces) if terminal else pieces):
+                    for stamp, line in map(_parted, lines_of(pieces) if terminal else pieces):
                         behind = _just_after(stamp) or behind
                         yield stamp + line if timestamps else line
                 return
@@ -72,12 +74,15 @@ class Logs:
         return bool(json.loads(self._wire.call(request).data)["Config"].get("Tty"))
 
 
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """A terminal's pieces, cut after each newline."""
+def lines_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A terminal's pieces, cut after each newline, and where a line gets longer than anybody reads."""
     rest = b""
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
         yield from (line + b"\n" for line in lines)
+        if len(rest) > _LONGEST_LINE:
+            yield rest
+            rest = b""
     if rest:
         yield rest
 

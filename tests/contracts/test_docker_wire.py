@@ -15,6 +15,7 @@ import pytest
 
 from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
+from deployer.adapters.docker_logs import lines_of
 from deployer.core.container import ContainerSpec
 from deployer.ports import Engine, EngineError, EngineUnreachable
 from tests.contracts.bench import reason_of
@@ -163,3 +164,9 @@ def test_no_name_leaves_its_place_in_a_path(call: Callable[[Engine], object]) ->
     with serving() as (server, engine):
         assert reason_of(call, engine) in ("InvalidName", "InvalidImageName")
         assert server.asked in ([], ["/_ping"])
+
+
+def test_a_terminal_that_prints_no_line_end_fills_no_memory() -> None:
+    parts = list(lines_of([b"one\ntwo\n", *[b"x" * 10_000] * 20]))
+    assert parts[:2] == [b"one\n", b"two\n"] and max(map(len, parts)) < 80_000
+    assert b"".join(parts[2:]) == b"x" * 200_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -142,6 +143,13 @@ def test_a_log_is_followed_for_as_long_as_it_may_be_seen(
         return found
 
     assert asyncio.run(read()).endswith(b"event: end\ndata: {}\n\n")
+
+
+def test_a_line_without_an_end_comes_in_parts() -> None:
+    """`cat /dev/zero` in a pod filled the memory of the process that serves all pages."""
+    parts = list(logs.divided(itertools.repeat(b"x" * 10_000, 100)))
+    assert [len(part) for part in parts] == [logs.LONGEST_LINE] * 15 + [1_000_000 - 15 * logs.LONGEST_LINE]
+    assert list(logs.divided([b"a\nb", b"c\n", "é".encode()[:1], "é".encode()[1:]])) == ["a", "bc", "é"]
 
 
 def test_the_run_before(ann: Client, world: World) -> None:
