@@ -20,6 +20,8 @@ from deployer.core.hooks.values import Received
 PREFIX = "/hooks/"
 LARGEST_DELIVERY, LARGEST_FORM = 1 << 20, 8 << 20
 """Bytes."""
+MOST_HELD = 32 << 20
+"""Bytes of all deliveries together that are read, or wait to be judged: anybody may send them."""
 SECONDS_TO_SEND = 10.0
 _PATH = re.compile(rf"{PREFIX}([0-9a-f-]{{36}})(?:/([A-Za-z0-9_-]{{20,128}}))?/?")
 Scope = dict[str, Any]
@@ -34,6 +36,7 @@ class Door:
 
     def __init__(self, pages: App, intake: Intake, source: Source) -> None:
         self._pages, self._intake, self._source = pages, intake, source
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,34 +55,42 @@ class Door:
         if scope["method"] != "POST":
             return Answer(405, "a webhook is sent by POST")
         if _length(scope) > LARGEST_DELIVERY:
-            return Answer(413, f"a delivery may have {LARGEST_DELIVERY} bytes")
+            return _TOO_LARGE
+        body = bytearray()
         try:
             async with asyncio.timeout(SECONDS_TO_SEND):
-                body = await _body(receive)
+                refused = await self._read(receive, body)
+            return refused or await self._judged(match, scope, bytes(body))
         except TimeoutError:
             return Answer(408, f"the body did not come within {SECONDS_TO_SEND:g} s")
-        if body is None:
-            return Answer(413, f"a delivery may have {LARGEST_DELIVERY} bytes")
+        finally:
+            self._held -= len(body)
+
+    async def _judged(self, match: re.Match[str], scope: Scope, body: bytes) -> Answer:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         headers[PATH_SECRET] = match[2] or ""
         source = self._source(str((scope.get("client") or ("unknown",))[0]), headers.get("x-forwarded-for", ""))
         request = Request(match[1], source, Received(headers, body, time.time()))
         return await asyncio.wrap_future(self._intake.submit(request))
 
+    async def _read(self, receive: Receive, body: bytearray) -> Answer | None:
+        """Into `body`. Why it is not taken: it is too large, its sender has gone, or too much is held already."""
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return _TOO_LARGE
+            piece = message.get("body", b"")
+            body += piece
+            self._held += len(piece)
+            if len(body) > LARGEST_DELIVERY:
+                return _TOO_LARGE
+            if self._held > MOST_HELD:
+                return Answer(503, f"{MOST_HELD >> 20} MiB of deliveries wait already: send it again", 1)
+            if not message.get("more_body"):
+                return None
 
-async def _body(receive: Receive) -> bytes | None:
-    """None when it is too large, or the sender has gone."""
-    chunks, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > LARGEST_DELIVERY:
-            return None
-        if not message.get("more_body"):
-            return b"".join(chunks)
+
+_TOO_LARGE = Answer(413, f"a delivery may have {LARGEST_DELIVERY} bytes")
 
 
 def _limited(receive: Receive) -> Receive:
@@ -111,7 +122,7 @@ async def _say(send: Send, answer: Answer) -> None:
     ]
     if answer.status == 405:
         headers.append((b"allow", b"POST"))
-    if answer.status in (408, 413):
+    if answer.status in (408, 413, 503):
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     if answer.retry_after:
         headers.append((b"retry-after", str(answer.retry_after).encode()))

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -144,6 +145,22 @@ def test_what_is_no_delivery(port: int, taker: Taker, method: str, path: str, st
     found, _, headers = ask(port, method, path, b"{}" if method == "POST" else None)
     assert found == status and not taker.seen
     assert (headers["allow"] == "POST") is (status == 405)
+
+
+def test_all_bodies_together_have_a_limit(port: int, taker: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to prove anything to send a body: a thousand of them must not fill the memory."""
+    monkeypatch.setattr(module, "MOST_HELD", 150_000)
+    waiting = socket.create_connection(("127.0.0.1", port))
+    waiting.sendall(b"POST /hooks/%s HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\n" % UID.encode())
+    waiting.sendall(b"x" * 100_000)
+    deadline = time.monotonic() + 10
+    while (answer := ask(port, "POST", f"/hooks/{UID}", b"y" * 100_000))[0] != 503:
+        assert time.monotonic() < deadline, "what the other one sent is never counted"
+    assert "wait already" in answer[1] and answer[2]["retry-after"] == "1"
+    waiting.sendall(b"x")
+    assert b" 202 " in waiting.recv(1000)
+    waiting.close()
+    assert ask(port, "POST", f"/hooks/{UID}", b"y" * 100_000)[0] == 202, "what is done with counts no more"
 
 
 def test_pages_get_the_rest_up_to_their_own_limit(port: int, taker: Taker) -> None:
