@@ -32,7 +32,7 @@ from deployer.core.hooks.values import HookRefused, Judgement, PushedImage, Rece
 
 LARGEST_BATCH, LONGEST_QUEUE, IDLE_SECONDS = 64, 1024, 1.0
 KEPT = 500
-"""Deliveries of a webhook. The log is trimmed whenever a quarter as many have come."""
+"""Deliveries of a webhook that were proven, and as many that were not. Trimmed whenever a quarter as many have come."""
 PROVEN = Rate(per_second=10, burst=200)
 """Of a webhook, by who knows its secret."""
 UNPROVEN = Rate(per_second=1, burst=20)
@@ -209,10 +209,13 @@ def told(images: Sequence[PushedImage]) -> list[list[str]]:
 
 
 def trim(uid: str) -> None:
-    """Only the newest deliveries of a webhook are kept."""
-    last = Delivery.objects.filter(webhook=uid).values_list("pk", flat=True)[KEPT : KEPT + 1].first()
-    if last is not None:
-        Delivery.objects.filter(webhook=uid, pk__lte=last).delete()
+    """Only the newest deliveries of a webhook are kept. Those of strangers take no place of those that were proven, by
+    which a repeated one is known."""
+    for proven in (True, False):
+        rows = Delivery.objects.filter(webhook=uid, proven=proven)
+        last = rows.values_list("pk", flat=True)[KEPT : KEPT + 1].first()
+        if last is not None:
+            rows.filter(pk__lte=last).delete()
 
 
 def _judgement(hook: Hook, request: Request) -> Judgement:

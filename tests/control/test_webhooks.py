@@ -189,11 +189,21 @@ def test_who_knows_the_secret_is_limited_too(repository: Repository) -> None:
 
 def test_the_log_is_trimmed(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     hook, secret = made(repository)
-    old = {"webhook": hook, "source": "x", "status": 202, "message": "", "at": 1.0}
+    old = {"webhook": hook, "source": "x", "status": 202, "message": "", "at": 1.0, "proven": True}
     Delivery.objects.bulk_create([Delivery(**old) for _ in range(KEPT + 50)])
     taken(request(hook, secret))
     assert Delivery.objects.count() == KEPT
     assert Delivery.objects.filter(accepted=True).count() == 1  # the newest stays
+
+
+def test_strangers_push_nothing_out_of_the_log(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They could have made it forget which deliveries came before, and have one repeated."""
+    monkeypatch.setattr(module, "KEPT", 4)
+    hook, secret = made(repository)
+    taken(request(hook, secret, identity="first"))
+    taken(*[request(hook, "wrong", identity=str(number)) for number in range(8)])
+    (answer,) = taken(request(hook, secret, identity="first"))
+    assert (answer.status, "was accepted before" in answer.sentence) == (200, True)
 
 
 def test_a_database_that_is_away_asks_for_it_again(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
