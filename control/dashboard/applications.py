@@ -84,7 +84,7 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
     from control.services.refusal import Refused
 
     try:
-        repositories.resume(name, actor(request))
+        repositories.resume(name, actor(request), seen=request.POST.get("seen"))
     except Refused as refused:
         return refusal(request, refused.sentence, 409)
     messages.success(request, f"{name}: the pin has ended, what Git is at is applied.")

@@ -68,7 +68,7 @@ def resume(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     from control.services import workloads
 
     def act() -> str:
-        workloads.unpin(namespace, name, actor(request))
+        workloads.unpin(namespace, name, actor(request), seen=request.POST.get("seen"))
         return f"{namespace}/{name}: the pin has ended, {question.skipped} is rolled out."
 
     return _acted(request, namespace, name, act)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from control.models import Application, Deployment, ReplicaSet, Sync
 from control.selectors.rollouts import RevisionLine, history, in_force
@@ -40,13 +42,17 @@ class UndoQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ResumeQuestion:
-    """`held` runs now; `skipped` is what Git says and what is rolled out again; `why` is the pin's reason."""
+    """`held` runs now; `skipped` is what Git says and what is rolled out again; `why` is the pin's reason.
+
+    `seen` names the pin: another one later means that somebody was faster.
+    """
 
     title: str
     held: str
     skipped: str
     why: str
     failed: bool
+    seen: str
 
 
 def undo_question(namespace: str, name: str, now: float) -> UndoQuestion | None:
@@ -90,7 +96,8 @@ def workload_resume_question(namespace: str, name: str) -> ResumeQuestion | None
     held = f"revision {row.pin['revision']} (commit {commit(str(row.pin.get('commit', '')))})"
     skipped = f"commit {commit(str(row.pin.get('skipped_commit', '')))}"
     why = sentence(str(row.pin.get("reason", "")))
-    return ResumeQuestion(f"{namespace}/{name}", held, skipped, why, bool(row.pin.get("automatic")))
+    failed = bool(row.pin.get("automatic"))
+    return ResumeQuestion(f"{namespace}/{name}", held, skipped, why, failed, name_of_pin(row.pin))
 
 
 def application_resume_question(name: str) -> ResumeQuestion | None:
@@ -99,7 +106,13 @@ def application_resume_question(name: str) -> ResumeQuestion | None:
     if row is None or not row.pin:
         return None
     held, skipped = (f"commit {commit(str(row.pin.get(which, '')))}" for which in ("commit", "skipped_commit"))
-    return ResumeQuestion(row.name, held, skipped, sentence(str(row.pin.get("reason", ""))), failed=False)
+    why = sentence(str(row.pin.get("reason", "")))
+    return ResumeQuestion(row.name, held, skipped, why, failed=False, seen=name_of_pin(row.pin))
+
+
+def name_of_pin(pin: Mapping[str, Any]) -> str:
+    """Tells it from every other pin of the same object; "" for none."""
+    return "/".join(str(pin.get(key, "")) for key in ("commit", "revision", "at")) if pin else ""
 
 
 def _subjects(row: Deployment, sets: list[ReplicaSet]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 
 from control.models import Application, Deployment, KubernetesObject, Repository, Sync
 from control.models.base import new_uid
+from control.selectors.undo import name_of_pin
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
 from control.services.repository_credentials import Wanted, fill, prepared, try_head
@@ -210,16 +211,21 @@ def rollback(name: str, commit: str, actor: Actor, *, seen: str | None = None) -
     return row, last
 
 
-def resume(name: str, actor: Actor) -> tuple[Application, int]:
-    """End a pin: what Git is at now is applied again."""
+def resume(name: str, actor: Actor, *, seen: str | None = None) -> tuple[Application, int]:
+    """End a pin: what Git is at now is applied again. `seen` names the pin that is meant (`name_of_pin`); refused when
+    there is another one by now."""
     row = get_application(name)
-    if not row.pin:
-        raise Refused(f"application {name} is not pinned; there is nothing to resume")
     last = Sync.objects.filter(application=row).values_list("id", flat=True).first() or 0
-    row.pin = {}
-    row.save(update_fields=["pin"])
-    _ask(row, _request(actor, "resume"))
-    record(actor, "application resume", str(row))
+    with transaction.atomic():
+        row.pin = Application.objects.select_for_update().get(pk=row.pk).pin
+        if not row.pin:
+            raise Refused(f"application {name} is not pinned; there is nothing to resume")
+        if seen not in (None, name_of_pin(row.pin)):
+            raise Refused(f"application {name}: somebody was faster, it is pinned anew; look again")
+        row.pin = {}
+        row.save(update_fields=["pin"])
+        _ask(row, _request(actor, "resume"))
+        record(actor, "application resume", str(row))
     return row, last
 
 

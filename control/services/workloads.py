@@ -9,6 +9,7 @@ from django.db import transaction
 from control.models import Application, Deployment, Namespace, ReplicaSet
 from control.models.workloads import scaled
 from control.selectors.rollouts import in_force
+from control.selectors.undo import name_of_pin
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
 from control.services.repositories import check_name
@@ -80,12 +81,15 @@ def pause(namespace: str, name: str, actor: Actor, *, paused: bool = True) -> De
     return row
 
 
-def unpin(namespace: str, name: str, actor: Actor) -> Deployment:
-    """End a workload's pin: what Git asks for is rolled out again, the revision that failed included."""
+def unpin(namespace: str, name: str, actor: Actor, *, seen: str | None = None) -> Deployment:
+    """End a workload's pin: what Git asks for is rolled out again, the revision that failed included. `seen` names the
+    pin that is meant (`name_of_pin`); refused when there is another one by now."""
     with transaction.atomic():
         row = get_deployment(namespace, name)
         if not row.pin:
             raise Refused(f"{_title(row)} is not pinned; there is nothing to resume")
+        if seen not in (None, name_of_pin(row.pin)):
+            raise Refused(f"{_title(row)}: somebody was faster, it is pinned anew; look again")
         ReplicaSet.objects.filter(deployment=row, template_hash=row.live_hash).update(failed=False)
         row.pin = {}
         _begin_again(row)

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from control.dashboard import attempts
-from control.models import AuditEntry, Deployment, Repository, Sync, Work
+from control.models import Application, AuditEntry, Deployment, Repository, Sync, Work
 from tests.control import factories, pages_data, people_data
 
 pytestmark = pytest.mark.django_db
@@ -306,6 +306,19 @@ def test_resume_of_an_application(admin: Client) -> None:
     row.refresh_from_db()
     assert row.pin == {}
     assert row.request["trigger"] == "resume"
+
+
+def test_a_pin_that_was_made_meanwhile_is_not_ended(admin: Client) -> None:
+    """Whoever presses has read of another one: the rollback after it would have been undone unseen."""
+    pages_data.rolled_back(row := factories.application(pin={"commit": "a" * 40, "at": 1.0}))
+    for path, model in (("/applications/shop/resume", Application), ("/workloads/shop/api/resume", Deployment)):
+        found = re.search(r'name="seen" value="([^"]+)"', page(admin, path))
+        assert found is not None
+        model.objects.update(pin={**model.objects.get().pin, "at": 2.0})
+        answer = admin.post(path, {"seen": found[1]})
+        assert (answer.status_code, "somebody was faster" in answer.content.decode()) == (409, True)
+        assert model.objects.get().pin["at"] == 2.0
+    assert not Application.objects.get(pk=row.pk).request
 
 
 # --- signing in ---
