@@ -34,7 +34,7 @@ from deployer.core.pod_scene import (
     observed_status,
     wants_restart,
 )
-from deployer.core.pod_status import ContainerStatus
+from deployer.core.pod_status import UNHEALTHY, ContainerStatus
 
 BACK_OFF_SECONDS = 10.0
 BACK_OFF_CAP_SECONDS = 300.0
@@ -127,7 +127,7 @@ def _running(
     found = probe_findings(scene.desired, container, seen, status)
     status = with_findings(status, found)
     if (words := failed_probe(scene.desired, container, found, status)) is not None:
-        return _killed(scene, container, seen, status, "Unhealthy", words)
+        return _killed(scene, container, seen, status, UNHEALTHY, words)
     hook = post_start(container, seen.name)
     if hook is not None and (failure := scene.pulls.get(seen.name)) is not None:
         words = f"{scene.desired}: postStart hook of container {container.name} failed: {failure.message}"
@@ -148,7 +148,7 @@ def _killed(
     return Move(
         status,
         prepare=(stop_container(container, seen.name, grace),),
-        after=replace(status, killed_at=status.started_at),
+        after=replace(status, killed_at=status.started_at, killed_for=reason),
         events=(Event("Warning", reason, words),),
     )
 
@@ -172,7 +172,7 @@ def _paused(scene: Scene, container: Container, seen: ContainerSeen, status: Con
     if seen.name not in scene.pulls:
         return Move(status, start=(StartContainer(seen.name),), events=(event,))
     stop = stop_container(container, seen.name, scene.desired.spec.termination_grace_period_seconds)
-    return Move(status, prepare=(stop,), after=replace(status, killed_at=status.started_at))
+    return Move(status, prepare=(stop,), after=replace(status, killed_at=status.started_at, killed_for="Paused"))
 
 
 def _restarting(status: ContainerStatus) -> Move:

@@ -129,6 +129,7 @@ def observe(
         crashes=_crashes(before, same, seen, detail, ends),
         hooked_at=_hooked_at(before, same, seen, detail),
         killed_at=same.killed_at if same else 0,
+        killed_for=same.killed_for if same else "",
     )
 
 

@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 StatusState = Literal["waiting", "running", "terminated"]
 Phase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
+UNHEALTHY = "Unhealthy"
+"""Why a container was ended: its liveness or startup probe failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class ContainerStatus:
     exit_seen_at: float = 0
     crashes: int = 0
     hooked_at: float = 0  # the `started_at` of the run whose postStart hook was run
-    killed_at: float = 0  # the `started_at` of the run that was ended because of a probe or a hook
+    killed_at: float = 0  # the `started_at` of the run that we ended
+    killed_for: str = ""  # and why: UNHEALTHY, or the reason of another event
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,7 @@ _MEMORY = (
     "crashes",
     "hooked_at",
     "killed_at",
+    "killed_for",
 )
 
 
@@ -315,7 +319,7 @@ def _container_from_dict(data: Mapping[str, Any]) -> ContainerStatus:
         started=data["started"],
         restarts=data["restartCount"],
         last=LastExit(**last) if last else None,
-        **{name: memory[_camel(name)] for name in _MEMORY},
+        **{name: memory[_camel(name)] for name in _MEMORY if _camel(name) in memory},
     )
 
 

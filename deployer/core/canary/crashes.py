@@ -1,20 +1,22 @@
 """Did a container of this pod fall over by itself? What a judged canary is given up for at once.
 
 An engine counts the restarts of a container that ended while the engine ran, and begins anew at 0 whenever it starts
-itself. So a count that is not 0 is a crash, and a container that went down with its host has none. Pure.
+itself. So a count that is not 0 is a crash, and a container that went down with its host has none. One that we ended
+because its liveness or startup probe failed has failed as well; one that we ended to mend something around it has not.
+Pure.
 """
 
 from __future__ import annotations
 
-from deployer.core.pod_status import ContainerStatus, PodStatus
+from deployer.core.pod_status import UNHEALTHY, ContainerStatus, PodStatus
 
 OOM_KILLED = "OOMKilled"
 
 
 def crash_of(status: PodStatus) -> str:
-    """ "container web ended with exit code 1", "" when none crashed."""
+    """ "container web ended with exit code 1", "" when none fell over."""
     for one in (*status.init_containers, *status.containers):
-        if one.engine_restarts > 0 or one.reason == "CrashLoopBackOff":
+        if one.engine_restarts > 0 or one.reason == "CrashLoopBackOff" or one.killed_for == UNHEALTHY:
             return f"container {one.name} {_ending(one)}"
     return ""
 
@@ -23,5 +25,7 @@ def _ending(one: ContainerStatus) -> str:
     last = one.last
     if OOM_KILLED in (one.reason, last.reason if last else ""):
         return "used more memory than its limit and was ended"
+    if one.killed_for == UNHEALTHY:
+        return "failed its liveness or startup probe and was restarted"
     code = last.exit_code if last is not None and last.exit_code is not None else one.exit_code
     return "crashed" if code is None else f"ended with exit code {code}"

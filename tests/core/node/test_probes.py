@@ -12,12 +12,14 @@ from typing import Literal
 
 import pytest
 
+from deployer.core.canary.crashes import crash_of
 from deployer.core.container import HealthCheck
 from deployer.core.explain import status_words
 from deployer.core.network.values import ProbeKind, ProbeResult
 from deployer.core.node import PodDesired, plan_pod
 from deployer.core.objects.pod import PodSpec
 from deployer.core.pod_probes import health_check, pod_probe_ports
+from deployer.core.pod_status import PodStatus
 from tests.core.node.host import CLUSTER, HOST_CLOCK, Host, Turn, brief, plan, pod, turn
 from tests.core.node.test_scenarios import happen
 
@@ -185,6 +187,9 @@ def test_a_container_that_failed_a_probe_is_told_as_unhealthy() -> None:
     done = story(pod({"name": "web", **PODS["live"]}), "web liveness passes", "web liveness fails")
     assert [(one.type, one.reason) for one in done.last.events if one.message == LIVENESS] == [("Warning", "Unhealthy")]
     assert not [one for one in done.last.events if one.reason == "Stopped"], "we ended it ourselves"
+    status = done.last.plan.status
+    assert crash_of(status) == "container web failed its liveness or startup probe and was restarted"
+    assert PodStatus.from_dict(status.to_dict()) == status
 
 
 def test_a_sidecar_has_passed_its_startup_probe_before_the_next_container_is_made() -> None:
