@@ -9,6 +9,7 @@ from django.db import models
 
 from control.models.base import KubernetesObject
 from control.models.sealed import SealedField
+from deployer.core.canary.kept import has_strategy
 
 ROLLOUT_API = "argoproj.io/v1alpha1"
 
@@ -58,6 +59,11 @@ class Deployment(KubernetesObject):
         """What its pods' containers are labelled with. The same for a Rollout, which may become a Deployment: networks,
         figures and the scheduler know pods by it."""
         return f"Deployment/{self.name}"
+
+    @property
+    def has_strategy(self) -> bool:
+        """Whether its new revisions come in otherwise than by a rolling update alone; without reading anything else."""
+        return has_strategy(self.kind, self.spec, self.annotations)
 
     @property
     def replicas(self) -> int:

@@ -93,7 +93,7 @@ class CanaryPage:
 def canary_page(namespace: str, name: str, now: float) -> CanaryPage | None:
     """None when there is no such workload, or when it neither has a strategy nor ever had a canary."""
     row = Deployment.objects.select_related("application").filter(namespace=namespace, name=name).first()
-    if row is None or not (rows_of.has_strategy(row) or row.canary.get("phase")):
+    if row is None or not (row.has_strategy or row.canary.get("phase")):
         return None
     state, strategy = rows_of.state_of(row), rows_of.strategies([row])[row.uid]
     sets = {one.template_hash: one for one in row.replica_sets.defer("config")}

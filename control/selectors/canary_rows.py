@@ -10,7 +10,6 @@ from typing import Any
 from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from control.models import AnalysisRun, AnalysisTemplate, AnalysisTick, Deployment
-from deployer.core.canary.annotation import ANNOTATION
 from deployer.core.canary.kept import load_state
 from deployer.core.canary.values import CanaryState, Strategy
 
@@ -36,14 +35,9 @@ class Counted:
     is_warm: bool = False
 
 
-def has_strategy(row: Deployment) -> bool:
-    """Whether its new revisions may come in step by step; without reading anything else."""
-    return row.workload == "Rollout" or ANNOTATION in row.annotations
-
-
 def strategies(rows: Sequence[Deployment]) -> dict[str, Strategy | None]:
     """By uid. One query, none when no row has a strategy."""
-    mine = [row for row in rows if has_strategy(row)]
+    mine = [row for row in rows if row.has_strategy]
     templates: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     asked = AnalysisTemplate.objects.filter(namespace__in={row.namespace for row in mine}, deleted_at=None)
     for namespace, name, spec in asked.values_list("namespace", "name", "spec") if mine else ():

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from control.models import Deployment, Node, Pod, Service
 from control.selectors.canary_lines import CanaryLine, canary_line
-from control.selectors.canary_rows import has_strategy
 from control.selectors.event_lines import EventLine, events_of
 from control.selectors.image_policies import ImageLine, image_lines
 from control.selectors.overview_workloads import WorkloadLine, workload_line
@@ -78,7 +77,7 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
     return WorkloadPage(
         line=workload_line(row, now),
         canary=canary_line(row, now),
-        has_canaries=has_strategy(row),
+        has_canaries=row.has_strategy,
         sentence="" if state.done else sentence(state.sentence),
         failure=sentence(state.failure),
         paused=_paused(row),

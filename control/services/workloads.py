@@ -114,7 +114,7 @@ def restart(namespace: str, name: str, actor: Actor) -> Deployment:
             held = row.replica_sets.get(template_hash=row.pin["template_hash"])
             again = variant(row, held, templates.restarted(held.spec["template"], row.restarted_at))
             row.pin = {**row.pin, "skipped_hash": row.live_hash, "template_hash": again.template_hash}
-        elif canaries.has_strategy(row):
+        elif row.has_strategy:
             whole = turn.whole(row.live_hash, f"{actor.name} restarted it", time.time())
             canaries.keep(row, whole, composition().work.wake)
         _changed(

@@ -14,7 +14,7 @@ from control.store import analyses, objects, waking
 from control.store.leaving import applied_everywhere
 from deployer.core.canary.crashes import crash_of
 from deployer.core.canary.kept import dump_state, load_state
-from deployer.core.canary.strategy import ANNOTATION, strategy_of
+from deployer.core.canary.strategy import strategy_of
 from deployer.core.canary.templates import About, filled
 from deployer.core.canary.values import NO_CANARY, CanaryState, Run, Strategy
 from deployer.core.pod_status import PodStatus
@@ -23,14 +23,9 @@ from deployer.core.workloads import values
 Wake = Callable[[str, str], None]
 
 
-def has_strategy(row: Deployment) -> bool:
-    """Cheap: without reading anything else."""
-    return row.workload == "Rollout" or ANNOTATION in row.annotations
-
-
 def strategy(row: Deployment) -> Strategy | None:
     """One query more when it names analysis templates."""
-    if not has_strategy(row):
+    if not row.has_strategy:
         return None
     templates = dict(
         AnalysisTemplate.objects.filter(namespace=row.namespace, deleted_at=None).values_list("name", "spec")
@@ -46,7 +41,7 @@ def state_of(row: Deployment) -> CanaryState:
 def tried(row: Deployment, seen: values.Snapshot, runs: Iterable[Run] | None = None) -> values.Snapshot:
     """The snapshot with the canary in it. Nothing is read for a workload that has no strategy. `runs`: where they are
     at hand."""
-    if not has_strategy(row) and not row.canary:
+    if not row.has_strategy and not row.canary:
         return seen
     state = state_of(row)
     found = analyses.runs_of(row.uid) if runs is None else tuple(runs)

@@ -17,7 +17,6 @@ from control.models import (
     Sync,
 )
 from control.store import adoption, image_hints, image_policies, objects, rendered, templates, waking
-from control.store.canaries import has_strategy
 from control.store.on_record import MODELS as MODELS
 from control.store.on_record import known as known
 from control.store.on_record import policies as policies
@@ -229,7 +228,7 @@ def _write(application: Application, one: Manifest, commit: str, wake: Wake, now
     """Whether all routers have to look: a workload's traffic is split, or was."""
     model = MODELS[one.kind]
     row = model._default_manager.filter(namespace=one.namespace, name=one.name).first()
-    was_split = isinstance(row, Deployment) and has_strategy(row)
+    was_split = isinstance(row, Deployment) and row.has_strategy
     if row is None:
         row = model(namespace=one.namespace, name=one.name, created_at=now)
         _fill(row, application, one, commit)
@@ -253,7 +252,7 @@ def _write(application: Application, one: Manifest, commit: str, wake: Wake, now
         _wake_rollouts(row.namespace, wake)
     if isinstance(row, Pod):
         wake("schedule", "cluster")
-    return was_split or (isinstance(row, Deployment) and has_strategy(row))
+    return was_split or (isinstance(row, Deployment) and row.has_strategy)
 
 
 def _tell_converted(row: KubernetesObject, before: str, now: float) -> None:

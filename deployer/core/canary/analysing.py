@@ -4,7 +4,7 @@
 
 Pierhead's own judge and an AnalysisTemplate's metrics go side by side, from the same counters. The worst word counts:
 one that failed, erred or cannot say ends the analysis at once; content it is when all are. Beside the steps (a
-background analysis) the judge is never content: it watches until the steps are over, for failures alone.
+background analysis) the judge is never content: it watches until the old pods are gone, for failures alone.
 
 Time that nobody looked at has not passed for the judge, be it that the control plane was down or its clock was set: a
 warm-up is not over because nobody was there. What the routers counted meanwhile is not lost: it is one look.

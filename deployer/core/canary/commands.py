@@ -34,9 +34,9 @@ class Asked:
 
 
 def promote(asked: Asked) -> CanaryState:
-    """Skip all steps that are left: the canary replaces the old pods now."""
+    """Skip all steps that are left: the canary replaces the old pods now, and nothing is analysed any more."""
     state, strategy = _under_way(asked)
-    return turn.promoted(state, strategy, asked.now)
+    return replace(turn.promoted(state, strategy, asked.now), gone_on=len(strategy.steps))
 
 
 def resume(asked: Asked) -> CanaryState:

@@ -13,7 +13,23 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
+from deployer.core.canary.annotation import ANNOTATION
 from deployer.core.canary.values import Analysis, CanaryState, Strategy
+
+_STEPPED = ("steps", "analysis", "canaryService", "stableService")
+"""A Rollout's canary that has none of them is a rolling update, as with Argo Rollouts."""
+
+
+def has_strategy(kind: str, spec: Mapping[str, Any], annotations: Mapping[str, str]) -> bool:
+    """Whether new revisions of a Deployment or Rollout come in otherwise than by a rolling update alone.
+
+    `spec` as it is kept, by the manifest's names.
+    """
+    if kind != "Rollout":
+        return ANNOTATION in annotations
+    strategy = spec.get("strategy") or {}
+    canary = strategy.get("canary") or {}
+    return strategy.get("blueGreen") is not None or any(canary.get(name) for name in _STEPPED)
 
 
 @cache

@@ -131,8 +131,8 @@ def walk(
 ) -> Walk:  # fmt: skip
     """`state` is Progressing or Paused. `frozen`: the whole workload is paused, so no step is taken; what is bad is
     bad all the same. `runs`: those of this canary by name."""
-    if failed := _failed(runs):
-        return Walk(state, failed=failed)
+    if bad := failed(runs):
+        return Walk(state, failed=bad)
     if desired == 0:  # nothing to compare: it goes on when there are pods again
         return Walk(_at(strategy, state, 0), "replicas")
     background = runs.get(run_name(workload, state, BACKGROUND))
@@ -154,7 +154,8 @@ def _steps(
             return Walk(going(state), done=tuple(done))
         found = _look(strategy.steps[state.step], state, runs, workload, now, missing)
         if found.waits_for:
-            return _beside(strategy, replace(found, done=tuple(done)), counts, runs, workload)
+            begin = (*found.begin, *beside(strategy, found.state, counts, runs, workload))
+            return replace(found, done=tuple(done), begin=begin)
         done.append(state.step)
         state = replace(found.state, step=state.step + 1, step_at=now)
 
@@ -214,13 +215,14 @@ def _analysing(
     return Walk(going(state), missing or "run")
 
 
-def _beside(strategy: Strategy, found: Walk, counts: Counts, runs: Mapping[str, Run], workload: str) -> Walk:
-    """The analysis that runs beside the steps begins when the canary has a pod."""
-    state, name = found.state, run_name(workload, found.state, BACKGROUND)
+def beside(
+    strategy: Strategy, state: CanaryState, counts: Counts, runs: Mapping[str, Run], workload: str
+) -> tuple[NewRun, ...]:
+    """The analysis that runs beside the steps begins when the canary has a pod, and once."""
+    name = run_name(workload, state, BACKGROUND)
     if strategy.background is None or state.step < strategy.background_from or name in runs or not counts.trusted:
-        return found
-    new = NewRun(name, state.template_hash, state.attempt, BACKGROUND, strategy.background)
-    return replace(found, begin=(*found.begin, new))
+        return ()
+    return (NewRun(name, state.template_hash, state.attempt, BACKGROUND, strategy.background),)
 
 
 def _undecided(state: CanaryState, run: Run, now: float) -> CanaryState:
@@ -230,7 +232,8 @@ def _undecided(state: CanaryState, run: Run, now: float) -> CanaryState:
     return replace(paused(state, BY_ANALYSIS, why, now), paused_run=run.name)
 
 
-def _failed(runs: Mapping[str, Run]) -> str:
+def failed(runs: Mapping[str, Run]) -> str:
+    """Why it has to go back, "" when no analysis failed."""
     bad = sorted((run.name, run) for run in runs.values() if run.phase in ("Failed", "Error"))
     return bad[0][1].message or f"the analysis {bad[0][0]} ended as {bad[0][1].phase}" if bad else ""
 

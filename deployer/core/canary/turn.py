@@ -135,7 +135,8 @@ def _beginning(scene: Scene) -> Turn:
         done = replace(made, phase="Completed", why=scene.skip, ended_at=now)
         return Turn(done, doomed=doomed, said=() if scene.alone else (said,))
     count = len(scene.strategy.steps)
-    said = Said("CanaryStarted", f"{scene.words} begins as a canary of {count} step{'' if count == 1 else 's'}")
+    how = f"of {count} step{'' if count == 1 else 's'}" if count else "without steps: it replaces the old pods"
+    said = Said("CanaryStarted", f"{scene.words} begins as a canary {how}")
     return Turn(replace(made, phase="Progressing"), "pods", said=(said,), doomed=doomed)
 
 
@@ -150,7 +151,7 @@ def _under_way(scene: Scene) -> Turn:
     if scene.crash:
         return aborted(scene, scene.state, scene.crash, scene.log_tail)
     state, said = _rewritten(scene)
-    runs = {run.name: run for run in scene.runs if (run.template_hash, run.attempt) == _identity(state)}
+    runs = _own_runs(scene, state)
     frozen = scene.paused or state.template_hash != scene.template_hash
     found = steps.walk(
         scene.strategy, state, scene.counts, scene.desired, runs, scene.workload, scene.now, frozen=frozen
@@ -167,6 +168,10 @@ def _under_way(scene: Scene) -> Turn:
         again = _promoting(scene, promoting)
         return replace(again, said=(*said, over, *again.said))
     return Turn(after, found.waits_for, found.begin, said=said, wake_at=found.wake_at)
+
+
+def _own_runs(scene: Scene, state: CanaryState) -> dict[str, Run]:
+    return {run.name: run for run in scene.runs if (run.template_hash, run.attempt) == _identity(state)}
 
 
 def _identity(state: CanaryState) -> tuple[str, int]:
@@ -197,9 +202,22 @@ def promoted(state: CanaryState, strategy: Strategy, now: float) -> CanaryState:
 
 def _promoting(scene: Scene, state: CanaryState) -> Turn:
     """The weight follows the pods and never falls below what it was; blue-green: all at once, then the old ones stay
-    for a while."""
+    for a while. What runs beside the steps goes on until the old pods are gone."""
     if state.aborted_by:  # a person asked for it: see `commands.abort`
         return aborted(scene, state, state.why, by=state.aborted_by)
+    runs = _own_runs(scene, state)
+    if failed := steps.failed(runs) if _is_watched(scene.strategy, state) else "":
+        return aborted(scene, state, failed, scene.log_tail)
+    begin = steps.beside(scene.strategy, state, scene.counts, runs, scene.workload) if scene.desired else ()
+    return replace(_replacing(scene, state), begin=begin)
+
+
+def _is_watched(strategy: Strategy, state: CanaryState) -> bool:
+    """Not when a person skipped all that was left of the steps: see `commands.promote`."""
+    return strategy.background is not None and state.gone_on != state.step
+
+
+def _replacing(scene: Scene, state: CanaryState) -> Turn:
     counts, strategy = scene.counts, scene.strategy
     is_whole = counts.trusted >= scene.desired
     if not counts.available or not scene.desired:
@@ -223,9 +241,10 @@ def old_pods_until(state: CanaryState, strategy: Strategy) -> float | None:
     return state.step_at + strategy.scale_down_delay_seconds
 
 
-def completed(state: CanaryState, now: float) -> CanaryState:
+def completed(scene: Scene, found: Turn) -> Turn:
     """Everybody is served by it: there is nothing to split."""
-    return replace(state, phase="Completed", weight=0, scale=None, headers=(), ended_at=now)
+    done = replace(found.state, phase="Completed", weight=0, scale=None, headers=(), ended_at=scene.now)
+    return replace(found, state=done, begin=(), end=_ended(scene, done), changed=True)
 
 
 def aborted(scene: Scene, state: CanaryState, why: str, log_tail: str = "", by: str = "") -> Turn:
@@ -290,13 +309,16 @@ def _ended(scene: Scene, after: CanaryState) -> tuple[EndedRun, ...]:
     needed = set()
     if after.phase in ("Progressing", "Paused"):
         needed = {steps.run_name(scene.workload, after, step) for step in (after.step, BACKGROUND)}
+    elif after.phase == "Promoting" and _is_watched(scene.strategy, after):
+        needed = {steps.run_name(scene.workload, after, BACKGROUND)}
     running = steps.unended({run.name: run for run in scene.runs})
     found = {run.name: run for run in scene.runs}
     return tuple(_end(found[name], after) for name in running if name not in needed)
 
 
 def _end(run: Run, after: CanaryState) -> EndedRun:
-    if run.step == BACKGROUND and after.phase == "Promoting" and run.template_hash == after.template_hash:
+    is_over = after.phase in ("Promoting", "Completed") and run.template_hash == after.template_hash
+    if run.step == BACKGROUND and is_over:
         return EndedRun(run.name, "all steps of the canary are over", "Successful")
     if (run.template_hash, run.attempt) == _identity(after) and after.phase in ("Progressing", "Paused", "Promoting"):
         return EndedRun(run.name, "its step is over")

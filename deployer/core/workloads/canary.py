@@ -109,11 +109,13 @@ def failed(snapshot: Snapshot, census: Census, found: Trying, why: str, log_tail
     return _trying(snapshot, census, found.strategy, turn.aborted(scene, found.state, why, log_tail))
 
 
-def ended(found: Trying, after: Progress, is_complete: bool, now: float) -> Trying:
+def ended(snapshot: Snapshot, census: Census, found: Trying, after: Progress) -> Trying:
     """The promotion is over when the rollout is complete."""
-    if found.state.phase != "Promoting" or not is_complete or after.reason in FAILED or found.turn.waits_for:
+    if found.state.phase != "Promoting" or after.reason in FAILED or found.turn.waits_for:
         return found
-    return replace(found, turn=replace(found.turn, state=turn.completed(found.state, now), changed=True))
+    if not progress.is_complete(snapshot.deployment, census):
+        return found
+    return replace(found, turn=turn.completed(scene_of(snapshot, census, found.strategy), found.turn))
 
 
 def targets(snapshot: Snapshot, census: Census, bounds: Bounds, found: Trying) -> dict[str, int]:

@@ -89,7 +89,7 @@ def _judged(snapshot: Snapshot, census: Census, tried: Trying, after: Progress) 
     if tried.state.is_under_way and after.reason in progressing.FAILED and census.current is not None:
         why = failure(snapshot, census.current, after.reason, census.current.replicas)
         return canary.failed(snapshot, census, tried, why, last_lines(census.current))
-    return canary.ended(tried, after, progressing.is_complete(snapshot.deployment, census), snapshot.now)
+    return canary.ended(snapshot, census, tried, after)
 
 
 def _back(snapshot: Snapshot, census: Census, after: Progress, tried: Trying) -> Rollback | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from deployer.core.canary.values import ENDED, Pause, SetCanaryScale, SetWeight, Strategy
+from deployer.core.canary.values import BACKGROUND, ENDED, Pause, SetCanaryScale, SetWeight, Strategy
 from deployer.core.workloads.deployment import reconcile
 from deployer.core.workloads.values import Plan, Pod, Snapshot
 from tests.core.workloads import laws
@@ -67,6 +67,10 @@ def what_failed_is_not_promoted(before: Snapshot, plan: Plan, after: Snapshot) -
     bad = [run for run in before.runs if (run.template_hash, run.attempt) == mine and run.phase in ("Failed", "Error")]
     if bad and was.phase in TRIED and state.template_hash == was.template_hash:
         assert state.phase == "Aborting"
+    strategy = before.deployment.canary
+    skipped = was.gone_on == was.step or not strategy or not strategy.background
+    if any(run.step == BACKGROUND for run in bad) and was.phase == "Promoting" and not skipped:
+        assert state.phase in ("Aborting", "Aborted") or state.template_hash != was.template_hash
 
 
 def whoever_waits_is_woken(before: Snapshot, plan: Plan, after: Snapshot) -> None:

@@ -36,6 +36,8 @@ GREEN = Strategy(
     "BlueGreen", (SetCanaryScale(percent=100), JUDGED, Pause(), SetWeight(WHOLE), JUDGED), scale_down_delay_seconds=20.0
 )
 NONE = Strategy("Canary", canary_service="web-canary")
+WATCHED = Strategy("Canary", background=Analysis(judge=Judge()))
+SLOWLY = "min_ready_seconds=5"
 
 
 def begun(strategy: Strategy, replicas: int = 4, **changed: Any) -> CanaryWorld:
@@ -125,6 +127,13 @@ def _do(world: CanaryWorld, word: str) -> None:
         (GREEN, "push:v2 5s ok 5s resume 5s ok 25s", "Completed v2 step 5, 0 %, v2:4"),
         (GREEN, "push:v2 1s promote 40s", "Completed v2 step 5, 0 %, v2:4"),
         (NONE, "push:v2 9s", "Completed v2 step 0, 0 %, v2:4"),
+        (WATCHED, f"{SLOWLY} push:v2 9s", "Promoting v2 step 0, 25 %, v1:3 v2:2"),
+        (WATCHED, f"{SLOWLY} push:v2 9s bad 9s", "Aborted v2 step 0, 0 %, v1:4"),
+        (WATCHED, f"{SLOWLY} push:v2 9s unsure 60s", "Completed v2 step 0, 0 %, v2:4"),
+        (WATCHED, f"{SLOWLY} push:v2 60s", "Completed v2 step 0, 0 %, v2:4"),
+        (BESIDE, f"{SLOWLY} push:v2 9s resume 9s", "Promoting v2 step 2, 50 %, v1:2 v2:3"),
+        (BESIDE, f"{SLOWLY} push:v2 9s resume 9s bad 20s", "Aborted v2 step 2, 0 %, v1:4"),
+        (BESIDE, f"{SLOWLY} push:v2 9s promote 9s bad 60s", "Completed v2 step 2, 0 %, v2:4"),
     ],
 )
 def test_where_it_is(strategy: Strategy, story: str, where: str) -> None:

@@ -40,6 +40,7 @@ STRATEGIES = (
     Strategy("Canary", (SetWeight(3000), JUDGED, SetWeight(0), Pause(3.0), SetWeight(WHOLE), JUDGED)),
     Strategy("BlueGreen", (SetCanaryScale(percent=100), JUDGED, Pause(), SetWeight(WHOLE), JUDGED),
              scale_down_delay_seconds=15.0),
+    Strategy("Canary", background=Analysis(judge=Judge())),
 )  # fmt: skip
 POD_DEEDS = ("place", "run", "ready", "unready", "unseen", "fail", "lose", "gone")
 MINE = ("hear", "finish", "content", "undecided", "failed", "ask", "steps", "crash", "prosper", "prosper", "wait")
@@ -145,7 +146,7 @@ MUTANTS: list[tuple[str, Any, str, Any, Any]] = [
     ("nobody waits for routers", turn, "is_acknowledged", lambda *_: True, canary_laws.traffic_goes_before_pods),
     ("a newer one at once", turn, "to_zero", lambda state, why, now, *_, **__: replace(
         state, phase="Aborted", weight=0), canary_laws.traffic_goes_before_pods),
-    ("failures are not read", steps, "_failed", lambda runs: "", canary_laws.what_failed_is_not_promoted),
+    ("failures are not read", steps, "failed", lambda runs: "", canary_laws.what_failed_is_not_promoted),
     ("nobody is woken after a pause", steps, "_pausing", lambda *given: replace(PAUSING(*given), wake_at=None),
      canary_laws.whoever_waits_is_woken),
     ("the first pods go first", replicaset, "by_deletion", lambda pods, *_: pods,
@@ -154,7 +155,7 @@ MUTANTS: list[tuple[str, Any, str, Any, Any]] = [
         **TARGETS(snapshot, census, bounds, found), found.stable.set.name: bounds.desired + 2},
      canary_laws.never_more_than_both_need),
     ("analyses go on for ever", turn, "_ended", lambda *_: (), canary_laws.converges),
-    ("it is never over", canary, "ended", lambda found, *_: found, canary_laws.converges),
+    ("it is never over", canary, "ended", lambda snapshot, census, found, *_: found, canary_laws.converges),
 ]  # fmt: skip
 
 
