@@ -76,7 +76,11 @@ def known(uid: str, *, prunes: bool) -> Known:
     found: dict[str, dict[str, Any]] = {}
     for namespace, name, spec in AnalysisTemplate.objects.filter(there).values_list("namespace", "name", "spec"):
         found.setdefault(namespace, {})[name] = spec
-    return Known(found, frozenset(Service.objects.filter(there).values_list("namespace", "name")))
+    return Known(found, _names(Service, there), _names(Ingress, there))
+
+
+def _names(model: type[KubernetesObject], there: Q) -> frozenset[tuple[str, str]]:
+    return frozenset(model._default_manager.filter(there).values_list("namespace", "name"))
 
 
 def _immutable() -> set[ObjectKey]:

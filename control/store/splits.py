@@ -8,7 +8,6 @@ from typing import Any
 from django.db.models import Q
 
 from control.models import Deployment
-from control.store.canaries import has_strategy
 from deployer.core.canary.kept import load_state
 from deployer.core.canary.strategy import ANNOTATION, strategy_of
 from deployer.core.canary.values import CanaryState, Split, Strategy
@@ -32,7 +31,7 @@ _COLUMNS = ("uid", "namespace", "name", "workload", "spec", "annotations", "cana
 
 
 def _split(row: Deployment) -> Split | None:
-    strategy = strategy_of(row.kind, row.spec, row.annotations, {}) if has_strategy(row) else None
+    strategy = strategy_of(row.kind, row.spec, row.annotations, {}) if row.has_strategy else None
     state = load_state(row.canary) if row.canary else CanaryState()
     if strategy is None and state.phase != "Aborting":
         return None
@@ -54,6 +53,7 @@ def split_of(workload: str, labels: Mapping[str, str], strategy: Strategy | None
         sticky=strategy.sticky if strategy else None, headers=state.headers if is_tried and not withdrawn else (),
         canary_service=strategy.canary_service if strategy else "",
         stable_service=strategy.stable_service if strategy else "",
+        ingresses=strategy.ingresses if strategy else (),
         stable_hash=state.stable_hash if is_tried else "", withdrawn=is_tried and withdrawn,
         labels=tuple(sorted(labels.items())),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from deployer.core.manifest_checks.marks import (
     PortUse,
     Selects,
     ServiceUse,
+    StableUse,
     TemplateOffered,
     TemplateUse,
     TlsDoubt,
@@ -29,7 +30,18 @@ from deployer.core.objects.analysis import AnalysisTemplateSpec
 
 ObjectKey = tuple[str, str, str]
 M = TypeVar(
-    "M", Claim, TlsUse, TlsDoubt, PortUse, PortsOffered, TemplateOffered, TemplateUse, AnalysisUse, ServiceUse, Selects
+    "M",
+    Claim,
+    TlsUse,
+    TlsDoubt,
+    PortUse,
+    PortsOffered,
+    TemplateOffered,
+    TemplateUse,
+    AnalysisUse,
+    ServiceUse,
+    Selects,
+    StableUse,
 )
 WORKLOADS = ("Deployment", "Rollout")
 """Two kinds of the same thing: of one name there is one of them."""
@@ -37,10 +49,11 @@ WORKLOADS = ("Deployment", "Rollout")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What stays on record beside the commit: AnalysisTemplates' specs by namespace and name, Services."""
+    """What stays on record beside the commit: AnalysisTemplates' specs by namespace and name, Services, Ingresses."""
 
     templates: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     services: frozenset[tuple[str, str]] = frozenset()
+    ingresses: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,7 @@ def conflicts(placed: Iterable[Placed], known: Known | None = None, broken: Coll
     yield from _workloads(found)
     surroundings = _Surroundings(by_key, known or Known(), frozenset(broken), _offered(marked))
     yield from surroundings.services(marked)
+    yield from surroundings.ingresses(marked)
     yield from surroundings.analyses(marked)
 
 
@@ -157,6 +171,29 @@ class _Surroundings:
                     message = f"{service.title} selects {what}"
                     yield Conflict(one, line, use.path, message, "let its selector match the template's labels")
 
+    def ingresses(self, placed: list[Placed]) -> Iterator[Conflict]:
+        """Those that lead to a Service of stable pods alone: split when the Rollout names them, and told otherwise."""
+        leading: dict[tuple[str, str], list[tuple[Placed, PortUse, int]]] = {}
+        for one, use, line in _each(placed, PortUse):
+            leading.setdefault((one.key[1], use.service), []).append((one, use, line))
+        for one, stable, line in _each(placed, StableUse):
+            users = leading.get((one.key[1], stable.service), [])
+            for name, path in stable.ingresses:
+                if not any(user.key[2] == name for user, _, _ in users):
+                    yield from self._leads_elsewhere(one, stable.service, name, line, path)
+            named = {name for name, _ in stable.ingresses}
+            for user, use, place in users:
+                if user.key[2] not in named:
+                    yield Conflict(user, place, use.path[:-1], *_all_stable(one, use.service), is_warning=True)
+
+    def _leads_elsewhere(self, one: Placed, service: str, name: str, line: int, path: Path) -> Iterator[Conflict]:
+        if self.by_key.get(("Ingress", one.key[1], name)) is not None:
+            message = f"no rule of Ingress {shown(name)} leads to Service {shown(service)}"
+            yield Conflict(one, line, path, message, "name the Ingress whose requests are to be split")
+        elif not self.is_broken("Ingress", one, name) and (one.key[1], name) not in self.known.ingresses:
+            message = f"there is no Ingress {shown(name)} yet"
+            yield Conflict(one, line, path, message, "commit it, or mend the name", is_warning=True)
+
     def has_service(self, one: Placed, name: str) -> bool:
         return (one.key[1], name) in self.known.services
 
@@ -192,6 +229,11 @@ class _Surroundings:
         if wrong.path and wrong.path[-1] == "templateName":
             return True
         return self.is_broken("AnalysisTemplate", one, wrong.template)
+
+
+def _all_stable(rollout: Placed, service: str) -> tuple[str, str]:
+    message = f"leads to Service {shown(service)}, to stable pods of {rollout.title} alone: a canary gets nothing of it"
+    return message, "name this Ingress in its trafficRouting.nginx.stableIngress, or lead to a Service of all its pods"
 
 
 def _offered(placed: list[Placed]) -> dict[str, dict[str, AnalysisTemplateSpec]]:

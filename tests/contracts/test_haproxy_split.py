@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from deployer.core.canary.values import HeaderMatch, HeaderRoute, Stickiness
+from deployer.core.network.header_words import regex_fault, route_key
+from deployer.core.network.maps import HEADER_ROUTES
 from deployer.core.network.measurements import amounts, read_counters
 from deployer.core.network.values import Identity
 from tests.contracts.loopback import (
@@ -197,6 +201,33 @@ def test_a_service_of_the_canary_alone_and_one_of_the_stable_pods(raise_town: Ca
 def test_the_service_of_the_stable_pods_knows_no_canary(raise_town: Callable[..., Town]) -> None:
     town = raise_town(split(9000, stable_service="web", headers=ROUTES))
     assert set(town.asked(50, "X-Build: 2.1-\r\n")) == {"web-1", "web-2"}
+
+
+def test_the_service_of_the_stable_pods_is_split_for_an_ingress_that_is_named(raise_town: Callable[..., Town]) -> None:
+    """2,000 at 30 %: a standard deviation of one point."""
+    town = raise_town(split(3000, stable_service="web", ingresses=("site",)))
+    assert set(town.asked(50)) == set(town.asked(50, way="node")) == {"web-1", "web-2"}
+    found = [share(town.asked(2000, way="ingress", host=host)) for host in ("shop.test", "bytes.test")]
+    assert all(0.25 <= one <= 0.35 for one in found), found
+    town.become(split(0, stable_service="web", ingresses=("site",), withdrawn=True))
+    assert set(town.asked(50, way="ingress")) == {"web-1", "web-2"}
+
+
+REGEXES = st.text("aB.*+?()[]^$|\\dws{2,9}-\u00fc ", min_size=1, max_size=20).filter(lambda text: not regex_fault(text))
+
+
+@given(st.lists(REGEXES, min_size=40, max_size=80))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_regex_a_manifest_may_have_haproxy_takes(identity: Identity, texts: list[str]) -> None:
+    routes = tuple(HeaderRoute(str(n), (HeaderMatch("x-v", "regex", text),)) for n, text in enumerate(texts))
+    found = config(service("web", HTTP), pods("web", "a:R"), identity=identity, splits=(split(500, headers=routes),))
+    assert len(found.maps[HEADER_ROUTES]) == len({regex_key(text) for text in texts})
+    with scratch() as folder:
+        assert Router(folder, found).complaints() == ""
+
+
+def regex_key(text: str) -> str:
+    return route_key(BACKEND, HeaderRoute("r", (HeaderMatch("x-v", "regex", text),)))
 
 
 def test_a_policy_holds_on_both_sides(raise_town: Callable[..., Town]) -> None:

@@ -224,3 +224,39 @@ def test_a_rollouts_services_lead_to_its_pods(service: str, sentences: list[str]
     rollout = changed("Rollout", f"{CANARY}.canaryService = web")
     assert told_of(changed("Service", service), rollout) == sentences
     assert told_of(rollout, known=Known(services=frozenset({("shop", "web")}))) == []
+
+
+ROUTED = f"{CANARY}.trafficRouting.nginx"
+NGINX = "{stableIngress: site}"
+UNSPLIT = (
+    "warning: spec.rules[0].http.paths[0].backend.service: leads to Service web, to stable pods of Rollout shop/web "
+    "alone: a canary gets nothing of it"
+)
+LEADS_ELSEWHERE = "spec.rules[0].http.paths[0].backend.service.name = other"
+MISSING = "there is no Ingress"
+
+
+@pytest.mark.parametrize(
+    ("nginx", "ingress", "of_rollout", "of_ingress"),
+    [
+        (NGINX, "", [], []),
+        ("{stableIngresses: [site, b]}", "", [f"warning: {ROUTED}.stableIngresses[1]: {MISSING} b yet"], []),
+        (NGINX, "metadata.name = other", [f"warning: {ROUTED}.stableIngress: {MISSING} site yet"], [UNSPLIT]),
+        (NGINX, LEADS_ELSEWHERE, [f"{ROUTED}.stableIngress: no rule of Ingress site leads to Service web"], []),
+        ("null", "", [], [UNSPLIT]),
+    ],
+)
+def test_an_ingress_that_leads_to_stable_pods_is_split_or_told(
+    nginx: str, ingress: str, of_rollout: list[str], of_ingress: list[str]
+) -> None:
+    rollout = changed("Rollout", f"{CANARY}.stableService = web;; {ROUTED} = {nginx}")
+    led, service = changed("Ingress", f"metadata.name = site;; {ingress}"), changed("Service", "")
+    assert told_of(service, led, rollout) == of_rollout
+    assert told_of(service, rollout, led) == of_ingress
+
+
+def test_an_ingress_to_split_can_be_on_record() -> None:
+    rollout = changed("Rollout", f"{CANARY}.stableService = web;; {ROUTED} = {NGINX}")
+    there = frozenset({("shop", "web")})
+    assert told_of(rollout, known=Known(services=there, ingresses=frozenset({("shop", "site")}))) == []
+    assert len(told_of(rollout, known=Known(services=there))) == 1

@@ -12,6 +12,7 @@ NOTE = f'metadata.annotations["{ANNOTATION}"]'
 C = "spec.strategy.canary"
 S = f"{C}.steps[0]"
 B = "spec.strategy.blueGreen"
+LONG = ". " * 300 + "b"
 BLUE = "spec.strategy = {blueGreen: {activeService: web, %s}}"
 M = "spec.metrics[0]"
 
@@ -116,7 +117,26 @@ def test_the_annotation_is_for_deployments(kind: str) -> None:
          [f'{S}.setHeaderRoute.match[0].headerName: "X A" is not the name of a header',
           f"{S}.setHeaderRoute.match[0].headerValue: must be exactly one of exact, prefix and regex"]),
         (f"{S} = {{setHeaderRoute: {{name: a, match: [{{headerName: X-A, headerValue: {{regex: '('}}}}]}}}}",
-         [f"{S}.setHeaderRoute.match[0].headerValue.regex: is not a regular expression"]),
+         [f"{S}.setHeaderRoute.match[0].headerValue.regex: opens a group that is not closed"]),
+        (f"{S} = {{setHeaderRoute: {{name: a, match: [{{headerName: X-A, headerValue: {{regex: 'v(?!1)'}}}}]}}}}",
+         [f"{S}.setHeaderRoute.match[0].headerValue.regex: has '?' after nothing that could be repeated"]),
+        (f"{S} = {{setHeaderRoute: {{name: a, match: [{{headerName: X-A, headerValue: {{regex: '(a+)+'}}}}]}}}}",
+         [f"{S}.setHeaderRoute.match[0].headerValue.regex: repeats with '+' a group with a choice or a repetition in "
+          "it"]),
+        (f"{S} = {{setHeaderRoute: {{name: a, match: [{{headerName: X-A, headerValue: {{exact: '{LONG}'}}}}]}}}}",
+         [f"{S}.setHeaderRoute.match: its headers and values are too long"]),
+        (f"{C}.stableService = web;; {C}.trafficRouting.nginx = {{stableIngress: site}}", []),
+        (f"{C}.stableService = web;; {C}.trafficRouting.nginx = {{stableIngresses: [site, other]}}", []),
+        (f"{C}.trafficRouting.nginx = {{stableIngress: site}}",
+         [f"{C}.stableService: is required with trafficRouting.nginx"]),
+        (f"{C}.stableService = web;; {C}.trafficRouting.nginx = {{}}",
+         [f"{C}.trafficRouting.nginx: must be exactly one of stableIngress and stableIngresses"]),
+        (f"{C}.stableService = web;; {C}.trafficRouting.nginx = {{stableIngress: a, stableIngresses: [a]}}",
+         [f"{C}.trafficRouting.nginx: must be exactly one of stableIngress and stableIngresses"]),
+        (f"{C}.stableService = web;; {C}.trafficRouting.nginx = {{stableIngresses: [a, a]}}",
+         [f'{C}.trafficRouting.nginx.stableIngresses[1]: "a" is the name of two Ingresses']),
+        (f"{C}.stableService = web;; {C}.trafficRouting.nginx = {{stableIngress: a, annotationPrefix: x}}",
+         [f"{C}.trafficRouting.nginx.annotationPrefix: is not supported"]),
         (f"{S} = {{setMirrorRoute: {{name: a}}}}", [f"{S}.setMirrorRoute: is not supported"]),
         (f"{S} = {{analysis: {{}}}}", [f"{S}.analysis.templates: is required"]),
         (f"{C}.analysis.startingStep = 2;; {C}.analysis.templates = []",
@@ -161,7 +181,8 @@ def test_a_rollout(change: str, sentences: list[str]) -> None:
         ("spec.workloadRef = {kind: Deployment, name: web}", "write selector and template here; the Deployment of the "
          "same name becomes this Rollout in place, without a new pod"),
         (f"{C}.trafficRouting.istio = {{}}", "Pierhead's own router splits: leave trafficRouting out"),
-        (f"{C}.trafficRouting.nginx.stableIngress = a", "Pierhead's own router splits: leave trafficRouting out"),
+        (f"{C}.trafficRouting.nginx.stableIngress = a", "name the Service that the Ingress leads to"),
+        (f"{C}.trafficRouting.alb = {{}}", "Pierhead's own router splits: leave trafficRouting out"),
         (f"{C}.pingPong = {{pingService: a, pongService: b}}", "traffic is led to the pods without a change of "
          "Services: write canaryService and stableService, or neither"),
         (f"{C}.steps[2].experiment = {{templates: []}}", "the canary is judged against the stable pods at the same "

@@ -12,6 +12,7 @@ from typing import Any
 
 from deployer.core.canary import annotation, templates
 from deployer.core.canary.amounts import BadAmount, duration
+from deployer.core.canary.kept import has_strategy
 from deployer.core.canary.templates import About, BadAnalysis, Templates
 from deployer.core.canary.values import (
     WHOLE,
@@ -56,8 +57,10 @@ def strategy_of(
     What is given has been validated; a template that is missing (it was deleted since) gives an analysis that fails.
     `about`: whose it is, for arguments with a `fieldRef`; what is left out there is "".
     """
+    if not has_strategy(kind, spec, annotations):
+        return None
     if kind != "Rollout":
-        return _annotated(annotations)
+        return _annotated(annotations[ANNOTATION])
     found = RolloutStrategy.model_validate(spec.get("strategy") or {})
     making = _Making(templates, about or About(annotations=annotations))
     if found.blue_green is not None:
@@ -65,11 +68,9 @@ def strategy_of(
     return making.canary(found.canary or CanaryStrategy())
 
 
-def _annotated(annotations: Mapping[str, str]) -> Strategy | None:
-    if ANNOTATION not in annotations:
-        return None
+def _annotated(text: str) -> Strategy | None:
     try:
-        return annotation.strategy(annotation.parse(annotations[ANNOTATION]))
+        return annotation.strategy(annotation.parse(text))
     except annotation.BadCanary:
         return None  # no commit brings one in: it was written by another version
 
@@ -78,16 +79,14 @@ class _Making:
     def __init__(self, templates: Templates, about: About) -> None:
         self.templates, self.about = templates, about
 
-    def canary(self, found: CanaryStrategy) -> Strategy | None:
+    def canary(self, found: CanaryStrategy) -> Strategy:
         routing = found.traffic_routing or TrafficRouting()
-        steps = tuple(self.step(one, routing.max_traffic_weight) for one in found.steps)
-        if not steps and not found.analysis and not found.canary_service and not found.stable_service:
-            return None
         return Strategy(
-            kind="Canary", steps=steps,
+            kind="Canary", steps=tuple(self.step(one, routing.max_traffic_weight) for one in found.steps),
             background=self.analysis(found.analysis, ends=False) if found.analysis else None,
             background_from=found.analysis.starting_step if found.analysis else 0,
             sticky=sticky(routing), canary_service=found.canary_service, stable_service=found.stable_service,
+            ingresses=routing.nginx.names if routing.nginx else (),
             abort_scale_down_delay_seconds=found.abort_scale_down_delay_seconds or FOR_EVER_SECONDS,
         )  # fmt: skip
 
@@ -118,7 +117,7 @@ class _Making:
         if found.set_canary_scale is not None:
             return _scale(found.set_canary_scale, most)
         if found.set_header_route is not None:
-            return SetHeaderRoute(_route(found.set_header_route))
+            return SetHeaderRoute(header_route(found.set_header_route))
         return Pause(pause_seconds(found.pause or PauseStep()))
 
     def analysis(self, found: RolloutAnalysis, *, ends: bool) -> Analysis:
@@ -153,7 +152,7 @@ def _scale(found: CanaryScaleStep, most: int) -> SetCanaryScale:
     return SetCanaryScale(replicas=found.replicas, percent=percent)
 
 
-def _route(found: HeaderRouteStep) -> HeaderRoute:
+def header_route(found: HeaderRouteStep) -> HeaderRoute:
     matches = []
     for one in found.match:
         value = one.header_value

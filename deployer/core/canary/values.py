@@ -181,9 +181,10 @@ Step = SetWeight | Pause | Analyse | SetCanaryScale | SetHeaderRoute
 class Strategy:
     """How new revisions of one workload come in.
 
-    `background` runs beside the steps from step `background_from` on. Services by name, "" for none: `canary_service`
-    (blue-green: previewService) leads to the canary alone while there is one, `stable_service` to stable pods alone;
-    every other Service that selects the workload's pods is split by weight (blue-green: activeService among them).
+    `background` runs beside the steps from step `background_from` on, until the old pods are gone. Services by name,
+    "" for none: `canary_service` (blue-green: previewService) leads to the canary alone while there is one,
+    `stable_service` to stable pods alone, but for what comes by one of the `ingresses`; every other Service that
+    selects the workload's pods is split by weight (blue-green: activeService among them).
     `scale_down_delay_seconds`: how long old pods stay after the promotion (blue-green), and with `abort_` before it how
     long the canary's pods stay after an abort, without traffic; 0: until it is gone from all routers.
     """
@@ -195,6 +196,7 @@ class Strategy:
     sticky: Stickiness | None = None
     canary_service: str = ""
     stable_service: str = ""
+    ingresses: tuple[str, ...] = ()
     scale_down_delay_seconds: float = 0.0
     abort_scale_down_delay_seconds: float = 0.0
 
@@ -210,9 +212,10 @@ class CanaryState:
     first; Progressing in a step; Paused; Promoting from the end of the steps until the old pods are gone; Completed;
     Aborting until all routers have the weight of 0; Aborted. `attempt` counts its starts (a retry is another one).
     `step` is the number of the current step, `steps_hash` what the steps were when it was entered. `gone_on`: a person
-    said to go on from this step (-1: none). `weight` is asked of the routers. `why` is a sentence: why it is paused or
-    was aborted. `paused_by`: "" , "step", "analysis", or a person's name. `zero_version`: the resource version with
-    which the weight went to 0, see `control.store.leaving`.
+    said to go on from this step (-1: none); of the number behind the last one: without all that was left of them.
+    `weight` is asked of the routers. `why` is a sentence: why it is paused or was aborted. `paused_by`: "" , "step",
+    "analysis", or a person's name. `zero_version`: the resource version with which the weight went to 0, see
+    `control.store.leaving`.
 
     `paused_run` is the analysis that could not say, `waived` are those despite which a person went on. `changes`: how
     often the steps were written anew meanwhile. `log_tail` are the last lines of a canary that was aborted, and
@@ -293,8 +296,9 @@ class Split:
     nothing is split). It is told for every workload with a strategy, so that a canary that begins is no new structure.
     While there is a canary, pods that have neither its hash nor `stable_hash` ("": all others are stable) are what is
     left of earlier ones: they serve only when nobody else does. `withdrawn`: the canary was given up, so nothing leads
-    to it any more, not even `canary_service`. `labels` are those of the pod template that Git asks for: by them the
-    Services that select its pods are known before there are any.
+    to it any more, not even `canary_service`. `ingresses`: what comes by these to `stable_service` is split. `labels`
+    are those of the pod template that Git asks for: by them the Services that select its pods are known before there
+    are any.
     """
 
     workload: str
@@ -304,6 +308,7 @@ class Split:
     headers: tuple[HeaderRoute, ...] = ()
     canary_service: str = ""
     stable_service: str = ""
+    ingresses: tuple[str, ...] = ()
     stable_hash: str = ""
     withdrawn: bool = False
     labels: tuple[tuple[str, str], ...] = ()

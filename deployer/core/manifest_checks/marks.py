@@ -14,7 +14,7 @@ from deployer.core.manifest_checks.finding import Path, shown
 from deployer.core.objects.analysis import AnalysisTemplateSpec
 from deployer.core.objects.kinds import AnalysisTemplate, Ingress, KubernetesObject, Rollout, Secret, Service
 from deployer.core.objects.network import IngressBackend
-from deployer.core.objects.rollout import RolloutAnalysis
+from deployer.core.objects.rollout import CanaryStrategy, RolloutAnalysis
 from deployer.core.tls_pair import CERTIFICATE, KEY, TLS_TYPE
 
 
@@ -97,6 +97,15 @@ class ServiceUse:
 
 
 @dataclass(frozen=True, slots=True)
+class StableUse:
+    """A Rollout's `stableService`, and the Ingresses (name, path) whose requests to it are split all the same."""
+
+    service: str
+    ingresses: tuple[tuple[str, Path], ...]
+    path: Path = ("spec", "strategy", "canary", "stableService")
+
+
+@dataclass(frozen=True, slots=True)
 class Selects:
     """The pods that a Service leads to; none for one that is not Pierhead's to lead."""
 
@@ -115,6 +124,7 @@ Mark = (
     | AnalysisUse
     | ServiceUse
     | Selects
+    | StableUse
 )
 
 
@@ -186,6 +196,8 @@ def _of_rollout(found: Rollout) -> Iterator[Mark]:
     for service, path in _services(found):
         if service:
             yield ServiceUse(service, labels, path)
+    if found.spec.strategy.canary is not None and found.spec.strategy.canary.stable_service:
+        yield StableUse(found.spec.strategy.canary.stable_service, tuple(_ingresses(found.spec.strategy.canary)))
     meta = found.metadata
     about = About(meta.name, meta.namespace, meta.labels, meta.annotations)
     for analysis, ends, path in _analyses(found):
@@ -202,6 +214,15 @@ def _services(found: Rollout) -> Iterator[tuple[str, Path]]:
     if strategy.blue_green is not None:
         yield strategy.blue_green.active_service, (*place, "blueGreen", "activeService")
         yield strategy.blue_green.preview_service, (*place, "blueGreen", "previewService")
+
+
+def _ingresses(found: CanaryStrategy) -> Iterator[tuple[str, Path]]:
+    place = ("spec", "strategy", "canary", "trafficRouting", "nginx")
+    nginx = found.traffic_routing.nginx if found.traffic_routing else None
+    if nginx is not None and nginx.stable_ingresses:
+        yield from ((name, (*place, "stableIngresses", index)) for index, name in enumerate(nginx.stable_ingresses))
+    elif nginx is not None and nginx.stable_ingress:
+        yield nginx.stable_ingress, (*place, "stableIngress")
 
 
 def _analyses(found: Rollout) -> Iterator[tuple[RolloutAnalysis, bool, Path]]:

@@ -6,17 +6,20 @@ import re
 from collections.abc import Iterator
 
 from deployer.core.canary.amounts import BadAmount
-from deployer.core.canary.strategy import pause_seconds
+from deployer.core.canary.strategy import header_route, pause_seconds
 from deployer.core.manifest_checks import analyses, canaries, deployments, names
 from deployer.core.manifest_checks.finding import Finding, Path, shown
 from deployer.core.manifest_checks.privileges import Rights
+from deployer.core.network.header_words import regex_fault, route_key
 from deployer.core.objects.rollout import (
     ROUTER,
     BlueGreenStrategy,
     CanaryScaleStep,
     CanaryStep,
     CanaryStrategy,
+    HeaderRouteMatch,
     HeaderRouteStep,
+    NginxRouting,
     RolloutSpec,
     Sticky,
     TrafficRouting,
@@ -28,6 +31,8 @@ _BLUE_GREEN: Path = (*_STRATEGY, "blueGreen")
 _STEPS = ("setWeight", "pause", "analysis", "setCanaryScale", "setHeaderRoute")
 MOST_STEPS = 200
 WHOLE_WEIGHTS = 10_000
+_LONGEST_BACKEND = f"ingress.{63 * 'n'}.{63 * 's'}.65535"
+_REGEX_REMEDY = "routers match a small part of regular expressions, in which nothing takes long: write a simpler one"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 """RFC 9110, token: what a header or a cookie may be called."""
 
@@ -53,6 +58,8 @@ def _canary(found: CanaryStrategy) -> Iterator[Finding]:
     )
     routing = found.traffic_routing or TrafficRouting()
     yield from _routing(routing, (*_CANARY, "trafficRouting"))
+    if routing.nginx is not None:
+        yield from _nginx(routing.nginx, found.stable_service)
     if len(found.steps) > MOST_STEPS:
         yield Finding((*_CANARY, "steps"), f"has {len(found.steps)} steps, {MOST_STEPS} are the limit", "write fewer")
         return
@@ -96,6 +103,17 @@ def _routing(found: TrafficRouting, path: Path) -> Iterator[Finding]:
     router = found.plugins.router if found.plugins else None
     if router and router.sticky:
         yield from _sticky(router.sticky, (*path, "plugins", ROUTER, "sticky"))
+
+
+def _nginx(found: NginxRouting, stable_service: str) -> Iterator[Finding]:
+    path = (*_CANARY, "trafficRouting", "nginx")
+    if not stable_service:
+        message = "is required with trafficRouting.nginx"
+        yield Finding((*_CANARY, "stableService"), message, "name the Service that the Ingress leads to")
+    if bool(found.stable_ingress) == bool(found.stable_ingresses):
+        yield Finding(path, "must be exactly one of stableIngress and stableIngresses")
+    given = ((name, (*path, "stableIngresses", index)) for index, name in enumerate(found.stable_ingresses))
+    yield from names.unique(given, "Ingresses")
 
 
 def _sticky(found: Sticky, path: Path) -> Iterator[Finding]:
@@ -149,24 +167,30 @@ def _header_route(found: HeaderRouteStep, path: Path, routing: TrafficRouting) -
     elif managed and found.name not in managed:
         message = f'"{shown(found.name)}" is not among trafficRouting.managedRoutes'
         yield Finding((*path, "name"), message, f"routes that are there: {shown(', '.join(managed))}")
-    for index, match in enumerate(found.match):
-        place = (*path, "match", index)
-        if not _NAME.fullmatch(match.header_name):
-            message = f'"{shown(match.header_name)}" is not the name of a header'
-            yield Finding((*place, "headerName"), message, "write one such as X-Canary")
-        value = match.header_value
-        given = [one for one in (value.exact, value.prefix, value.regex) if one]
-        if len(given) != 1:
-            yield Finding((*place, "headerValue"), "must be exactly one of exact, prefix and regex")
-        elif not given[0].isprintable():
-            yield Finding((*place, "headerValue"), "holds characters that no header has", "write printable text")
-        elif value.regex and not _is_pattern(value.regex):
-            yield Finding((*place, "headerValue", "regex"), "is not a regular expression")
+    faults = [fault for index, match in enumerate(found.match) for fault in _match(match, (*path, "match", index))]
+    yield from faults
+    if found.match and not faults and (fault := _route_fault(found)):
+        yield Finding((*path, "match"), fault, "write fewer or shorter ones")
 
 
-def _is_pattern(text: str) -> bool:
+def _match(match: HeaderRouteMatch, place: Path) -> Iterator[Finding]:
+    if not _NAME.fullmatch(match.header_name):
+        message = f'"{shown(match.header_name)}" is not the name of a header'
+        yield Finding((*place, "headerName"), message, "write one such as X-Canary")
+    value = match.header_value
+    given = [one for one in (value.exact, value.prefix, value.regex) if one]
+    if len(given) != 1:
+        yield Finding((*place, "headerValue"), "must be exactly one of exact, prefix and regex")
+    elif not given[0].isprintable():
+        yield Finding((*place, "headerValue"), "holds characters that no header has", "write printable text")
+    elif value.regex and (fault := regex_fault(value.regex)):
+        yield Finding((*place, "headerValue", "regex"), shown(fault), _REGEX_REMEDY)
+
+
+def _route_fault(found: HeaderRouteStep) -> str:
+    """What the routers would say of it, whatever the Service is called."""
     try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError):
-        return False
-    return True
+        route_key(_LONGEST_BACKEND, header_route(found))
+    except ValueError as fault:
+        return str(fault)
+    return ""

@@ -51,6 +51,15 @@ def route_key(backend: str, route: HeaderRoute) -> str:
     return key
 
 
+def regex_fault(text: str) -> str:
+    """ "has '\\\\b' at letter 1, ..." of a person's regex, "" for one that can be asked."""
+    try:
+        _regex(text)
+    except ValueError as error:
+        return str(error).removeprefix("its regex ")
+    return ""
+
+
 def header_fault(match: HeaderMatch) -> str:
     """What is wrong with it, "" for nothing."""
     if not _NAME.fullmatch(match.header):

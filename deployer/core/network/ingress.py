@@ -64,7 +64,9 @@ class _Wanted:
         if service is None or port is None:
             self.problems.append(_lack(ingress, wanted, service))
             return MISSING
-        if port_mode(service, port) != "tcp" and not is_headless(service):
+        choice = self._scene.choices.get(service.uid)
+        is_own = choice is not None and choice.is_split_behind(ingress.name)
+        if port_mode(service, port) != "tcp" and not is_headless(service) and not is_own:
             return backend_name(service, port)
         name = ingress_name(service, port)
         mode = "http" if port_mode(service, port) == "tcp" else port_mode(service, port)
@@ -97,7 +99,7 @@ def _choosing(scene: Scene) -> tuple[str, ...]:
     if not scene.choices:
         return ()
     services = (one for one in scene.services.values() if one.uid in scene.choices)
-    made = (stickiness(scene.choices[one.uid], one) for one in services)
+    made = (stickiness(scene.choices[one.uid].by_ingress, one) for one in services)
     return http_lines(one for one in made if one is not None)
 
 

@@ -41,6 +41,15 @@ class Choice:
     role: Role
 
     @property
+    def by_ingress(self) -> Choice:
+        """For what comes by Ingress: a stable Service is split there when Ingresses are named that lead to it."""
+        return Choice(self.split, "split") if self.role == "stable" and self.split.ingresses else self
+
+    def is_split_behind(self, ingress: str) -> bool:
+        """Whether requests by this Ingress, of the Service's namespace, need a backend of their own."""
+        return self.role == "stable" and ingress in self.split.ingresses
+
+    @property
     def is_under_way(self) -> bool:
         return bool(self.split.canary_hash) and not self.split.withdrawn
 
@@ -72,7 +81,7 @@ def backend_name(service: RoutedService, port: ServicePort) -> str:
 
 
 def ingress_name(service: RoutedService, port: ServicePort) -> str:
-    """Its backend for what comes by Ingress, when the other one carries no http."""
+    """Its backend for what comes by Ingress, when the other one carries no http or leads to stable pods alone."""
     return f"ingress.{service.namespace}.{service.name}.{port.port}"
 
 
@@ -133,11 +142,11 @@ def maps(services: Iterable[RoutedService], found: Mapping[str, Choice]) -> Mapp
         choice = found.get(service.uid)
         if choice is None:
             continue
-        for name in _names(service):
-            weights[name] = str(choice.weight)
-            routes.update({key: "canary" for key, _ in _routes(name, choice) if key})
-            if made := stickiness(choice, service):
-                sticky[name] = f"{sticky_word(made)}|{choice.split.workload}"
+        for name, chosen in _named(service, choice):
+            weights[name] = str(chosen.weight)
+            routes.update({key: "canary" for key, _ in _routes(name, chosen) if key})
+            if made := stickiness(chosen, service):
+                sticky[name] = f"{sticky_word(made)}|{chosen.split.workload}"
     return {WEIGHTS: weights, HEADER_ROUTES: routes, STICKY: sticky} if found else {}
 
 
@@ -221,11 +230,12 @@ def _kind(pod: RoutedPod, split: Split) -> str:
     return "stable" if split.stable_hash in ("", pod.template_hash) else "left over"
 
 
-def _names(service: RoutedService) -> Iterator[str]:
+def _named(service: RoutedService, choice: Choice) -> Iterator[tuple[str, Choice]]:
+    """Each of its backends, and what is chosen there."""
     for port in service.spec.ports:
-        yield backend_name(service, port)
-        if mode(port) == "tcp":
-            yield ingress_name(service, port)
+        yield backend_name(service, port), choice
+        if mode(port) == "tcp" or choice.by_ingress != choice:
+            yield ingress_name(service, port), choice.by_ingress
 
 
 def _routes(name: str, choice: Choice) -> Iterator[tuple[str, str]]:
@@ -240,7 +250,7 @@ def _routes(name: str, choice: Choice) -> Iterator[tuple[str, str]]:
 
 
 def _choice_problems(service: RoutedService, choice: Choice) -> Iterator[str]:
-    for _, fault in _routes(next(_names(service), ""), choice):
+    for _, fault in _routes("", choice):
         if fault:
             yield f"{service}: {fault}"
     carried = [str(port.port) for port in service.spec.ports if mode(port) == "tcp"]

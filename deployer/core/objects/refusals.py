@@ -134,9 +134,17 @@ REFUSED_FIELDS: dict[tuple[str, str], str] = {
     **dict.fromkeys(
         (
             ("RolloutTrafficRouting", name)
-            for name in ("alb", "ambassador", "apisix", "appMesh", "istio", "nginx", "smi", "traefik")
+            for name in ("alb", "ambassador", "apisix", "appMesh", "istio", "smi", "traefik")
         ),
         _ROUTER,
+    ),
+    **dict.fromkeys(
+        (
+            ("NginxTrafficRouting", name)
+            for name in ("additionalIngressAnnotations", "annotationPrefix", "canaryIngressAnnotations")
+        ),
+        "no second Ingress is made: remove it; for testers write a step setHeaderRoute, for the same users "
+        "trafficRouting.plugins.pierhead.io/router.sticky",
     ),
     ("AnalysisTemplateSpec", "measurementRetention"): _KEPT,
     ("ValueFrom", "fieldRef"): "give it where the template is used: a Rollout's args can ask for its metadata",

@@ -94,11 +94,23 @@ class RouterPlugins(Spec):
     router: RouterPlugin | None = Field(default=None, alias=ROUTER)
 
 
+class NginxRouting(Spec):
+    """Ingresses that lead to `stableService`, and whose requests are split all the same."""
+
+    stable_ingress: str = ""
+    stable_ingresses: Annotated[tuple[str, ...], EmptyList] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.stable_ingresses or ((self.stable_ingress,) if self.stable_ingress else ())
+
+
 class TrafficRouting(Spec):
     """Traffic is split by Pierhead's own routers whether this stands there or not."""
 
     managed_routes: Annotated[tuple[ManagedRoute, ...], EmptyList] = ()
     max_traffic_weight: int = Field(default=100, ge=1)
+    nginx: NginxRouting | None = None
     plugins: RouterPlugins | None = None
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deployer.core.canary.values import HeaderMatch, HeaderRoute, Split, Stickiness
 from deployer.core.network import splits
 from deployer.core.network.config import router_config
-from deployer.core.network.maps import FIRST, HEADER_ROUTES, REVISIONS, STICKY, WEIGHTS, map_path
+from deployer.core.network.maps import FIRST, HEADER_ROUTES, INGRESS_PREFIX, REVISIONS, STICKY, WEIGHTS, map_path
 from deployer.core.network.splits import easing, first_maps
 from deployer.core.network.values import Cluster, RoutedPod, RouterConfig
 from tests.core.network.hunt import hunted
@@ -101,6 +101,25 @@ def test_weights_and_routes_are_in_maps(wanted: Split, weight: str, routes: int)
     assert found.maps[WEIGHTS] == dict.fromkeys(names, weight)
     assert len(found.maps[HEADER_ROUTES]) == routes * len(names)
     assert {name: found.maps[name] for name in FIRST} == first_maps((WEB,), town(), (wanted,))
+
+
+def test_a_service_of_stable_pods_is_split_for_the_ingresses_that_are_named() -> None:
+    """As Argo Rollouts does with nginx. Whoever asks the Service itself, or by another Ingress, gets stable pods."""
+    web, other = service("web", 80), ingress("other", "other.test/ Prefix web:80")
+    site = ingress("site", "shop.test/ Prefix web:80")
+    wanted = split(500, stable_service="web", ingresses=("site",), headers=(ROUTE,), sticky=Stickiness("client"))
+    found = config(web, site, other, town("ON"), splits=(wanted,))
+    assert found.maps[INGRESS_PREFIX] == {"shop.test/": "ingress.shop.web.80", "other.test/": BACKEND}
+    assert found.maps[WEIGHTS] == {BACKEND: "0", "ingress.shop.web.80": "500"}
+    assert [key.startswith(r"^ingress\x2eshop") for key in found.maps[HEADER_ROUTES]] == [True]
+    assert found.maps[STICKY] == {"ingress.shop.web.80": "client|shop/web"}
+    assert sides_of(found, "ingress.shop.web.80:canary") == {"shop.n1", "shop.o0_backup"}
+    assert {name: found.maps[name] for name in FIRST} == first_maps((web,), town("ON"), (wanted,))
+    gone = config(web, site, other, town("ON"), splits=(replace(wanted, weight=0, withdrawn=True),))
+    assert gone.maps[WEIGHTS]["ingress.shop.web.80"] == "0" and gone.structure == found.structure
+    plain = config(web, site, other, town("ON"), splits=(replace(wanted, ingresses=()),))
+    assert plain.maps[INGRESS_PREFIX] == {"shop.test/": BACKEND, "other.test/": BACKEND}
+    assert plain.maps[WEIGHTS] == {BACKEND: "0"}
 
 
 def test_every_way_in_chooses() -> None:
