@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from control.models import AnalysisRun
@@ -145,14 +145,40 @@ def _of_analysis(analysis: Analysis, run: AnalysisRun | None, seen: Mapping[str,
 
 
 def _of_judge(judge: Judge, run: AnalysisRun, seen: Mapping[str, Counted], now: float) -> Next:
+    since = judged_since(run)
+    soonest, latest = since + judge.min_seconds, since + judge.max_seconds
     missing = max((one.last.missing or 0 for one in seen.values()), default=0)
-    soonest, latest = (judged_since(run) + seconds for seconds in (judge.min_seconds, judge.max_seconds))
-    needs = f"It needs {about(missing)} more requests to the canary" if missing else ""
+    if not missing:
+        if now < soonest:
+            return _until("It goes on when all is well", soonest, now, "at the soonest")
+        return _until("It is decided", latest, now, "at the latest")
+    needs, seconds = (
+        f"It needs {about(missing)} more requests to the canary",
+        _seconds_left(judge, seen.values(), since),
+    )
+    if seconds is not None:
+        needs += f", about {span(seconds)} at its present rate"
+    if seconds is None or now + seconds > latest:
+        return _until(f"{needs}, and may not get them; {_UNDECIDED[judge.on_inconclusive]}", latest, now)
     if now < soonest:
-        return _until(
-            f"{needs}, and goes on" if needs else "It goes on when all is well", soonest, now, "at the soonest"
-        )
-    return _until(f"{needs}; it is decided" if needs else "It is decided", latest, now, "at the latest")
+        return _until(f"{needs}, and goes on", soonest, now, "at the soonest")
+    return _until(f"{needs}; it is decided", latest, now, "at the latest")
+
+
+_UNDECIDED = {"pause": "a person decides", "promote": "it goes on all the same", "abort": "it is aborted"}
+"""What becomes of a canary of which nobody can say whether it is good."""
+
+
+def _seconds_left(judge: Judge, seen: Iterable[Counted], since: float) -> float | None:
+    """Until the metric that needs most has enough requests, at the rate that it had so far. None: it gets none."""
+    found = 0.0
+    for one in seen:
+        counted = one.last.at - since - (0 if one.is_warm else judge.warmup_seconds)
+        if one.last.missing and not one.canary_requests:
+            return None
+        if one.last.missing:
+            found = max(found, one.last.missing * max(counted, judge.interval_seconds) / one.canary_requests)
+    return found
 
 
 def _until(what: str, at: float, now: float, bound: str = "") -> Next:

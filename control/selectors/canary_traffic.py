@@ -87,9 +87,9 @@ def measured(
 
 
 def services_of(row: Deployment, strategy: Strategy | None) -> Sequence[str]:
-    """Those whose requests are split: they select its pods, and are none for one side alone."""
+    """Those whose requests are split: they select its pods, and are none for one side alone, whatever way they come."""
     labels = (((row.spec.get("template") or {}).get("metadata") or {}).get("labels")) or {}
-    alone = {strategy.canary_service, strategy.stable_service} if strategy else set()
+    alone = {strategy.canary_service, "" if strategy.ingresses else strategy.stable_service} if strategy else set()
     found = Service.objects.filter(namespace=row.namespace, deleted_at=None).order_by("name").only("name", "spec")
     return [
         one.name for one in found

@@ -41,6 +41,7 @@ from control.store import objects, waking
 from deployer.core.canary.analysing import Outcome, RunState, Scene, ending
 from deployer.core.canary.counting import Sides
 from deployer.core.canary.kept import dump_analysis, load_analysis, load_state
+from deployer.core.canary.strategy import strategy_of
 from deployer.core.canary.values import BACKGROUND, ENDED, CanaryState, NewRun, Prometheus, Run, RunPhase
 from deployer.core.network.endpoints import mode
 from deployer.core.network.measurements import BUCKETS, FINE_SECONDS, NO_BUCKETS
@@ -124,7 +125,7 @@ def load(uid: str) -> Loaded | None:
     services = _services(row.deployment.namespace, labels)
     state = _state(row)
     scene = Scene(
-        analysis=load_analysis(row.spec), state=state, sides=sides, backends=_backends(services),
+        analysis=load_analysis(row.spec), state=state, sides=sides, backends=_backends(services, row.deployment),
         before=_before(row, services, sides) if not state.looked_at else NO_BUCKETS,
         background=row.step == BACKGROUND,
     )  # fmt: skip
@@ -257,13 +258,22 @@ def _services(namespace: str, labels: Iterable[Mapping[str, str]]) -> dict[str, 
     return found
 
 
-def _backends(services: Mapping[str, ServiceSpec]) -> frozenset[str]:
-    """As routers may name them. What comes by Ingress to a port that is carried as tcp has one of its own."""
-    names = [(f"{where}.{port.port}", mode(port)) for where, spec in services.items() for port in spec.ports]
-    found = {f"svc.{name}" for name, _ in names}
-    if any(kind == "tcp" for _, kind in names) and Ingress.objects.filter(deleted_at=None).exists():
-        found |= {f"ingress.{name}" for name, kind in names if kind == "tcp"}
+def _backends(services: Mapping[str, ServiceSpec], workload: Deployment) -> frozenset[str]:
+    """As routers may name them. What comes by Ingress to a port that is carried as tcp has one of its own, and so has
+    what comes to stable pods by an Ingress that is split."""
+    split = f"{workload.namespace}.{_split_by_ingress(workload)}"
+    names = [(f"{where}.{port.port}", mode(port), where) for where, spec in services.items() for port in spec.ports]
+    found = {f"svc.{name}" for name, _, _ in names}
+    others = {f"ingress.{name}" for name, kind, where in names if kind == "tcp" or where == split}
+    if others and Ingress.objects.filter(deleted_at=None).exists():
+        found |= others
     return frozenset({*found, *map(canary_backend, found)})
+
+
+def _split_by_ingress(workload: Deployment) -> str:
+    """The stable Service that is split for some Ingresses, "" when there is none."""
+    strategy = strategy_of(workload.kind, workload.spec, workload.annotations, {})
+    return strategy.stable_service if strategy is not None and strategy.ingresses else ""
 
 
 def _before(row: AnalysisRun, services: Collection[str], sides: Sides) -> tuple[int, ...]:

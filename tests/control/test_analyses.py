@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from control.models import NEVER, AnalysisRun, AnalysisTick, Deployment, ReplicaSet, Work
 from control.store import analyses
-from deployer.core.canary.values import Analysis, Judge, NewRun
+from deployer.core.canary.kept import dump_state
+from deployer.core.canary.values import Analysis, CanaryState, Judge, NewRun
+from tests.control import factories
 
 pytestmark = pytest.mark.django_db
 NOW = 1_750_000_000.0
@@ -92,3 +96,26 @@ def test_a_name_is_one_run_of_one_workload(row: Deployment) -> None:
     assert {uid: [one.name for one in runs] for uid, runs in analyses.runs_of_all().items()} == {
         row.uid: ["web-1"], other.uid: ["api-1"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("canary", "named"),
+    [
+        ({"steps": [], "stableService": "now"}, []),
+        ({"stableService": "now", "trafficRouting": {"nginx": {"stableIngress": "site"}}}, ["ingress.shop.now.80"]),
+    ],
+)
+def test_what_comes_by_an_ingress_that_is_split_is_counted(canary: dict[str, Any], named: list[str]) -> None:
+    row = factories.deployment(
+        workload="Rollout", spec={"strategy": {"canary": canary}},
+        canary=dump_state(CanaryState("new", "old", "Progressing", attempt=1)),
+    )  # fmt: skip
+    for revision, template in enumerate(("old", "new"), 1):
+        factories.pod(factories.replica_set(row, revision, template_hash=template))
+    for name in ("now", "web"):
+        factories.service(name)
+    factories.ingress("site")
+    loaded = analyses.load(begun(row, "web-1").uid)
+    assert loaded is not None
+    whole = {f"svc.shop.{name}.80" for name in ("now", "web")} | set(named)
+    assert loaded.scene.backends == {name + end for name in whole for end in ("", ":canary")}

@@ -57,8 +57,8 @@ def test_a_judged_canary_is_told_whole(ann: Client) -> None:
     assert "<title>shop/web: canary at 5 %, step 2 of 4: Progressing - Pierhead</title>" in html
     assert "5 % of requests asked for the canary" in text
     assert re.search(r"[45]\.?\d* % measured in the last minute \d+ of 2,4\d\d requests to web", text)
-    assert "It needs about 340 more requests to the canary, and goes on in" in text
-    assert "at the soonest" in text
+    needs = r"It needs about 340 more requests to the canary, about [23]m( \d+s)? at its present rate, and goes on in"
+    assert re.search(needs + r" [^.]* at the soonest\.", text)
     assert "Then: 25 % of requests to the canary." in text
     assert "Whoever came to the canary stays there, by cookie session." in text
     assert "The judge, step 2 Running 25 looks, begun" in text
@@ -156,7 +156,26 @@ def test_each_phase_says_what_comes_next(ann: Client, state: dict[str, object], 
 def test_after_its_time_the_judge_is_told_to_be_late(ann: Client) -> None:
     canary_data.judged(time.time(), minutes=12)
     text = words(ann, CANARY.format("web"))
-    assert re.search(r"about 340 more requests to the canary; it is decided in \d+m( \d+s)? at the latest", text)
+    assert re.search(r"about [23]m( \d+s)? at its present rate; it is decided in \d+m( \d+s)? at the latest", text)
+
+
+@pytest.mark.parametrize(
+    ("requests", "missing", "said"),
+    [
+        (1, 344, r"344|340 more requests to the canary, about (29|30|31|32|33|34|35)m at its present rate"),
+        (0, 344, r"340 more requests to the canary, and may not get them; a person decides in 2[56]m"),
+        (
+            1,
+            9000,
+            r"9,000 more requests to the canary, about 1\dh( \d+m)? at its present rate, and may not get them; a pe",
+        ),
+    ],
+)
+def test_with_few_requests_it_says_how_long_it_takes(ann: Client, requests: int, missing: int, said: str) -> None:
+    canary_data.judged(time.time())
+    AnalysisTick.objects.update(canary_requests=requests, canary_failures=0, missing=missing)
+    text = words(ann, CANARY.format("web"))
+    assert re.search(said, text), text
 
 
 def test_without_traffic_and_without_ticks_it_says_that(ann: Client) -> None:

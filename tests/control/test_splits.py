@@ -64,7 +64,9 @@ def test_only_workloads_with_a_strategy_are_told_in_one_query(django_assert_num_
     factories.deployment("plain")
     factories.deployment("gone", annotations={ANNOTATION: "5%"}, deleted_at=NOW)
     factories.deployment("web", annotations={ANNOTATION: "5%"})
-    factories.deployment("api", workload="Rollout")
+    steps = {"steps": [{"setWeight": 5}]}
+    factories.deployment("api", workload="Rollout", spec={"strategy": {"canary": steps}})
+    factories.deployment("rolling", workload="Rollout", spec={"strategy": {"canary": {}}})
     with django_assert_num_queries(1):
         assert [one.workload for one in store.splits()] == ["shop/api", "shop/web"]
 
