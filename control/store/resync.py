@@ -26,7 +26,7 @@ def load_all(now: float) -> Iterator[Loaded]:
         sets[one.deployment_id][one.uid] = one
     owners = {uid: owner for owner, mine in sets.items() for uid in mine}
     pods: dict[str, list[values.Pod]] = defaultdict(list)
-    for pod in pod_values(Pod.objects.filter(replica_set__isnull=False).values_list(*POD_COLUMNS)):
+    for pod in pod_values(Pod.objects.filter(replica_set__isnull=False).values_list(*POD_COLUMNS), now):
         pods[owners.get(pod.replica_set, "")].append(pod)
     runs = analyses.runs_of_all()
     for row in Deployment.objects.order_by("namespace", "name"):

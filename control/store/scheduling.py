@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from control.models import Event, Namespace, Node, Pod, ReplicaSet
@@ -10,11 +10,16 @@ from control.store import addresses, objects, stranded, waking
 from deployer.core.objects.placement import PodAffinityTerm
 from deployer.core.objects.pod import PodSpec
 from deployer.core.scheduling import values
+from deployer.core.scheduling.cluster import FAILURES_TO_RANK_LAST
+from deployer.core.scheduling.placement import elsewhere
 from deployer.core.scheduling.reserve import allocatable
 from deployer.core.survival.states import DEAD
 
 FAILURE_WINDOW_SECONDS = 300.0
 EVICTING_SECONDS = 2.0
+NOT_STARTED = "NotStarted"
+"""Of a pod that was given up because of its node (`unstarted.py`)."""
+_FAILURES = ("FailedStart", "FailedCreate", "Failed", NOT_STARTED)
 _PLACED = ("uid", "namespace", "name", "node__name", "labels", "owner", "placement", "deleted_at")
 
 
@@ -24,9 +29,21 @@ def load(now: float) -> tuple[list[values.PendingPod], list[values.Node], list[v
     )
     if not waiting:
         return [], [], [], {}
+    return pending(waiting), nodes(now), *_surroundings()
+
+
+def fit_elsewhere(uids: Iterable[str], now: float) -> frozenset[str]:
+    """Those of these pods, which their nodes cannot start, that another node would take."""
+    rows = list(Pod.objects.filter(pk__in=list(uids), node__isnull=False).select_related("replica_set__deployment"))
+    names = dict(Node.objects.values_list("uid", "name"))
+    there = {row.uid: names[str(row.node_id)] for row in rows}
+    return elsewhere(pending(rows), there, nodes(now), *_surroundings())
+
+
+def _surroundings() -> tuple[list[values.PlacedPod], dict[str, Any]]:
+    """Who is placed where, and the namespaces' labels."""
     placed = [placed_pod(row) for row in Pod.objects.filter(node__isnull=False).values_list(*_PLACED)]
-    namespaces = dict(Namespace.objects.values_list("name", "labels"))
-    return pending(waiting), nodes(now), placed, namespaces
+    return placed, dict(Namespace.objects.values_list("name", "labels"))
 
 
 def nodes(now: float) -> list[values.Node]:
@@ -46,15 +63,18 @@ def nodes(now: float) -> list[values.Node]:
 def recent_failures(now: float) -> dict[str, dict[str, int]]:
     """Node -> owner -> failures to start in the last five minutes (Swarm's rule: five put the node last)."""
     counted: dict[str, dict[str, int]] = {}
-    failed = Event.objects.filter(
-        reason__in=("FailedStart", "FailedCreate", "Failed"), kind="Pod", last_at__gt=now - FAILURE_WINDOW_SECONDS
-    ).exclude(node="")
+    failed = Event.objects.filter(reason__in=_FAILURES, kind="Pod", last_at__gt=now - FAILURE_WINDOW_SECONDS).exclude(
+        node=""
+    )
     owners = (
         {(ns, name): owner for ns, name, owner in Pod.objects.values_list("namespace", "name", "owner")}
         if failed
         else {}
     )
     for event in failed:
+        if event.reason == NOT_STARTED:
+            counted.setdefault(event.node, {})[values.EVERYBODY] = FAILURES_TO_RANK_LAST
+            continue
         owner = owners.get((event.namespace, event.name))
         if owner:
             mine = counted.setdefault(event.node, {})

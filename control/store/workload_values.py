@@ -10,16 +10,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from control.models import Deployment, ReplicaSet
-from control.store import canaries, stranded
+from control.store import canaries, stranded, unstarted
 from deployer.core.canary.values import Run
 from deployer.core.workloads import values
 
 POD_COLUMNS = (
     "uid", "name", "replica_set_id", "node_id", "phase", "ready", "ready_at", "created_at", "deleted_at", "restarts",
     "deletion_cost", "waiting", "message", "log_tail", "node__ready", "node__draining", "node__evicting_at",
-    "node__declared_dead_by", "node__witnesses", "node__reason_changed_at", "scheduled_at",
+    "node__declared_dead_by", "node__witnesses", "node__reason_changed_at", "scheduled_at", "started_at",
 )  # fmt: skip
-_OWNER, _EVICTING_AT, _SEEN = map(POD_COLUMNS.index, ("replica_set_id", "node__evicting_at", "node__ready"))
+_UID, _OWNER, _PHASE, _MESSAGE, _EVICTING_AT, _SEEN, _SCHEDULED_AT, _STARTED_AT = map(
+    POD_COLUMNS.index,
+    ("uid", "replica_set_id", "phase", "message", "node__evicting_at", "node__ready", "scheduled_at", "started_at"),
+)
 
 
 def snapshot(
@@ -89,19 +92,28 @@ def replica_set_value(row: ReplicaSet) -> values.ReplicaSet:
     )
 
 
-def pod_values(columns: Iterable[tuple[Any, ...]]) -> list[values.Pod]:
-    """Pods out of POD_COLUMNS. Templates are read of those on nodes that are not seen: they say how long pods wait."""
+def pod_values(columns: Iterable[tuple[Any, ...]], now: float) -> list[values.Pod]:
+    """Pods out of POD_COLUMNS. Templates are read of those whose nodes are not seen, or cannot start them: they say how
+    long pods wait."""
     found = list(columns)
+    stuck = {column[_UID]: column for column in found if _is_stuck(column)}
     troubled = (column for column in found if column[_EVICTING_AT] or column[_SEEN] is False)  # None: it has no node
-    patience = stranded.patience_of({column[_OWNER] for column in troubled} - {None})
-    return [_pod_value(column, patience.get(column[_OWNER], 0.0)) for column in found]
+    patience = stranded.patience_of({column[_OWNER] for column in (*troubled, *stuck.values())} - {None})
+    due = {uid: stranded.given_up_at(one[_SCHEDULED_AT], patience.get(one[_OWNER], 0.0)) for uid, one in stuck.items()}
+    lost = unstarted.given_up({uid: at for uid, at in due.items() if at is not None}, now) if due else {}
+    return [_pod_value(column, patience.get(column[_OWNER], 0.0), lost.get(column[_UID])) for column in found]
 
 
-def _pod_value(column: tuple[Any, ...], patience: float) -> values.Pod:
+def _is_stuck(column: tuple[Any, ...]) -> bool:
+    """It has a node that is seen, has never started, and says why."""
+    has_failed = column[_PHASE] == "Pending" and bool(column[_MESSAGE]) and not column[_STARTED_AT]
+    return has_failed and bool(column[_SEEN]) and not column[_EVICTING_AT]
+
+
+def _pod_value(column: tuple[Any, ...], patience: float, lost_at: float | None) -> values.Pod:
     """A pod on a node that is not seen is Unknown, whatever was observed last: it must not pay for another one."""
     (uid, name, owner, node, phase, ready, ready_at, created, deleted, restarts, cost, waiting, message, log, seen,
-     draining, evicting_at, declared_dead_by, witnesses, changed_at, scheduled_at) = column  # fmt: skip
-    lost_at = None
+     draining, evicting_at, declared_dead_by, witnesses, changed_at, scheduled_at, _) = column  # fmt: skip
     if evicting_at:
         lost_at = stranded.lost_at(evicting_at, declared_dead_by, patience)
     elif node and not seen and phase == "Pending" and witnesses:

@@ -15,7 +15,7 @@ from django.db.models import F
 
 from control.models import Deployment, Pod, ReplicaSet, Sync
 from control.models.budgets import budgets_of
-from control.store import canaries, incidents, objects, templates, waking
+from control.store import canaries, incidents, objects, templates, unstarted, waking
 from control.store.statuses import deployment_status
 from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
 from deployer.core.workloads import values
@@ -45,7 +45,7 @@ def load(uid: str, now: float) -> Loaded | None:
         resume(row, "a newer commit changed the template")
     _recognise(row)
     sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
-    pods = pod_values(Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS))
+    pods = pod_values(Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS), now)
     drained = [pod.uid for pod in pods if pod.evicting and not pod.deleting]
     budgets = budgets_of(row.namespace, drained) if drained else ()
     seen = dataclasses.replace(snapshot(row, sets.values(), pods, now), budgets=budgets)
@@ -87,6 +87,7 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
     _write_sets(plan, sets)
     if plan.create_pods and _create_pods(row, [(sets[pod.replica_set], pod.name) for pod in plan.create_pods], now):
         wake("schedule", "cluster")
+    unstarted.tell(plan.delete_pods, now)
     delete_pods([(pod.uid, pod.reason) for pod in plan.delete_pods], wake, now)
     tell_held({held.uid: held.why for held in plan.held}, now)
     for uid, _ in plan.delete_replica_sets:

@@ -34,6 +34,7 @@ _ALL = (
               "--pods", "20000", "--streams", "500")),
     Benchmark("monorepo", "monorepo", "1,000 applications in one repository, one of them changed"),
     Benchmark("polls", "polls", "a poll of 100 repositories where nothing changed"),
+    Benchmark("kills", "kill_points", "workers killed at 500 random points of rollouts: pods doubled or lost"),
     Benchmark("evictions", "false_evictions", "false evictions in seeded random fault schedules"),
 )  # fmt: skip
 CATALOGUE = {one.name: one for one in _ALL}

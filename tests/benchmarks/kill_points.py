@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.database import empty_database
+from tests.benchmarks.figures import show
 
 
 @dataclass
@@ -37,10 +38,9 @@ def main() -> None:
         while tally.points < options.points:
             _one_story(folder, seed, tally)
             seed += 1
-    for name, value in (("kill points", tally.points), ("pods doubled", tally.doubled), ("pods lost", tally.lost)):
-        print(f"{name:44}{value:8}")
-    print(f"{'longest until all was well, simulated s':44}{tally.longest:8.0f}")
-    print(f"{'seconds':44}{time.monotonic() - began:8.0f}")
+    print(f"{tally.points} kill points in {seed - options.seed} stories, {time.monotonic() - began:.0f} s")
+    show(f"pods doubled or lost at {tally.points} kill points", tally.doubled + tally.lost, "pods", at_least=0)
+    show("after the last kill, longest until all was well, simulated", tally.longest, "s")
     sys.exit(1 if tally.doubled or tally.lost else 0)
 
 

@@ -35,11 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def hosts() -> Iterator[Hosts]:
-    """Three engines with the router's image, test/busybox:1, and test/web and test/server with the tags 1 and 2.
+    """Three engines, the last one with a small disk, with the router's image, test/busybox:1, and test/web and
+    test/server with the tags 1 and 2.
 
     A test leaves them all on and connected, with these images.
     """
-    with start_hosts(3) as three:
+    with start_hosts(3, small_disks=1) as three:
         three.load(router(), images.busybox())
         three.load(*(image(f"test/{name}:{tag}") for name, image in _IMAGES.items() for tag in ("1", "2")))
         yield three

@@ -27,12 +27,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deployer.adapters.docker_address import EngineAddress
-from tests.engines import cgroups, network
+from tests.engines import cgroups, disks, network
 from tests.engines.certificates import Authority
 from tests.environment import require
 
 _BOOT = Path(__file__).with_name("boot.py")
 _PORT = 2376
+_SMALL_DISK_BYTES = 256 << 20
+"""The images that tests load take a third of it."""
 _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 _NAMED = re.compile(r"ph(\d+)[a-z]")
 _runs = itertools.cycle("acdefgijklmnopqrstuvwxyz")
@@ -42,7 +44,9 @@ _NEEDS = {"dockerd": "docker.io", "docker": "docker.io", "ip": "iproute2", "ipta
 class Host:
     """One Docker host. `socket` answers even while the host is cut off; `address` only over its network."""
 
-    def __init__(self, number: int, net: str, run: str, folder: Path, authority: Authority) -> None:
+    def __init__(
+        self, number: int, net: str, run: str, folder: Path, authority: Authority, *, small_disk: bool = False
+    ) -> None:
         self.name, self.ip, self.gateway = f"host-{number}", f"{net}.{10 + number}", f"{net}.1"
         self.folder = folder / str(number)
         _furnish(self.folder, self.ip, authority)
@@ -52,6 +56,9 @@ class Host:
         self.socket = self.folder / "docker.sock"
         self.log = self.folder / "log"
         self._engine: subprocess.Popen[bytes] | None = None
+        self._disk = small_disk
+        if small_disk:
+            disks.make(self.folder / "data", _SMALL_DISK_BYTES)
 
     @property
     def address(self) -> str:
@@ -83,6 +90,18 @@ class Host:
         ):  # fmt: skip
             if names := self.docker(*found, *ours, check=False).split():
                 self.docker(*remove, *names, check=False)
+
+    def fill_disk(self) -> None:
+        """Not a block is left to the engine, if its disk is a small one."""
+        assert self._disk, f"{self.name} shares its disk with this machine"
+        with (self.folder / "data" / "ballast").open("wb", buffering=0) as file:
+            for size in (1 << 20, 1 << 12):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+
+    def free_disk(self) -> None:
+        (self.folder / "data" / "ballast").unlink()
 
     def power_off(self) -> None:
         """As if the plug was pulled: silence on the network, then every process of the host is gone."""
@@ -145,6 +164,8 @@ class Host:
         """Remove every trace except the folder."""
         network.unplug(self.namespace, self.cable)
         self._kill()
+        if self._disk:
+            disks.remove(self.folder)
 
     def _kill(self) -> None:
         cgroups.end(self.group)
@@ -197,15 +218,19 @@ class Hosts(Sequence[Host]):
 
 
 @contextlib.contextmanager
-def hosts(count: int) -> Iterator[Hosts]:
-    """`count` hosts that answer; all of it is taken down at the end."""
+def hosts(count: int, *, small_disks: int = 0) -> Iterator[Hosts]:
+    """`count` hosts that answer, the last `small_disks` of them with a disk that can be filled; all of it is taken down
+    at the end."""
     require_what_hosts_need()
     _sweep()
     run = f"ph{os.getpid()}{next(_runs)}"
     with network.subnet() as net, tempfile.TemporaryDirectory(prefix=f"{run}-", dir="/tmp") as name:
         folder, gateway, authority = Path(name), f"{net}.1", Authority()
         network.make_bridge(f"{run}b", gateway)
-        members = [Host(number, net, run, folder, authority) for number in range(1, count + 1)]
+        members = [
+            Host(number, net, run, folder, authority, small_disk=number > count - small_disks)
+            for number in range(1, count + 1)
+        ]
         try:
             for host in members:
                 host.boot()
@@ -244,6 +269,7 @@ def _sweep() -> None:
     for path in _orphans(Path("/sys/class/net")):
         network.remove_bridge(path.name)
     for path in _orphans(Path("/tmp")):
+        disks.remove(path)
         shutil.rmtree(path, ignore_errors=True)
 
 

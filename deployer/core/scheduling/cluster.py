@@ -6,13 +6,13 @@ Made once per pass from the store's values. It decides nothing; it grows only by
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from deployer.core.objects.placement import Affinity, PodAffinityTerm
 from deployer.core.scheduling.hosts import Fleet, Host
 from deployer.core.scheduling.population import Population
 from deployer.core.scheduling.selectors import Namespaces, PodTerm, pod_term
-from deployer.core.scheduling.values import Node, PendingPod, PlacedPod, Resources
+from deployer.core.scheduling.values import EVERYBODY, Node, PendingPod, PlacedPod, Resources
 
 ZONE = "topology.kubernetes.io/zone"
 FAILURES_TO_RANK_LAST = 5
@@ -35,6 +35,10 @@ class Cluster:
         for pod in placed:
             self._occupy(pod)
         self.fleet.sort()
+
+    def failing_for(self, owner: str) -> set[int]:
+        """The hosts that come last for this owner's pods."""
+        return self.failing.get(owner, set()) | self.failing.get(EVERYBODY, set())
 
     def settle(self, pod: PendingPod, terms: Iterable[PodTerm], host: Host) -> None:
         """The pod runs on the host from now on. `terms`: its own required anti-affinity."""
@@ -78,8 +82,13 @@ def _least(pods: Sequence[PendingPod]) -> Resources:
     )
 
 
+def fails(recent_failures: Mapping[str, int], owner: str) -> bool:
+    """Whether a node with these comes last for this owner's pods."""
+    return max(recent_failures.get(one, 0) for one in (owner, EVERYBODY)) >= FAILURES_TO_RANK_LAST
+
+
 def _failing(hosts: Sequence[Host]) -> dict[str, set[int]]:
-    """Owner -> the hosts on which it fails again and again."""
+    """Owner, or EVERYBODY -> the hosts on which it fails again and again."""
     failing: dict[str, set[int]] = defaultdict(set)
     for host in hosts:
         for owner, failures in host.node.recent_failures.items():

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from types import MappingProxyType
 
-from deployer.core.scheduling.cluster import Cluster
+from deployer.core.scheduling.cluster import FAILURES_TO_RANK_LAST, Cluster, fails
 from deployer.core.scheduling.demand import Demand
 from deployer.core.scheduling.filters import fits_here, refusal
 from deployer.core.scheduling.lanes import Search
 from deployer.core.scheduling.selectors import Namespaces
-from deployer.core.scheduling.values import Node, PendingPod, PlacedPod, Placement
+from deployer.core.scheduling.values import EVERYBODY, Node, PendingPod, PlacedPod, Placement
 
 NO_NAMESPACES: Namespaces = MappingProxyType({})
 
@@ -72,6 +72,25 @@ def still_fits(
     there = [replace(other, node=node.name) for other in placed_there]
     cluster = Cluster([node], there, [pod], namespaces)
     return fits_here(Demand(pod, cluster), cluster.fleet.hosts[0])
+
+
+def elsewhere(
+    stuck: Sequence[PendingPod],
+    there: Mapping[str, str],
+    nodes: Sequence[Node],
+    placed: Sequence[PlacedPod],
+    namespaces: Namespaces = NO_NAMESPACES,
+) -> frozenset[str]:
+    """The uids of those `stuck` pods, which their nodes cannot start, that another node would take: one that is not
+    known to fail as well. `there`: uid -> the name of its node. `placed` may hold them, too."""
+    sick = {there[pod.uid] for pod in stuck}
+    failed = {EVERYBODY: FAILURES_TO_RANK_LAST}
+    asked = [replace(one, recent_failures=failed) if one.name in sick else one for one in nodes]
+    others = [pod for pod in placed if pod.uid not in there]
+    failing = {one.name: one.recent_failures for one in asked}
+    owners = {pod.uid: pod.owner for pod in stuck}
+    bound = place(stuck, asked, others, namespaces).bound
+    return frozenset(uid for uid, name in bound.items() if not fails(failing[name], owners[uid]))
 
 
 def grouped(pending: Iterable[PendingPod]) -> list[Group]:

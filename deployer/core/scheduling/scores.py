@@ -72,7 +72,7 @@ class Taste:
         self._selective = demand.selective
         self._wishes = _wishes(demand, cluster)
         self._soft = _soft(demand, cluster)
-        self._failing = cluster.failing.get(pod.owner, set())
+        self._failing = cluster.failing_for(pod.owner)
         self._holding = _holding(demand, cluster)
         self._apart = pod.strategy != "pack"
         self._spreads = pod.strategy == "spread"

@@ -38,9 +38,13 @@ class Taint:
         return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
 
 
+EVERYBODY = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A registered host. `recent_failures` counts, by owner, the pods that failed here in the last five minutes.
+    """A registered host. `recent_failures` counts, by owner, the pods that failed here in the last five minutes; under
+    EVERYBODY what was the host's own fault, whoever asked.
 
     `lost`: it is dead. Its labels make no domain then, or nobody could make up for a zone that is gone.
     """

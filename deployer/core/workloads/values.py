@@ -82,7 +82,8 @@ class ReplicaSet:
 class Pod:
     """`replica_set` is the set's uid; `node` is "" until it is placed; `ready_at` is since when it is ready without
     a break (0: it is not). `waiting` is Kubernetes' reason (CrashLoopBackOff, ImagePullBackOff, ...) or "".
-    `evicting`: its node is drained. `lost_at`: when it is given up, because its node is dead (None: it is not).
+    `evicting`: its node is drained. `lost_at`: when it is given up, because its node is dead or cannot start it
+    (None: it is not).
     `crash` is a sentence about a container that fell over by itself, not with its host ("": none did).
     """
 

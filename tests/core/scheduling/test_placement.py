@@ -8,8 +8,8 @@ import pytest
 
 from deployer.core.objects.placement import Toleration
 from deployer.core.scheduling import hosts, placement
-from deployer.core.scheduling.placement import place, still_fits
-from deployer.core.scheduling.values import Node, PendingPod, Resources, Taint
+from deployer.core.scheduling.placement import elsewhere, place, still_fits
+from deployer.core.scheduling.values import EVERYBODY, Node, PendingPod, Resources, Taint
 from tests.core.scheduling.pictures import (
     GI,
     HOSTNAME,
@@ -159,6 +159,7 @@ def test_a_terminating_pod_holds_its_room_but_is_no_replica() -> None:
         param([node("a", recent_failures={"Deployment/shop/web": 4}), node("b")], "a", id="four do not"),
         param([node("a", recent_failures={"Deployment/shop/db": 9}), node("b")], "a", id="another owner's do not"),
         param([node("a", recent_failures={"Deployment/shop/web": 9})], "a", id="last is not never"),
+        param([node("a", recent_failures={EVERYBODY: 5}), node("b")], "b", id="the host's own fault counts for all"),
         param([node("a", taints=(Taint("old", effect="PreferNoSchedule"),)), node("b")], "b", id="PreferNoSchedule"),
         param([node("a", taints=(Taint("old", effect="PreferNoSchedule"),))], "a", id="PreferNoSchedule gives way"),
         param([node("a"), node("b", allocatable=Resources(8000, 8 * GI))], "b", id="the larger empty node is woken"),
@@ -168,6 +169,27 @@ def test_a_terminating_pod_holds_its_room_but_is_no_replica() -> None:
 def test_ranks(nodes: list[Node], expected: str) -> None:
     asked = pod(images=("web:1",))
     assert targets(place([asked], nodes, []), asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("others", "stuck", "moves"),
+    [
+        param([node("b")], {}, True, id="another node takes it"),
+        param([], {}, False, id="there is no other"),
+        param([node("b", cordoned=True)], {}, False, id="the other one is cordoned"),
+        param([node("b", allocatable=Resources(100, GI))], {}, False, id="the other one lacks room"),
+        param([node("b", recent_failures={EVERYBODY: 5})], {}, False, id="the other one is sick, too"),
+        param([node("b", recent_failures={"Deployment/shop/web": 5})], {}, False, id="it fails on the other one, too"),
+        param([node("b", recent_failures={"Deployment/shop/db": 5})], {}, True, id="somebody else fails on the other"),
+        param([node("b")], {"node_name": "a"}, False, id="its nodeName is the sick one"),
+    ],
+)
+def test_a_pod_that_its_node_cannot_start_moves_if_it_is_well_elsewhere(
+    others: list[Node], stuck: dict[str, str], moves: bool
+) -> None:
+    asked = pod(requests=ONE, **stuck)
+    there = {asked.uid: "a"}
+    assert elsewhere([asked], there, [node("a"), *others], []) == (there.keys() if moves else set())
 
 
 def test_among_nodes_in_use_one_that_has_the_images_is_chosen() -> None:
