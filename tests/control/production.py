@@ -28,6 +28,12 @@ START_SECONDS = 120.0
 END_SECONDS = 30.0  # as stop_grace_period
 CLUSTER = "0123456789ab"
 NODES = ("a", "b", "c")
+_LEASES = """
+import time
+from control.models import Work
+held = Work.objects.filter(owner__contains="-{pid}-", leased_until__gt=time.time())
+print(*(f"{{loop}} {{key}}" for loop, key in held.values_list("loop", "key")), sep="\\n")
+"""
 _SERVICES = yaml.safe_load((HOME / "docker-compose.yml").read_text())["services"]
 SECRETS = {
     "PIERHEAD_SECRET_KEY": "5" * 64,
@@ -78,9 +84,35 @@ class Installation(ControlPlane):
         self._running[name].kill()
         self._running[name].wait(timeout=END_SECONDS)
 
+    @contextlib.contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Stopped (SIGSTOP) while it holds a lease, and let go on afterwards."""
+        process = self._running[name]
+        try:
+            eventually(lambda: self._stopped_with_a_lease(process), START_SECONDS, self.said)
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    def _stopped_with_a_lease(self, process: subprocess.Popen[bytes]) -> bool:
+        process.send_signal(signal.SIGSTOP)
+        if self.leases(process.pid):
+            return True
+        process.send_signal(signal.SIGCONT)
+        return False
+
+    def leases(self, pid: int) -> list[str]:
+        """The keys that a process holds now, as "loop key"."""
+        return self.manage("shell", "--verbosity", "0", "-c", _LEASES.format(pid=pid)).split("\n")[:-1]
+
     def stop(self) -> None:
         """As `docker compose down` does: SIGTERM, and every process ends by itself (uvicorn: by that signal)."""
-        self.close_shell()
+        try:
+            self.close_shell()
+        finally:
+            self._end_all()
+
+    def _end_all(self) -> None:
         alive = {name: process for name, process in self._running.items() if process.poll() is None}
         for process in alive.values():
             process.send_signal(signal.SIGTERM)

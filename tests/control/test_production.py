@@ -86,6 +86,27 @@ def test_redis_is_emptied_and_started_again_in_mid_rollout(
     await_rolled(shop, 3)
 
 
+def test_beat_is_killed_in_mid_rollout_and_its_standby_takes_over(shop: Installation, checkout: Checkout) -> None:
+    shop.start_one("beat-2")
+    checkout.push("fourth", {"k8s/web.yaml": web("shop/web:4")})
+    await_mixed(shop)
+    shop.kill_one("beat")
+    await_rolled(shop, 4)
+    shop.start_one("beat")
+
+
+def test_a_worker_is_paused_with_a_lease_in_mid_rollout_and_goes_on_beside_who_took_over(
+    shop: Installation, checkout: Checkout
+) -> None:
+    checkout.push("fifth", {"k8s/web.yaml": web("shop/web:5")})
+    await_mixed(shop)
+    with shop.paused("worker-1"):
+        await_rolled(shop, 5)
+    checkout.push("sixth", {"k8s/web.yaml": web("shop/web:6")})
+    await_rolled(shop, 6)
+    assert [shop.happened(action, 5) for action in ("create", "start")] == [REPLICAS, REPLICAS]
+
+
 def web(image: str) -> str:
     return deployment(image=image, replicas=REPLICAS, more=SLOWLY)
 

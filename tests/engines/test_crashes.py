@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.engines.control_plane import ControlPlane, eventually
+from tests.engines.control_plane import HOME, ControlPlane, eventually
 from tests.engines.hosts import Hosts
 from tests.engines.shop import Shop, all_are_gone, shop_on, web
 
@@ -86,3 +88,45 @@ def test_with_the_database_deleted_running_containers_are_adopted(shop: Shop, ho
     shop.push(web(image, replicas=6))
     shop.sync("--wait")
     shop.wait_ready(6, image=image)
+
+
+def test_on_an_empty_machine_a_backup_takes_over_what_runs(shop: Shop, tmp_path: Path) -> None:
+    plane, file, old = shop.plane, tmp_path / "pierhead.tar.gz", shop.images()
+    assert "(3 nodes, 1 applications, 6 pods)" in plane.manage("backup", str(file))
+    shop.push(web(another(shop), replicas=6))  # what happens after a backup, it cannot know
+    shop.sync("--wait")
+    before = started(shop)
+    plane.kill()
+    for path in plane.folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    done = plane.command("restore", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    plane.start()
+    shop.wait(lambda: shop.images() != old and shop.ready() == 6 == len(shop.pods()), 60)
+    shop.sync("--wait")
+    shop.wait(lambda: len(shop.containers(all_of_them=True)) == len(before), 30)
+    assert started(shop) == before, "none was restarted, removed or doubled"
+
+
+def test_a_new_version_takes_over_while_pods_run(shop: Shop) -> None:
+    """Over the database that the version before this one would have left."""
+    plane, before = shop.plane, started(shop)
+    *_, previous, latest = sorted(path.stem for path in (HOME / "control" / "migrations").glob("0*.py"))
+    plane.stop()
+    assert plane.command("migrate", "control", previous).returncode == 0
+    plane.start()
+    said = plane.said()
+    assert "brought to a new version" in said, said
+    assert list((plane.folder / "backups").glob("before-*.tar.gz"))
+    shop.wait_ready(6)
+    shop.sync("--wait")
+    assert started(shop) == before, f"{latest}: none was restarted, removed or doubled"
+
+
+def started(shop: Shop) -> dict[str, str]:
+    """Name -> starting time of every container of the shop that runs."""
+    lines: list[str] = []
+    for host in shop.hosts:
+        names = host.docker("ps", "-q", "--filter", f"name=pierhead-{shop.name}-").split()
+        lines += host.docker("inspect", "-f", "{{.Name}} {{.State.StartedAt}}", *names).splitlines() if names else []
+    return dict(line.split() for line in lines)

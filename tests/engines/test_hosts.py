@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from deployer.adapters.docker_address import EngineAddress
 from deployer.core.container import LABEL_ATTEMPT, LABEL_POD_UID, ContainerSpec, RegistryAuth
 from deployer.ports import Engine, EngineError, EngineUnreachable
 from tests.engines import cgroups
+from tests.engines.between import between
 from tests.engines.certificates import Authority
 from tests.engines.hosts import Host, Hosts
 from tests.engines.hosts import hosts as start_hosts
@@ -131,6 +133,33 @@ def test_a_long_call_notices_that_its_host_vanished(host: Host, tmp_path: Path) 
             list(stream)
         host.reconnect()
     assert time.time() - began < 30
+
+
+def test_a_late_engine_is_asked_twice_and_one_that_fails_is_told_apart(hosts: Hosts, tmp_path: Path) -> None:
+    host = hosts[1]
+    with opened(host.engine_address, tmp_path, timeout_seconds=1) as engine:
+        engine.ping()
+        with between(host, late_seconds=2.5):
+            for _ in range(2):
+                with pytest.raises(EngineUnreachable, match="no answer within 1 s"):
+                    engine.containers()
+            began = time.monotonic()
+            with ThreadPoolExecutor(20) as pool:
+                errors = list(pool.map(lambda _: refused_listing(engine), range(100)))
+            assert all("is not asked for" in error.sentence for error in errors[:20]), errors[0]
+            assert time.monotonic() - began < 4, "a hundred callers wait no longer than the one who tries"
+        engine.ping()
+        with between(host, refused="/containers/"):
+            engine.ping()
+            error = refused_listing(engine)
+            assert (error.reason, "input/output error" in error.sentence) == ("EngineFailed", True)
+        assert engine.containers() == []
+
+
+def refused_listing(engine: Engine) -> EngineError:
+    with pytest.raises(EngineError) as caught:
+        engine.containers()
+    return caught.value
 
 
 def test_an_engine_that_was_restarted_costs_no_failed_call(host: Host, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.engines.between import between
 from tests.engines.control_plane import ControlPlane, deployment, eventually
 from tests.engines.hosts import Host, Hosts
 from tests.engines.load import load
@@ -18,7 +20,7 @@ from tests.engines.shop import Shop, shop_on
 
 pytestmark = pytest.mark.engines
 READY = "readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1, failureThreshold: 1}"
-WEB = deployment("web", image="test/server:1", replicas=6, container=READY)
+WEB, WEB_2 = (deployment("web", image=f"test/server:{tag}", replicas=6, container=READY) for tag in "12")
 CALLER = deployment("caller", image="test/web:1", replicas=1, command=SLEEP)
 
 
@@ -141,3 +143,77 @@ def test_an_engine_hangs_crashes_and_loses_a_tag(shop: Shop) -> None:
         shop.wait(lambda: shop.ready() == 7 and nothing_is_doubled(shop), 60)
     finally:
         sick.load(server("test/server:1"))
+
+
+def rolled(shop: Shop, web: str, *more: str) -> float:
+    """Push this version of web, and the seconds until its rollout is over."""
+    shop.push(web, service("web"), CALLER, *more)
+    began = time.monotonic()
+    shop.sync("--wait")
+    return time.monotonic() - began
+
+
+def test_an_engine_that_is_slow_or_fails_keeps_nobody_waiting(shop: Shop) -> None:
+    at = client(shop, "caller")
+    sick = next(host for host in shop.hosts[:2] if host is not at.host)
+    served(shop, at, "web", "/")
+    well = rolled(shop, WEB_2)
+    with load(at.host, at.container, f"{address(shop, 'web')}:80", post=False) as running:
+        with between(sick, late_seconds=2.5):
+            becomes(shop, sick, "CutOff")
+            assert "no answer within 1 s" in shop.plane.manage("describe", "node", sick.name)
+            late = rolled(shop, WEB)
+            assert on_other_hosts(shop, sick)
+        becomes(shop, sick, "EngineReady")
+        eventually(lambda: nothing_is_doubled(shop), 60, shop.tell)
+        with between(sick, refused="/"):
+            becomes(shop, sick, "CutOff")
+            assert "input/output error" in shop.plane.manage("describe", "node", sick.name)
+            failing = rolled(shop, WEB_2)
+            assert on_other_hosts(shop, sick)
+        becomes(shop, sick, "EngineReady")
+        eventually(lambda: nothing_is_doubled(shop), 60, shop.tell)
+    assert running.result.failed == 0, running.result
+    print(f"a rollout: {well:.1f} s, with a late engine {late:.1f} s, with a failing one {failing:.1f} s")
+    assert max(late, failing) < 2 * well + 5
+    rolled(shop, WEB)
+
+
+def on_other_hosts(shop: Shop, sick: Host) -> bool:
+    return all(pod["spec"]["nodeName"] != sick.name for pod in shop.plane.ready_pods(shop.name))
+
+
+def test_a_host_whose_disk_is_full_keeps_nobody_waiting_and_heals(shop: Shop) -> None:
+    full = shop.hosts[2]
+    at = "      nodeSelector: {kubernetes.io/hostname: " + full.name + "}\n      containers:"
+    tied = deployment("tied", image="test/web:1", replicas=1, command=SLEEP).replace("      containers:", at)
+    before = here(shop, full)
+    full.fill_disk()
+    try:
+        shop.push(WEB_2, service("web"), CALLER, tied)
+        shop.sync()
+        shop.wait(lambda: "free space on the host" in said_of(shop, "tied"), 30)
+        assert "no space left on device" in said_of(shop, "tied")
+        shop.wait(lambda: ready_of(shop, "test/server:2") == 6, 90)
+        assert not any("-web-" in name for name in here(shop, full))
+        assert "node host-3 could not start it, so it is made elsewhere" in shop.plane.manage(
+            "get", "events", "-n", shop.name
+        )
+        kept = {name for name in before if "-web-" not in name}
+        assert kept == {name for name in here(shop, full) if "-tied-" not in name}, "what runs there runs on"
+    finally:
+        full.free_disk()
+    shop.wait(lambda: shop.ready() == 8 == len(shop.pods()), 60)
+    rolled(shop, WEB)
+    assert nothing_is_doubled(shop)
+
+
+def said_of(shop: Shop, app: str) -> str:
+    """Why the pod of a Deployment waits."""
+    pods = [pod for pod in shop.pods() if pod["metadata"]["name"].startswith(f"{app}-")]
+    return "\n".join(shop.plane.manage("describe", "pod", pod["metadata"]["name"], "-n", shop.name) for pod in pods)
+
+
+def ready_of(shop: Shop, image: str) -> int:
+    pods = shop.plane.ready_pods(shop.name)
+    return sum(pod["spec"]["containers"][0]["image"] == image for pod in pods)
