@@ -6,7 +6,7 @@ clock or a test's. The adapters hold to them; one contract suite runs against ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -184,10 +184,18 @@ class Lease(Protocol):
     def epoch(self) -> int: ...
 
 
+class Wake(Protocol):
+    """`Work.wake`, handed on to whoever changes something."""
+
+    def __call__(self, loop: str, key: str | Collection[str], at: float = 0.0, dirty: Iterable[str] = ()) -> None: ...
+
+
 class Work(Protocol):
     """Wake-ups and leases, kept as rows. Times are seconds since the epoch."""
 
-    def wake(self, loop: str, key: str, at: float = 0.0, dirty: Iterable[str] = ()) -> None: ...
+    def wake(self, loop: str, key: str | Collection[str], at: float = 0.0, dirty: Iterable[str] = ()) -> None:
+        """One key, or many of them at once. `dirty`: of one key, the containers to look at."""
+
     def claim(self, loop: str, key: str, now: float) -> Any: ...
     def renew(self, lease: Any, now: float) -> Any: ...
     def woken(self, lease: Any) -> bool: ...

@@ -6,14 +6,15 @@ its labels; it joins the replica set of its template hash, or waits as an orphan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from control.models import Deployment, Node, Pod, ReplicaSet
 from control.store import objects, templates, waking
 from deployer.core.node import AdoptedPod
+from deployer.ports import Wake
 
 
-def adopt(node: Node, found: Iterable[AdoptedPod], wake: Callable[[str, str], None], now: float) -> int:
+def adopt(node: Node, found: Iterable[AdoptedPod], wake: Wake, now: float) -> int:
     """Make rows for pods that are on the node and not on record. Returns how many were taken in."""
     known = set(Pod.objects.filter(pk__in=[pod.uid for pod in found]).values_list("uid", flat=True))
     count = 0
@@ -25,7 +26,7 @@ def adopt(node: Node, found: Iterable[AdoptedPod], wake: Callable[[str, str], No
     return count
 
 
-def claim(wake: Callable[[str, str], None], now: float, namespace: str | None = None) -> set[str]:
+def claim(wake: Wake, now: float, namespace: str | None = None) -> set[str]:
     """Give orphans whose Deployment is on record to it. Returns the deployments' uids."""
     orphans = Pod.objects.filter(orphaned=True, deleted_at=None).select_related("node")
     if namespace is not None:

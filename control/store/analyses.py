@@ -16,7 +16,7 @@ waiting for each other the other way round would be a deadlock.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from django.db import transaction
@@ -47,14 +47,13 @@ from deployer.core.network.endpoints import mode
 from deployer.core.network.measurements import BUCKETS, FINE_SECONDS, NO_BUCKETS
 from deployer.core.network.splits import canary_backend
 from deployer.core.objects.workload import ServiceSpec
-from deployer.ports import ProviderError
+from deployer.ports import ProviderError, Wake
 
 LOOP = "analyse"
 BEFORE_SECONDS = 1800.0
 """How far back the stable pods' latencies say what is usual."""
 MOST_TICKS = 360
 """Of one metric: an hour of ten-second looks. Of a longer analysis a tick stands for several."""
-Wake = Callable[[str, str], None]
 _COLUMNS = ("name", "template_hash", "attempt", "step", "phase", "message")
 _STATES = TypeAdapter(RunState)
 

@@ -7,7 +7,7 @@ weight of a canary that goes back takes a resource version: when all routers hav
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from control.models import AnalysisTemplate, Deployment, Pod
 from control.store import analyses, objects, waking
@@ -19,8 +19,7 @@ from deployer.core.canary.templates import About, filled
 from deployer.core.canary.values import NO_CANARY, CanaryState, Run, Strategy
 from deployer.core.pod_status import PodStatus
 from deployer.core.workloads import values
-
-Wake = Callable[[str, str], None]
+from deployer.ports import Wake
 
 
 def strategy(row: Deployment) -> Strategy | None:

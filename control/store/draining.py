@@ -9,10 +9,10 @@ from __future__ import annotations
 from control.models import Pod
 from control.models.budgets import budgets_of
 from control.store import objects
-from control.store.leaving import Wake
 from control.store.workloads import delete_pods, tell_held
 from deployer.core.workloads.budgets import Purse
 from deployer.core.workloads.eviction import ASKED, REASON
+from deployer.ports import Wake
 
 LOOP = "drain"
 OVER = ("Succeeded", "Failed")

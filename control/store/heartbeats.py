@@ -13,12 +13,13 @@ from collections.abc import Iterable
 
 from control.models import Node, Pod
 from control.store import incidents, objects, stranded, waking
-from control.store.leaving import Wake, wake_released
+from control.store.leaving import wake_released
 from deployer.core.heartbeat import Pulse
 from deployer.core.scheduling.cluster import ZONE
 from deployer.core.survival.guards import Verdict
 from deployer.core.survival.judge import Host
 from deployer.core.survival.states import CUT_OFF, DEAD, READY, RETURNING, SEEN, UNKNOWN, serves
+from deployer.ports import Wake
 
 _REASONS = {
     READY: "NodeReady", RETURNING: "NodeReturning", UNKNOWN: "NodeUnknown", CUT_OFF: "NodeCutOff", DEAD: "NodeDead",

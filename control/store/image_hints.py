@@ -11,8 +11,8 @@ from collections.abc import Collection
 from django.db.models import Q
 
 from control.models import ImagePolicy
-from control.store.leaving import Wake
 from deployer.core.images.reference import BadReference, parse_reference
+from deployer.ports import Wake
 
 LOOP = "images"
 HINT_SECONDS = 10.0

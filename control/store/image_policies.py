@@ -11,7 +11,6 @@ from typing import Any
 
 from control.models import AuditEntry, Deployment, ImagePolicy, Repository
 from control.store import objects, pins, templates
-from control.store.leaving import Wake
 from control.store.repositories import access
 from control.store.variants import follow_isolation
 from deployer.core.images.edit import Change
@@ -19,6 +18,7 @@ from deployer.core.images.following import Committed, Followed, Found, Update, s
 from deployer.core.images.policy import ANNOTATION, BadPolicy, Policy, parse_policies
 from deployer.core.images.reference import BadReference, parse_reference
 from deployer.core.source import RepositoryAccess
+from deployer.ports import Wake
 
 COMMIT_LOOP = "imagecommit"
 ACTOR = "image policy"

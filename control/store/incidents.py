@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,12 @@ from deployer.core.incidents import Decision, Fact, Kind, Past, Record
 from deployer.core.survival.states import DEAD, READY
 from deployer.core.workloads.progress import FAILED
 from deployer.core.workloads.values import Progress
+from deployer.ports import Wake
 
 LOOP = "incident"
 NOTIFY = "notify"
 FAILED_POLLS = 2
 """One may be a hiccup."""
-Wake = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,12 @@ no traffic to send, and a node that is not seen is not waited for; after RELEASE
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
-
 from django.db.models import Min
 
 from control.models import Deployment, Pod, Router
+from deployer.ports import Wake
 
 RELEASED_AFTER_SECONDS = 15.0
-
-
-class Wake(Protocol):
-    """`control.store.work.WorkRows.wake`."""
-
-    def __call__(self, loop: str, key: str, at: float = 0.0, dirty: Iterable[str] = ()) -> None: ...
 
 
 def applied_everywhere() -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from deployer.core.node import PodDesired, PodPlaced, PullFailure
 from deployer.core.objects.pod import PodSpec
 from deployer.core.pod_outcome import PodOutcome
 from deployer.core.pod_status import PodStatus
-from deployer.ports import EngineError
+from deployer.ports import EngineError, Wake
 
 STARTING = ("ContainerCreating", "PodInitializing", "Completed")
 STATUS_FIELDS = (
@@ -135,7 +135,7 @@ def pull_failures(uids: Iterable[str]) -> dict[str, dict[str, PullFailure]]:
     return {uid: {image: PullFailure(**kept) for image, kept in pulls.items()} for uid, pulls in rows}
 
 
-def save(node: str, outcomes: Iterable[PodOutcome], wake: Callable[[str, str], None], now: float) -> None:
+def save(node: str, outcomes: Iterable[PodOutcome], wake: Wake, now: float) -> None:
     """Store what became of pods on a node, in the caller's fenced transaction, and wake whom it concerns."""
     by_uid = {one.uid: one for one in outcomes}
     rows = {row.uid: row for row in Pod.objects.filter(pk__in=list(by_uid)).select_related("replica_set")}
@@ -212,7 +212,7 @@ def trouble(status: PodStatus) -> tuple[str, str, str]:
     return "", "" if status.ready else status.message, log_tail
 
 
-def _remove(gone: list[Pod], wake: Callable[[str, str], None], now: float) -> None:
+def _remove(gone: list[Pod], wake: Wake, now: float) -> None:
     again = [row for row in gone if row.replacement]
     objects.delete(gone)
     for row in again:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from control.store import objects
 from control.store.incidents import tell_normal
 from deployer.core import announcements
 from deployer.core.announcements import Announcement, Told
+from deployer.ports import Wake
 
 BATCH = 20
 TAKEN_SECONDS = 120.0
@@ -72,7 +73,7 @@ def begin(number: int, now: float) -> Taken | None:
     return Taken(number, row.attempts + 1, said, says_over=incident.closed_at > 0)
 
 
-def sent(taken: Taken, wake: Callable[[str, str], None], now: float) -> None:
+def sent(taken: Taken, wake: Wake, now: float) -> None:
     mine = Notice.objects.filter(pk=taken.number, attempts=taken.attempt, sent_at=0)
     if not mine.update(sent_at=now, due_at=NEVER, message=""):
         return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from control.models import AgeKey, Application, Repository
 from control.store import incidents, objects
 from deployer.core.followers import Follower, calls
 from deployer.core.signatures import SignaturePolicy
 from deployer.core.source import GitCredentials, Look, Origin, RepositoryAccess
+from deployer.ports import Wake
 
 POLLED = ("failures", "failing_since", "message", "polled_at", "head", "head_seen_at", "head_by", "told_head")
 _FOLLOWER = ("uid", "path", "values", "commit", "tree", "request", "pin")
@@ -42,7 +43,7 @@ def origins(uid: str) -> list[Origin]:
     return [Origin(path, tuple(values)) for path, values in found]
 
 
-def polled(uid: str, look: Look, wake: Callable[[str, str], None], now: float) -> int:
+def polled(uid: str, look: Look, wake: Wake, now: float) -> int:
     """Record a poll, and tell the applications what is new. Returns the failures in a row."""
     if not look.failure and look.contents is None:
         same = Repository.objects.filter(pk=uid, head=look.head, told_head=look.head, failures=0, message="")
@@ -66,7 +67,7 @@ def polled(uid: str, look: Look, wake: Callable[[str, str], None], now: float) -
     return row.failures
 
 
-def _tell(row: Repository, contents: Mapping[Origin, str], wake: Callable[[str, str], None]) -> None:
+def _tell(row: Repository, contents: Mapping[Origin, str], wake: Wake) -> None:
     """Wake whom the head concerns; note of the others that they are at it, all at once."""
     followers = _followers(row.uid)
     found = calls(followers, row.head, contents)
@@ -83,7 +84,7 @@ def _tell(row: Repository, contents: Mapping[Origin, str], wake: Callable[[str, 
         wake("sync", uid)  # another commit of it was applied at this very moment
 
 
-def _note(row: Repository, commit: str, uids: Sequence[str], wake: Callable[[str, str], None]) -> None:
+def _note(row: Repository, commit: str, uids: Sequence[str], wake: Wake) -> None:
     """Guarded by the commit that they were at, so that nobody who applies another one just now is overruled."""
     for start in range(0, len(uids), BATCH):
         same = Application.objects.filter(pk__in=uids[start : start + BATCH], commit=commit)

@@ -10,11 +10,11 @@ from django.db import transaction
 
 from control.models import Application, Deployment, ImagePolicy, Node, Pod, ReplicaSet, Repository, Work
 from control.store import analyses, commit_statuses, draining, incidents, notices, stranded
-from control.store.leaving import Wake
 from control.store.statuses import deployment_status
 from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
 from control.store.workloads import Loaded, resumed
 from deployer.core.workloads import values
+from deployer.ports import Wake
 
 UNTOLD_SECONDS = 60.0
 

@@ -31,7 +31,7 @@ from control.models.nodes import MESH_ADDRESS
 from control.store import addresses, identities, objects, routed_pods, waking
 from control.store.addresses import adopt_networks
 from control.store.identities import Certificates, Identities
-from control.store.leaving import Wake, wake_released
+from control.store.leaving import wake_released
 from control.store.routed_pods import RoutedPods
 from control.store.splits import splits
 from control.store.tls import tls_pairs
@@ -42,6 +42,7 @@ from deployer.core.network.splits import first_maps
 from deployer.core.objects.network import IngressSpec, NetworkPolicySpec
 from deployer.core.objects.workload import ServiceSpec
 from deployer.core.survival.states import serves
+from deployer.ports import Wake
 
 __all__ = ["RouteRows", "adopt_networks", "wake_all", "wake_for_pods"]
 

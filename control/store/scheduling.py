@@ -14,6 +14,7 @@ from deployer.core.scheduling.cluster import FAILURES_TO_RANK_LAST
 from deployer.core.scheduling.placement import elsewhere
 from deployer.core.scheduling.reserve import allocatable
 from deployer.core.survival.states import DEAD
+from deployer.ports import Wake
 
 FAILURE_WINDOW_SECONDS = 300.0
 EVICTING_SECONDS = 2.0
@@ -146,7 +147,7 @@ def is_evicting(now: float) -> bool:
     )
 
 
-def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Callable[[str, str], None], now: float) -> None:
+def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Wake, now: float) -> None:
     """Give each pod its node, guarded by "has none yet". In the caller's fenced transaction: nothing oversubscribes."""
     uids = dict(Node.objects.filter(name__in=set(bound.values())).values_list("name", "uid"))
     rows = list(Pod.objects.filter(pk__in=[*bound, *waiting], node=None, deleted_at=None))

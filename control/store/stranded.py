@@ -14,10 +14,10 @@ from django.db.models import Q
 
 from control.models import Node, Pod, ReplicaSet
 from control.store import objects, templates, waking
-from control.store.leaving import Wake
 from control.store.nodes import replacement
 from deployer.core.objects.pod import PodSpec
 from deployer.core.survival.patience import FOR_EVER, patience_seconds, tie
+from deployer.ports import Wake
 
 NODE_DEAD = "NodeDead"
 _WANTED = Q(deleted_at=None) | ~Q(replacement={})

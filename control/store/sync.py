@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from control.models import (
@@ -29,13 +29,13 @@ from deployer.core.manifests import Manifest
 from deployer.core.rendering.kept import Kept
 from deployer.core.source import Assignment, CommitInfo
 from deployer.core.sync import ObjectKey, SyncPlan, manifest_hash
+from deployer.ports import Wake
 
 WRITTEN = (
     "labels", "annotations", "spec", "generation", "application", "commit", "source_file", "manifest_hash",
     "deleted_at",
 )  # fmt: skip
 _WRITTEN_BESIDES = {"Secret": ("sealed",), "Deployment": ("workload",), "Rollout": ("workload",)}
-Wake = Callable[[str, str], None]
 
 
 def assignment(uid: str) -> Assignment | None:

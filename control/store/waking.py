@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from control.models import NetworkPolicy, Node, Pod, Service
+from deployer.ports import Wake
 
 LOOP = "route"
 KINDS = frozenset({"Service", "Ingress", "NetworkPolicy", "Namespace"})
 """Objects that every router reads. Of Secrets only those of type TLS_SECRET."""
 TLS_SECRET = "kubernetes.io/tls"  # noqa: S105 - a type, no password
-Waker = Callable[[str, str], None]
 
 
-def wake_all(wake: Waker) -> None:
-    for node in Node.objects.order_by("uid").values_list("uid", flat=True):
-        wake(LOOP, node)
+def wake_all(wake: Wake) -> None:
+    wake(LOOP, list(Node.objects.order_by().values_list("uid", flat=True)))
 
 
-def wake_for_pods(rows: Collection[Pod], wake: Waker) -> None:
+def wake_for_pods(rows: Collection[Pod], wake: Wake) -> None:
     """All routers when a Service selects one of the pods; else those that probe a pod or tell it from others.
 
     One cheap query where there are no Services.
@@ -36,7 +35,7 @@ def wake_for_pods(rows: Collection[Pod], wake: Waker) -> None:
         wake(LOOP, node)
 
 
-def wake_for_new_networks(rows: Iterable[Pod], wake: Waker) -> None:
+def wake_for_new_networks(rows: Iterable[Pod], wake: Wake) -> None:
     """The routers of nodes on which these pods, just placed there, are the first of their network."""
     fresh = {(str(row.node_id), row.network) for row in rows if row.node_id and row.network}
     if not fresh:

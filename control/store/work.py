@@ -8,7 +8,7 @@ meanwhile. `fenced` opens a transaction that fails with `LeaseLost` when the epo
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
@@ -19,11 +19,13 @@ from deployer.ports import LeaseLost
 LEASE_SECONDS = 10.0
 
 _WAKE = """
-INSERT INTO control_work (loop, key, due_at, owner, leased_until, epoch, dirty)
-VALUES (%s, %s, %s, '', 0, 0, %s)
-ON CONFLICT (loop, key) DO UPDATE SET
-  due_at = CASE WHEN control_work.due_at > excluded.due_at THEN excluded.due_at ELSE control_work.due_at END
+INSERT INTO control_work (loop, key, due_at, owner, leased_until, epoch, dirty) VALUES {rows}
+ON CONFLICT (loop, key) DO UPDATE SET due_at = excluded.due_at WHERE control_work.due_at > excluded.due_at
+RETURNING key
 """
+_ROW = "(%s, %s, %s, '', 0, 0, '[]')"
+_AT_ONCE = 300
+"""Keys of one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,24 @@ class WorkRows:
         self.owner = owner
         self._hint = hint
 
-    def wake(self, loop: str, key: str, at: float = 0.0, dirty: Iterable[str] = ()) -> None:
-        """Make the key due at `at` (0: at once), whatever it was due at later. `dirty` names containers to inspect."""
+    def wake(self, loop: str, key: str | Collection[str], at: float = 0.0, dirty: Iterable[str] = ()) -> None:
+        """Make the key due at `at` (0: at once), whatever it was due at later; or each of many keys. `dirty` names
+        containers of the one key that are to be inspected. Of many keys those that were due are not hinted at again.
+        """
         named = list(dirty)
-        with transaction.atomic(savepoint=False):  # two round trips less for each of many nodes
-            with connection.cursor() as cursor:
-                cursor.execute(_WAKE, [loop, key, at, "[]"])
+        with transaction.atomic(savepoint=False):
+            keys = [key] if isinstance(key, str) else sorted(set(key))
+            fresh = _woken(loop, keys, at)
+            hinted = keys if isinstance(key, str) else fresh
             if named:
                 row = Work.objects.select_for_update().get(loop=loop, key=key)
                 Work.objects.filter(pk=row.pk).update(dirty=sorted({*row.dirty, *named})[:1000])
-            if at <= 0:
-                transaction.on_commit(lambda: self._hint(loop, key))
+            if at <= 0 and hinted:
+                transaction.on_commit(lambda: self._hint_all(loop, hinted))
+
+    def _hint_all(self, loop: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._hint(loop, key)
 
     def claim(self, loop: str, key: str, now: float) -> Lease | None:
         """The lease, or None: not due, or somebody else is at it."""
@@ -130,3 +139,15 @@ class WorkRows:
     def release_all(self) -> None:
         """At the start of the only control plane on this database: nobody holds a lease that counts."""
         Work.objects.filter(leased_until__gt=0).update(leased_until=0, owner="", due_at=0)
+
+
+def _woken(loop: str, keys: Sequence[str], at: float) -> list[str]:
+    """Those that were not due at `at` or before. Rows are taken in one order, so that writers never cross."""
+    fresh: list[str] = []
+    with connection.cursor() as cursor:
+        for start in range(0, len(keys), _AT_ONCE):
+            some = keys[start : start + _AT_ONCE]
+            values = [value for key in some for value in (loop, key, at)]
+            cursor.execute(_WAKE.format(rows=", ".join([_ROW] * len(some))), values)
+            fresh += [key for (key,) in cursor.fetchall()]
+    return fresh

@@ -7,7 +7,7 @@ concerns. A pin holds a template as long as Git still asks for what the pin skip
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
 from deployer.core.workloads import values
 from deployer.core.workloads.canary import REASON as ABORTED_CANARY
 from deployer.core.workloads.progress import COMPLETE
+from deployer.ports import Wake
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def resume(row: Deployment, why: str) -> None:
     objects.update([row], ["pin"])
 
 
-def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -> None:
+def apply(loaded: Loaded, plan: values.Plan, wake: Wake) -> None:
     """Write the plan. To be called inside a fenced transaction; may be called again with a plan made anew."""
     row, now = loaded.row, loaded.snapshot.now
     sets = {**{one.name: one for one in loaded.sets.values()}, **loaded.sets}
@@ -103,7 +104,7 @@ def apply(loaded: Loaded, plan: values.Plan, wake: Callable[[str, str], None]) -
         objects.record_event(kind, row.namespace, name, event.type, event.reason, event.message, at=now)
 
 
-def tear_down(loaded: Loaded, wake: Callable[[str, str], None]) -> None:
+def tear_down(loaded: Loaded, wake: Wake) -> None:
     """A Deployment that was pruned: first its pods end, then its records go."""
     pods = Pod.objects.filter(replica_set__deployment=loaded.row)
     doomed = [(uid, "the Deployment was pruned") for uid in pods.values_list("uid", flat=True)]
@@ -113,7 +114,7 @@ def tear_down(loaded: Loaded, wake: Callable[[str, str], None]) -> None:
         objects.delete([loaded.row])
 
 
-def delete_pods(doomed: Iterable[tuple[str, str]], wake: Callable[[str, str], None], now: float) -> None:
+def delete_pods(doomed: Iterable[tuple[str, str]], wake: Wake, now: float) -> None:
     """Ask for the pods' end, and wake whom it concerns. Those on no node go at once.
 
     One that may have traffic, in a namespace with Services, is stopped when all routers have let it go
@@ -214,7 +215,7 @@ def tell_held(words: Mapping[str, str], now: float) -> None:
     objects.update(pods, ["message"])
 
 
-def _write_status(row: Deployment, plan: values.Plan, wake: Callable[[str, str], None], now: float) -> None:
+def _write_status(row: Deployment, plan: values.Plan, wake: Wake, now: float) -> None:
     progress, was = dataclasses.asdict(plan.progress), row.progress.get("reason")
     status = deployment_status(row.status, plan, now)
     if progress != row.progress or status != row.status:
@@ -226,7 +227,7 @@ def _write_status(row: Deployment, plan: values.Plan, wake: Callable[[str, str],
             _note_healthy(str(row.application_id), now)
 
 
-def _wake_tellers(row: Deployment, wake: Callable[[str, str], None]) -> None:
+def _wake_tellers(row: Deployment, wake: Wake) -> None:
     """People are told when it fails and when that is over, and its Git host how the commit fares."""
     wake(incidents.LOOP, row.uid)
     if row.application_id:

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +158,7 @@ def loss(estate: Estate) -> None:
 
     world, count = estate.world, max(estate.size.nodes * LOST_PERCENT // 100, 1)
     dead = estate.uids[:: estate.size.nodes // count][:count]
-    gone = {uid: False for uid in dead}
+    gone = dict.fromkeys(dead, False)
     wanted = Pod.objects.filter(deleted_at=None).count()
     for uid in dead:
         world.access[uid].engine.host.power_off()

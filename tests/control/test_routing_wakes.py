@@ -7,7 +7,7 @@ router was never applied.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pytest
@@ -47,7 +47,11 @@ class Woken:
         self.keys: set[str] = set()
         self.dirty: dict[str, list[str]] = {}
 
-    def __call__(self, loop: str, key: str, at: float = 0.0, dirty: Iterable[str] = ()) -> None:
+    def __call__(self, loop: str, key: str | Collection[str], at: float = 0.0, dirty: Iterable[str] = ()) -> None:
+        if not isinstance(key, str):
+            for one in key:
+                self(loop, one, at, dirty)
+            return
         name = Node.objects.filter(pk=key).values_list("name", flat=True).first() or "?"
         self.keys.add(f"{loop}:{name}")
         self.dirty.setdefault(f"{loop}:{name}", []).extend(dirty)
