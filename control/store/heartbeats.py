@@ -100,5 +100,4 @@ def _return(row: Node, wake: Wake) -> None:
 
 def _wake_owners(row: Node, wake: Wake) -> None:
     pods = Pod.objects.filter(node=row, orphaned=False).exclude(replica_set=None)
-    for deployment in sorted(set(pods.values_list("replica_set__deployment_id", flat=True))):
-        wake("reconcile", str(deployment))
+    wake("reconcile", set(pods.values_list("replica_set__deployment_id", flat=True)))

@@ -36,6 +36,8 @@ def _counted(count: int) -> int | None:
 
 
 def create(rows: Sequence[KubernetesObject]) -> None:
+    if not rows:
+        return
     with transaction.atomic():
         for row, version in zip(rows, next_versions(len(rows)), strict=True):
             row.resource_version = version
@@ -45,6 +47,8 @@ def create(rows: Sequence[KubernetesObject]) -> None:
 
 
 def update(rows: Sequence[KubernetesObject], fields: Iterable[str]) -> None:
+    if not rows:
+        return
     names = [*fields, "resource_version"]
     with transaction.atomic():
         for row, version in zip(rows, next_versions(len(rows)), strict=True):
@@ -55,6 +59,8 @@ def update(rows: Sequence[KubernetesObject], fields: Iterable[str]) -> None:
 
 
 def delete(rows: Sequence[KubernetesObject]) -> None:
+    if not rows:
+        return
     with transaction.atomic():
         for row, version in zip(rows, next_versions(len(rows)), strict=True):
             row.resource_version = version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from control.models import Event, Namespace, Node, Pod, ReplicaSet
@@ -165,10 +165,9 @@ def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Wake, now: 
     for row in told:
         objects.record_event("Pod", row.namespace, row.name, "Warning", "FailedScheduling", row.message, at=now)
     waking.wake_for_new_networks(moved, wake)
-    for node in sorted({str(row.node_id) for row in moved}):
-        wake("converge", node)
-    for owner in {row.replica_set_id for row in told if row.replica_set_id}:
-        wake("reconcile", str(ReplicaSet.objects.values_list("deployment_id", flat=True).get(pk=owner)))
+    wake("converge", {str(row.node_id) for row in moved})
+    owners = {row.replica_set_id for row in told if row.replica_set_id}
+    wake("reconcile", set(ReplicaSet.objects.filter(pk__in=owners).values_list("deployment_id", flat=True)))
 
 
 def _owner_key(namespace: str, owner: str) -> str:

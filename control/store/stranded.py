@@ -37,8 +37,7 @@ def evict(row: Node, wake: Wake, now: float) -> None:
     words = f"{moved} {'pod is' if moved == 1 else 'pods are'} replaced elsewhere"
     words += f", {len(waiting)} wait for it: see `get pods`" if waiting else ""
     objects.record_event("Node", "", row.name, "Warning", "Evicting", words, node=row.name, at=now)
-    for deployment in sorted({pod.replica_set.deployment_id for pod in rows if pod.replica_set is not None}):
-        wake("reconcile", str(deployment))
+    wake("reconcile", {str(pod.replica_set.deployment_id) for pod in rows if pod.replica_set is not None})
 
 
 def overdue(wake: Wake, now: float) -> None:

@@ -8,8 +8,10 @@ meanwhile. `fenced` opens a transaction that fails with `LeaseLost` when the epo
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -26,6 +28,16 @@ RETURNING key
 _ROW = "(%s, %s, %s, '', 0, 0, '[]')"
 _AT_ONCE = 300
 """Keys of one statement."""
+
+
+# Every pass of every loop comes by these: they stand ready, as making them costs more than the database's part.
+_CLAIMED = "SELECT due_at, leased_until, epoch, dirty FROM control_work WHERE loop = %s AND key = %s"
+_CLAIM = """
+UPDATE control_work SET owner = %s, leased_until = %s, epoch = %s, due_at = %s, dirty = '[]'
+WHERE loop = %s AND key = %s
+"""
+_HELD = "SELECT due_at FROM control_work WHERE loop = %s AND key = %s AND epoch = %s AND owner = %s"
+_RELEASE = "UPDATE control_work SET leased_until = 0, owner = '', due_at = %s WHERE loop = %s AND key = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +82,12 @@ class WorkRows:
         """The lease, or None: not due, or somebody else is at it."""
         until = now + LEASE_SECONDS
         with transaction.atomic():
-            row = Work.objects.select_for_update().filter(loop=loop, key=key).first()
-            if row is None or row.leased_until > now or row.due_at > now:
+            row = _asked(_CLAIMED, [loop, key])
+            if row is None or row[1] > now or row[0] > now:
                 return None
-            epoch = row.epoch + 1
-            Work.objects.filter(pk=row.pk).update(
-                owner=self.owner, leased_until=until, epoch=epoch, due_at=until, dirty=[]
-            )
-        return Lease(loop, key, self.owner, epoch, until, frozenset(row.dirty))
+            epoch, dirty = row[2] + 1, json.loads(row[3])
+            _said(_CLAIM, [self.owner, until, epoch, until, loop, key])
+        return Lease(loop, key, self.owner, epoch, until, frozenset(dirty))
 
     def renew(self, lease: Lease, now: float) -> tuple[Lease, bool]:
         """The lease prolonged, and whether the key was woken since it was claimed or last renewed."""
@@ -109,23 +119,19 @@ class WorkRows:
     def release(self, lease: Lease, wake_at: float | None) -> bool:
         """Give the lease back. True when the key was woken meanwhile: look again at once."""
         due = NEVER if wake_at is None else wake_at
-        with contextlib.suppress(LeaseLost), self.fenced(lease):
-            row = Work.objects.get(loop=lease.loop, key=lease.key)
-            woken = row.due_at < lease.until
-            Work.objects.filter(pk=row.pk).update(
-                leased_until=0, owner="", due_at=min(row.due_at, due) if woken else due
-            )
-            return woken
-        return False
+        with transaction.atomic():
+            row = _asked(_HELD, [lease.loop, lease.key, lease.epoch, lease.owner])
+            if row is None:
+                return False
+            woken = row[0] < lease.until
+            _said(_RELEASE, [min(row[0], due) if woken else due, lease.loop, lease.key])
+        return bool(woken)
 
     @contextlib.contextmanager
     def fenced(self, lease: Lease) -> Iterator[None]:
         """A transaction in which the lease is known to be ours still; `LeaseLost` otherwise, and nothing is written."""
         with transaction.atomic():
-            held = Work.objects.select_for_update().filter(
-                loop=lease.loop, key=lease.key, epoch=lease.epoch, owner=lease.owner
-            )
-            if not held.exists():
+            if _asked(_HELD, [lease.loop, lease.key, lease.epoch, lease.owner]) is None:
                 raise LeaseLost(f"the lease on {lease.loop} {lease.key} went to another worker; nothing was written")
             yield
 
@@ -151,3 +157,17 @@ def _woken(loop: str, keys: Sequence[str], at: float) -> list[str]:
             cursor.execute(_WAKE.format(rows=", ".join([_ROW] * len(some))), values)
             fresh += [key for (key,) in cursor.fetchall()]
     return fresh
+
+
+def _asked(question: str, values: Sequence[object]) -> tuple[Any, ...] | None:
+    """A row of the table, locked until the transaction ends; None when there is none."""
+    lock = " FOR UPDATE" if connection.features.has_select_for_update else ""  # SQLite has one writer
+    with connection.cursor() as cursor:
+        cursor.execute(question + lock, values)
+        found: tuple[Any, ...] | None = cursor.fetchone()
+    return found
+
+
+def _said(statement: str, values: Sequence[object]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)

@@ -18,6 +18,7 @@ from control.models.budgets import budgets_of
 from control.store import canaries, incidents, objects, templates, unstarted, waking
 from control.store.statuses import deployment_status
 from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
+from deployer.core.survival.states import serves
 from deployer.core.workloads import values
 from deployer.core.workloads.canary import REASON as ABORTED_CANARY
 from deployer.core.workloads.progress import COMPLETE
@@ -44,8 +45,10 @@ def load(uid: str, now: float) -> Loaded | None:
         return None
     if has_resumed := resumed(row):
         resume(row, "a newer commit changed the template")
-    _recognise(row)
     sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
+    if any(one.adopted and one.template_hash == row.live_hash for one in sets.values()):
+        _recognise(row)
+        sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
     pods = pod_values(Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS), now)
     drained = [pod.uid for pod in pods if pod.evicting and not pod.deleting]
     budgets = budgets_of(row.namespace, drained) if drained else ()
@@ -118,25 +121,26 @@ def delete_pods(doomed: Iterable[tuple[str, str]], wake: Wake, now: float) -> No
     """Ask for the pods' end, and wake whom it concerns. Those on no node go at once.
 
     One that may have traffic, in a namespace with Services, is stopped when all routers have let it go
-    (`leaving.py`): its deletion's resource version is what they have to reach.
+    (`leaving.py`): its deletion's resource version is what they have to reach. Of pods on a host that does not serve
+    they have let go already, and they look again when it is back: a thousand lost pods wake nobody a thousand times.
     """
     uids = [uid for uid, _ in doomed]
-    rows = list(Pod.objects.filter(pk__in=uids, deleted_at=None))
+    rows = list(Pod.objects.filter(pk__in=uids, deleted_at=None).select_related("node")) if uids else []
     unplaced = [row for row in rows if row.node_id is None]
     placed = [row for row in rows if row.node_id is not None]
     for row in placed:
         row.deleted_at, row.settled = now, ""
     objects.delete(unplaced)
     objects.update(placed, ["deleted_at", "settled"])
-    if _leave(placed):
+    there = [row for row in placed if row.node is not None and serves(row.node.ready, row.node.reason)]
+    if _leave(placed).intersection(row.uid for row in there):
         waking.wake_all(wake)
     else:
-        waking.wake_for_pods(placed, wake)
-    for node in sorted({str(row.node_id) for row in placed}):
-        wake("converge", node)
+        waking.wake_for_pods(there, wake)
+    wake("converge", {str(row.node_id) for row in placed})
 
 
-def _leave(rows: list[Pod]) -> bool:
+def _leave(rows: list[Pod]) -> set[str]:
     """Those that a router may have to let go. Of which Services is not asked: a selector may have moved on in the
     very commit that ends its old pods, and routers know only later."""
     reachable = [row for row in rows if row.ready or row.ip]
@@ -146,7 +150,7 @@ def _leave(rows: list[Pod]) -> bool:
         row.leaving_version = row.resource_version
     if served:
         Pod.objects.filter(pk__in=[row.pk for row in served]).update(leaving_version=F("resource_version"))
-    return bool(served)
+    return {row.uid for row in served}
 
 
 def _create_set(row: Deployment, new: values.NewReplicaSet, now: float) -> ReplicaSet:
@@ -208,6 +212,8 @@ def _create_pods(row: Deployment, wanted: list[tuple[ReplicaSet, str]], now: flo
 
 def tell_held(words: Mapping[str, str], now: float) -> None:
     """What a drain waits for (uid -> why), on each pod, and once as its event."""
+    if not words:
+        return
     pods = [pod for pod in Pod.objects.filter(pk__in=list(words)) if pod.message != words[pod.uid]]
     for pod in pods:
         pod.message = words[pod.uid]
