@@ -4,6 +4,7 @@
     python3 manage.py benchmark scheduler judge      these
     python3 manage.py benchmark --list               what there is, and what each needs
     python3 manage.py benchmark --compare old.json   beside an earlier run
+    python3 manage.py benchmark --publish            into README.md, with the plot of how cost grows
 
 Each is a script of this folder in a process of its own, so that none sees what another left behind; what one needs and
 does not find is said, and the others go on. Peers are measured in the same run on the same hosts, or not at all.
@@ -26,6 +27,7 @@ from typing import Any
 
 from tests.benchmarks.catalogue import CATALOGUE, Benchmark
 from tests.benchmarks.figures import COLLECTED, Figure, load, read
+from tests.benchmarks.published import publish
 from tests.benchmarks.table import TITLES, markdown, rows, text
 
 HOME = Path(__file__).resolve().parents[2]
@@ -50,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failed += [] if code == 0 else [one.name]
         if options.json:  # after each one: a run that is broken off keeps what it has
             _write(options.json, machine, figures, failed)
+    if options.publish:
+        publish(_kept(machine, figures, failed))
     table = rows(figures, before)
     print("\n" + (markdown if options.markdown else text)(table, TITLES))
     if failed:
@@ -63,6 +67,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="what there is, and what each needs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="an earlier run's JSON, to stand beside")
+    parser.add_argument("--publish", action="store_true", help="keep the figures, and put their table into README.md")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
     return parser.parse_args(arguments)
 
@@ -95,8 +100,11 @@ def _run(one: Benchmark) -> tuple[list[Figure], int]:
 
 
 def _write(path: Path, machine: dict[str, Any], figures: list[Figure], failed: list[str]) -> None:
-    kept = {"at": time.time(), "machine": machine, "failed": failed, "figures": [asdict(one) for one in figures]}
-    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(_kept(machine, figures, failed), indent=1) + "\n", encoding="utf-8")
+
+
+def _kept(machine: dict[str, Any], figures: list[Figure], failed: list[str]) -> dict[str, Any]:
+    return {"at": time.time(), "machine": machine, "failed": failed, "figures": [asdict(one) for one in figures]}
 
 
 def _machine() -> dict[str, Any]:

@@ -29,6 +29,8 @@ _ALL = (
     Benchmark("scheduler", "scheduling", "kube-scheduler's workloads at 5, 500 and 5,000 nodes, in pods/s"),
     Benchmark("packing", "packing", "machines that a workload needs, over the lower bound; spread, first-fit"),
     Benchmark("reconcile", "reconcile", "a pass without change over 100 nodes and 5,000 pods, in CPU"),
+    Benchmark("scale", "scale", "how cost grows to 1,000 nodes, 5,000 applications and 50,000 pods (simulated hosts)"),
+    Benchmark("workers", "throughput", "pods started per second with 1, 2 and 4 workers", "PostgreSQL, Redis"),
     Benchmark("pages", "pages", "every page at 5,000 pods, and the event stream"),
     Benchmark("pages-20000", "pages", "every page at 20,000 pods", "", ("--nodes", "1000", "--applications", "2000",
               "--pods", "20000", "--streams", "500")),

@@ -38,9 +38,11 @@ def main() -> None:
         while tally.points < options.points:
             _one_story(folder, seed, tally)
             seed += 1
-    print(f"{tally.points} kill points in {seed - options.seed} stories, {time.monotonic() - began:.0f} s")
-    show(f"pods doubled or lost at {tally.points} kill points", tally.doubled + tally.lost, "pods", at_least=0)
-    show("after the last kill, longest until all was well, simulated", tally.longest, "s")
+    what = f"workers killed at {tally.points} points of rollouts:"
+    show(f"{what} pods doubled", tally.doubled, "pods", at_least=0)
+    show(f"{what} pods lost", tally.lost, "pods", at_least=0)
+    show(f"{what} longest until all was well", tally.longest, "simulated s")
+    print(f"{'seconds':44}{time.monotonic() - began:8.0f}")
     sys.exit(1 if tally.doubled or tally.lost else 0)
 
 

@@ -174,7 +174,7 @@ def loss(estate: Estate) -> None:
     found = time.perf_counter() - began
     placed = Pod.objects.filter(deleted_at=None, node__evicting_at=0)
     drive(world, ("reconcile", "schedule"), lambda: placed.count() == wanted)
-    what = f"{count:,} nodes found dead -> all replacements placed"
+    what = f"{LOST_PERCENT} % of the nodes found dead -> all replacements placed"
     tell(estate, what, time.perf_counter() - began, "s", "loss")
     tell(estate, f"{what}, CPU", time.process_time() - cpu, "s")
     tell(estate, "of it the round that finds them", found, "s")

@@ -43,10 +43,11 @@ SECRETS = {
 
 
 class Installation(ControlPlane):
-    """web, two workers, beat and watch on one data folder. A killed one stays dead until somebody starts it."""
+    """web, workers, beat and watch on one data folder. A killed one stays dead until somebody starts it."""
 
-    def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, redis_url: str, workers: int = 2) -> None:
         super().__init__(folder)
+        self._workers = [f"worker-{number + 1}" for number in range(workers)]
         self._servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -58,7 +59,7 @@ class Installation(ControlPlane):
         )
         assert done.returncode == 0, done.stderr
         assert "PIERHEAD_ADMIN_PASSWORD gave" in done.stdout, done.stdout
-        for name in ("web", "worker-1", "worker-2", "beat", "watch"):
+        for name in ("web", *self._workers, "beat", "watch"):
             self.start_one(name)
         eventually(self.healthy, START_SECONDS, self.said)
         for name in NODES:
@@ -142,6 +143,11 @@ class Installation(ControlPlane):
         except (urllib.error.URLError, OSError):
             return False
 
+    def pids(self, service: str) -> list[int]:
+        """Of the processes of a service that run."""
+        named = {name: process for name, process in self._running.items() if name.partition("-")[0] == service}
+        return [process.pid for process in named.values() if process.poll() is None]
+
     def dead(self) -> list[str]:
         return [name for name, process in self._running.items() if process.poll() is not None]
 
@@ -180,8 +186,8 @@ class Installation(ControlPlane):
 
 
 @contextlib.contextmanager
-def installation(folder: Path, database_url: str, redis_url: str) -> Iterator[Installation]:
-    made = Installation(folder, database_url, redis_url)
+def installation(folder: Path, database_url: str, redis_url: str, workers: int = 2) -> Iterator[Installation]:
+    made = Installation(folder, database_url, redis_url, workers)
     try:
         made.start()
         yield made
