@@ -8,11 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+CLUSTER = "0123456789ab"
+"""That of `tests.scenarios.world`: processes that are started on the folder know its hosts' containers for theirs."""
+
 
 @contextlib.contextmanager
 def empty_database() -> Iterator[Path]:
     """Sets Django up on a data folder that goes away; nothing of the program may have been imported before."""
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "cluster").write_text(f"{CLUSTER}\n")
         os.environ["PIERHEAD_DATA"] = folder
         os.environ["DJANGO_SETTINGS_MODULE"] = "control.settings"
         import django

@@ -117,7 +117,7 @@ class Estate:
                                       for one in spaces)  # fmt: skip
         PodNetwork.objects.bulk_create(
             PodNetwork(name=f"pierhead-{one}", index=index, namespace=one, seen=True)
-            for index, one in enumerate(spaces)
+            for index, one in enumerate(spaces, 1)
         )
         made: dict[type[Any], list[Any]] = {
             kind: [] for kind in (Application, Sync, Deployment, Service, ReplicaSet, Pod)
@@ -166,7 +166,7 @@ class Estate:
                     row.resource_version = version
             kind.objects.bulk_create(rows, batch_size=500)  # type: ignore[attr-defined]
         Counter.objects.update(value=version)
-        index = {one: number for number, one in enumerate(spaces)}
+        index = {one: number for number, one in enumerate(spaces, 1)}
         for at, pods in placed.items():
             self._hosted(node_name(at), pods, index)
 

@@ -5,6 +5,7 @@ Readable on a light and on a dark page. Figures are those of the benchmark `scal
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,6 +101,6 @@ def _apart(heights: Sequence[float], least: float = 17) -> list[float]:
     """Moved so far that labels do not lie on each other, in their order: 10, 12 becomes 10, 27."""
     found = list(heights)
     order = sorted(range(len(found)), key=lambda number: (found[number], number))
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         found[after] = max(found[after], found[before] + least)
     return found

@@ -1,6 +1,6 @@
 """How cost grows with nodes, pods and applications, on simulated hosts.
 
-    .venv/bin/python -m tests.benchmarks.scale [--size 1000 5000 20000]
+    .venv/bin/python -m tests.benchmarks.scale [--size 1000 5000 20000] [--only pass change loss]
 
 For each size (a process of its own each): a pass without change (every workload and every node is looked at), one
 changed Deployment from the poll of its repository to its first Docker call, 5 % of the nodes found dead until every
@@ -14,8 +14,9 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,37 +32,46 @@ ASKED = Size(1_000, 5_000, 20_000)
 BARS = {"pass": (20.0, 5.0), "change": (1.0, 0.3), "loss": (10.0, 3.0), "page": (200.0, 80.0)}
 ROUNDS = 5
 LOST_PERCENT = 5
+SETTLING_SECONDS, WATCHED_SECONDS = 20, 65
+"""The safety net looks once a minute."""
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("--size", type=int, nargs=3, metavar=("NODES", "APPLICATIONS", "PODS"))
+    arguments.add_argument("--only", nargs="*", choices=tuple(PARTS), default=tuple(PARTS))
     options = arguments.parse_args()
     if options.size:
-        measure(Size(*options.size))
+        measure(Size(*options.size), options.only)
         return
-    codes = [_apart(size) for size in SIZES]
+    codes = [_apart(size, options.only) for size in SIZES]
     sys.exit(max(codes))
 
 
-def _apart(size: Size) -> int:
-    words = map(str, (size.nodes, size.applications, size.pods))
-    return subprocess.run([sys.executable, "-m", "tests.benchmarks.scale", "--size", *words], check=False).returncode
+def _apart(size: Size, parts: Sequence[str]) -> int:
+    words = ["--size", *map(str, (size.nodes, size.applications, size.pods)), "--only", *parts]
+    return subprocess.run([sys.executable, "-m", "tests.benchmarks.scale", *words], check=False).returncode
 
 
-def measure(size: Size) -> None:
+def measure(size: Size, parts: Sequence[str]) -> None:
     with empty_database() as folder, shop(folder, size) as (served, at):
         began = time.process_time()
+        (folder / "run").mkdir(mode=0o700)
         estate = Estate.build(folder / "run", size, at)
         print(f"== {size}, built in {time.process_time() - began:.0f} s of CPU", flush=True)
-        passes(estate)
-        rounds(estate)
-        changes(estate, folder, served)
-        pages(estate)
-        loss(estate)
-        routers(estate)
-        bytes_ = sum(path.stat().st_size for path in folder.glob("*.sqlite3*"))
-        tell(estate, "database", bytes_ / 1e6, "MB")
+        scene = Scene(estate, folder, served)
+        for name, part in PARTS.items():
+            if name in parts:
+                part(scene)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`served`: the repository that all applications follow, as its owners see it."""
+
+    estate: Estate
+    folder: Path
+    served: Any
 
 
 def tell(estate: Estate, what: str, values: Any, unit: str, bar: str = "") -> None:
@@ -105,6 +115,30 @@ def _tick(estate: Estate) -> None:
 
     estate.world.clock.at += 2
     estate.world.heart.tick([heartbeats.host(row) for row in Node.objects.order_by("name")])
+
+
+def processes(estate: Estate, folder: Path) -> None:
+    """`up` on all of it, after it has looked at everything once: routers are not set up, so theirs is not in it."""
+    from control.models import NEVER, Work
+    from tests.benchmarks.processes import cpu_seconds, memory_mb
+    from tests.engines.control_plane import ControlPlane
+
+    plane = ControlPlane(folder)
+    spread = WATCHED_SECONDS / len(estate.uids)
+    for number, uid in enumerate(estate.uids):
+        Work.objects.filter(loop="converge", key=uid).update(due_at=time.time() + SETTLING_SECONDS + number * spread)
+    plane.start()
+    try:
+        time.sleep(SETTLING_SECONDS)
+        found = {word: plane.processes(f"run {word}") for word in ("web", "worker", "watch")}
+        before = {word: cpu_seconds(pids) for word, pids in found.items()}
+        time.sleep(WATCHED_SECONDS)
+        for word, pids in found.items():
+            tell(estate, f"memory of {word}", memory_mb(pids), "MB")
+            tell(estate, f"idle, CPU of {word}", 100 * (cpu_seconds(pids) - before[word]) / WATCHED_SECONDS, "%")
+    finally:
+        plane.stop()
+    Work.objects.update(due_at=NEVER, leased_until=0)
 
 
 def changes(estate: Estate, folder: Path, served: Any) -> None:
@@ -200,6 +234,23 @@ def routers(estate: Estate) -> None:
 
     tell(estate, "one router set up, CPU", _cpu(one), "s")
     tell(estate, "one router's pass without change, CPU", [_cpu(one) for _ in range(ROUNDS)], "s")
+
+
+def database(estate: Estate, folder: Path) -> None:
+    tell(estate, "database", sum(path.stat().st_size for path in folder.glob("db.sqlite3*")) / 1e6, "MB")
+
+
+PARTS: dict[str, Callable[[Scene], None]] = {
+    "pass": lambda scene: passes(scene.estate),
+    "heartbeat": lambda scene: rounds(scene.estate),
+    "database": lambda scene: database(scene.estate, scene.folder),
+    "processes": lambda scene: processes(scene.estate, scene.folder),
+    "change": lambda scene: changes(scene.estate, scene.folder, scene.served),
+    "pages": lambda scene: pages(scene.estate),
+    "loss": lambda scene: loss(scene.estate),
+    "router": lambda scene: routers(scene.estate),
+}
+"""In this order: a part may leave behind what the later ones do not mind."""
 
 
 def drive(world: Any, loops: tuple[str, ...], done: Callable[[], bool]) -> None:

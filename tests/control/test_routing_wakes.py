@@ -146,6 +146,22 @@ def test_a_deletion_takes_a_version_that_routers_have_to_reach(
     assert (woken.only("route"), woken.only("converge")) == ("a b" if all_routers else "", "a")
 
 
+@pytest.mark.parametrize(("reason", "expected"), [("Dead", ""), ("CutOff", "a b")])
+def test_pods_of_a_host_that_serves_nobody_wake_no_router(reason: str, expected: str) -> None:
+    """Bug: 5 % of 1,000 hosts were lost, and each of 1,000 Deployments woke 1,000 routers, which knew it already."""
+    made = cluster("a b")
+    factories.service()
+    row = factories.pod(ready=False, ip="10.208.16.2")
+    Node.objects.filter(pk=made["a"].uid).update(ready=False, reason=reason)
+    woken = Woken()
+    delete_pods([(row.uid, "its node is dead")], woken, NOW)
+    row.refresh_from_db()
+    assert row.leaving_version == row.resource_version, (
+        "once it is back, routers let go of it before it is stopped"
+    )
+    assert (woken.only("route"), woken.only("converge")) == (expected, "a")
+
+
 def test_a_node_that_is_not_seen_any_more_is_not_waited_for() -> None:
     made = cluster("a:6 b:5")
     factories.pod(node=made["a"], deleted_at=NOW, leaving_version=6)

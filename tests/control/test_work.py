@@ -125,6 +125,23 @@ class TestWake:
         work.wake("sync", "a", at=NOW + 99)
         assert work.due(NOW + 10) == [("sync", "a")]
 
+    @pytest.mark.django_db(transaction=True)
+    def test_many_are_woken_at_once_and_only_those_that_were_not_due_are_hinted_at(self) -> None:
+        hinted: list[str] = []
+        work = WorkRows("one", lambda loop, key: hinted.append(key))
+        work.wake("route", "b")
+        work.wake("route", "c", at=NOW + 60)
+        lease = work.claim("route", "b", NOW)
+        assert lease is not None
+        many = [f"n{number:03}" for number in range(700)]
+        work.wake("route", ["c", "b", *many, "c"])
+        assert hinted == ["b", "b", "c", *many]
+        assert work.woken(lease), "a wake-up while the key is held is not lost"
+        work.wake("route", many)
+        assert len(hinted) == 3 + len(many)
+        work.wake("route", [])
+        assert Work.objects.filter(due_at=0).count() == 2 + len(many)
+
     def test_dirty_containers_are_handed_over_once(self) -> None:
         work = rows()
         work.wake("converge", "n", dirty=["c1"])
