@@ -159,7 +159,7 @@ def _woken(loop: str, keys: Sequence[str], at: float) -> list[str]:
     return fresh
 
 
-def _asked(question: str, values: Sequence[object]) -> tuple[Any, ...] | None:
+def _asked(question: str, values: Sequence[str | float]) -> tuple[Any, ...] | None:
     """A row of the table, locked until the transaction ends; None when there is none."""
     lock = " FOR UPDATE" if connection.features.has_select_for_update else ""  # SQLite has one writer
     with connection.cursor() as cursor:
@@ -168,6 +168,6 @@ def _asked(question: str, values: Sequence[object]) -> tuple[Any, ...] | None:
     return found
 
 
-def _said(statement: str, values: Sequence[object]) -> None:
+def _said(statement: str, values: Sequence[str | float]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
