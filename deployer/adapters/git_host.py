@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,11 +54,12 @@ def request(ask: Ask, *, allow_local: bool, now: float) -> Answer:
         "headers": {**ask.headers, "Host": parts.netloc}, "body": ask.body or None, "retries": False,
         "redirect": False, "timeout": TIMEOUT_SECONDS, "preload_content": False,
     }  # fmt: skip
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     try:
         with _pool(parts, allow_local) if not proxy else urllib3.ProxyManager(proxy) as pool:
             target = ask.url if proxy else parts.path
             answer = pool.request(ask.method, target, **options)
-            body = answer.read(MAX_ANSWER_BYTES)
+            body = github_tokens.body_of(answer, MAX_ANSWER_BYTES, deadline)
             return Answer(answer.status, body, _retry_after(dict(answer.headers), now))
     except (urllib3.exceptions.HTTPError, OSError) as error:
         name = type(error).__name__

@@ -83,21 +83,34 @@ def _posted(app: GitHubApp, signed: str, *, allow_local: bool) -> tuple[int, byt
         "User-Agent": "Pierhead", "X-GitHub-Api-Version": "2022-11-28",
     }  # fmt: skip
     path = f"{parts.path.rstrip('/')}/app/installations/{app.installation_id}/access_tokens"
-    options: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "retries": False, "redirect": False, "headers": headers}
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    options: dict[str, Any] = {
+        "timeout": TIMEOUT_SECONDS, "retries": False, "redirect": False, "headers": headers, "preload_content": False,
+    }  # fmt: skip
     proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
     try:
         if proxy and parts.scheme == "https":
             with urllib3.ProxyManager(proxy) as manager:
                 answer = manager.request("POST", f"{parts.scheme}://{parts.netloc}{path}", **options)
-        else:
-            address = _address(app, host, port, allow_local=allow_local)
-            with _pool(parts.scheme, host, address, port) as pool:
-                answer = pool.request("POST", path, preload_content=False, **options)
-                return answer.status, answer.read(MAX_ANSWER_BYTES)
-        return answer.status, answer.data[:MAX_ANSWER_BYTES]
+                return answer.status, body_of(answer, MAX_ANSWER_BYTES, deadline)
+        address = _address(app, host, port, allow_local=allow_local)
+        with _pool(parts.scheme, host, address, port) as pool:
+            answer = pool.request("POST", path, **options)
+            return answer.status, body_of(answer, MAX_ANSWER_BYTES, deadline)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         name = type(error).__name__
         raise GitFailed("Unreachable", f"{_place(app)} does not answer ({name}): it is asked again") from None
+
+
+def body_of(answer: Any, most_bytes: int, deadline: float) -> bytes:
+    """The first bytes of a body. Raises TimeoutError at `deadline` (monotonic seconds): a server that sends one byte now
+    and then is never silent for long, and would hold its reader for days."""
+    body = bytearray()
+    while len(body) < most_bytes and (piece := answer.read1(65536, decode_content=True)):
+        body += piece
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return bytes(body[:most_bytes])
 
 
 def _pool(scheme: str, host: str, address: str, port: int) -> Any:

@@ -36,8 +36,9 @@ _ENCODED_CONTROL = re.compile(r"%(0[0-9a-f]|1[0-9a-f]|7f)", re.IGNORECASE)
 _REF_FORBIDDEN = re.compile(r"[ ~^:?*\[\\\x00-\x1f\x7f]|\.\.|@\{|//")
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
-# Cloud metadata services that are neither link-local nor loopback: AWS over IPv6, Alibaba Cloud.
-_METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "100.100.100.200"})
+# Cloud metadata services that are neither link-local nor loopback: AWS and Google over IPv6, Alibaba, Oracle, and
+# Azure's agent, which hands out certificates.
+_METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"})
 
 
 class RepositoryRefused(Exception):

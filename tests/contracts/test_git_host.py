@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -28,6 +29,7 @@ class Api:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"{}"
     hold: threading.Event | None = None
+    drip: threading.Event | None = None
     asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
 
@@ -46,7 +48,15 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**self.api.headers, "Content-Length": str(len(self.api.body))}.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.api.drip:
+            self._drip()
         self.wfile.write(self.api.body)
+
+    def _drip(self) -> None:
+        """A byte now and then, for as long as anybody reads."""
+        with contextlib.suppress(OSError):
+            while not self.api.drip.wait(0.02):
+                self.wfile.write(b" ")
 
 
 @pytest.fixture
@@ -122,6 +132,15 @@ def test_an_endless_answer_is_read_to_a_limit(api: Api) -> None:
     api.code, api.body = 500, b"x" * (git_host.MAX_ANSWER_BYTES + 10)
     ask = Ask("POST", f"{api.url}/x", {}, b"{}")
     assert len(git_host.request(ask, allow_local=True, now=NOW).body) == git_host.MAX_ANSWER_BYTES
+
+
+def test_an_answer_that_drips_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte came in time, so that it held its worker for days."""
+    monkeypatch.setattr(git_host, "TIMEOUT_SECONDS", 0.3)
+    api.drip, api.body = threading.Event(), b" " * 100_000
+    with pytest.raises(SourceError, match="does not answer \\(TimeoutError\\): it is asked again"):
+        git_host.request(Ask("POST", f"{api.url}/x", {}, b"{}"), allow_local=True, now=NOW)
+    api.drip.set()
 
 
 def test_what_does_not_answer_is_asked_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
