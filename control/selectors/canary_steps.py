@@ -152,10 +152,8 @@ def _of_judge(judge: Judge, run: AnalysisRun, seen: Mapping[str, Counted], now: 
         if now < soonest:
             return _until("It goes on when all is well", soonest, now, "at the soonest")
         return _until("It is decided", latest, now, "at the latest")
-    needs, seconds = (
-        f"It needs {about(missing)} more requests to the canary",
-        _seconds_left(judge, seen.values(), since),
-    )
+    needs = f"It needs {about(missing)} more requests to the canary"
+    seconds = _seconds_left(judge, seen.values(), since)
     if seconds is not None:
         needs += f", about {span(seconds)} at its present rate"
     if seconds is None or now + seconds > latest:

@@ -167,7 +167,7 @@ def test_after_its_time_the_judge_is_told_to_be_late(ann: Client) -> None:
         (
             1,
             9000,
-            r"9,000 more requests to the canary, about 1\dh( \d+m)? at its present rate, and may not get them; a pe",
+            r"9,000 more requests to the canary, about 1\dh( \d+m)? at its present rate, and may not get them",
         ),
     ],
 )

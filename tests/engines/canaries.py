@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from dataclasses import dataclass
 from typing import Any
 
 from tests.engines.shop import Shop
@@ -61,6 +62,28 @@ def weight(shop: Shop) -> int:
     sql = "select json_extract(canary, '$.weight') from control_deployment where namespace = ? and name = 'web'"
     with contextlib.closing(rows):
         return int(rows.execute(sql, [shop.name]).fetchone()[0] or 0)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a canary is: its phase and step, and of its newest analysis the phase and the requests that it counted."""
+
+    phase: str
+    step: int
+    analysis: str
+    requests: int
+
+
+def standing(shop: Shop) -> Standing:
+    rows = sqlite3.connect(f"file:{shop.plane.folder}/db.sqlite3?mode=ro", uri=True, timeout=20)
+    sql = "select canary from control_deployment where namespace = ? and name = 'web'"
+    with contextlib.closing(rows):
+        state = json.loads(rows.execute(sql, [shop.name]).fetchone()[0])
+    runs = shop.plane.objects("analysisruns", shop.name)
+    newest = max((run["status"] for run in runs), key=lambda one: str(one.get("startedAt", "")), default={})
+    looks = [look["metadata"] for one in newest.get("metricResults", []) for look in one["measurements"]]
+    requests = sum(int(look.get("canaryRequests", 0)) for look in looks)
+    return Standing(state.get("phase", ""), state.get("step", 0), newest.get("phase", ""), requests)
 
 
 def _pod(version: str, errors: int, slow: int = 0, delay: int = 0) -> str:

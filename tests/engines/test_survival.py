@@ -7,16 +7,18 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.engines.between import between
+from tests.engines.canaries import IMAGE, asked_for, dialled, standing
 from tests.engines.control_plane import ControlPlane, deployment, eventually
 from tests.engines.hosts import Host, Hosts
 from tests.engines.load import load
-from tests.engines.net import SLEEP, address, client, served, service
-from tests.engines.router_image import server
-from tests.engines.shop import Shop, shop_on
+from tests.engines.net import SLEEP, address, client, clients, served, service
+from tests.engines.router_image import dial, server
+from tests.engines.shop import OpenShop, Shop, shop_on
 
 pytestmark = pytest.mark.engines
 READY = "readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1, failureThreshold: 1}"
@@ -217,3 +219,57 @@ def said_of(shop: Shop, app: str) -> str:
 def ready_of(shop: Shop, image: str) -> int:
     pods = shop.plane.ready_pods(shop.name)
     return sum(pod["spec"]["containers"][0]["image"] == image for pod in pods)
+
+
+LASTING = "20% for 10m, errors < 1%, only errors, warmup 2s, interval 2s"
+CALLERS = deployment("caller", image=IMAGE, replicas=3, command=SLEEP)
+
+
+def test_a_canary_outlives_what_happens_around_it(open_shop: OpenShop, hosts: Hosts) -> None:
+    """A router that starts anew, a control plane that is killed, the canary's host: it stays where it is, and its
+    analysis goes on counting. Then a person promotes it."""
+    hosts.load(dial(IMAGE))
+    shop = open_shop(dialled("1", LASTING), service("web"), CALLERS)
+    sha = shop.push(dialled("2", LASTING), service("web"), CALLERS)
+    shop.sync()
+    shop.wait(lambda: asked_for(shop, sha), 40)
+    shop.wait(lambda: standing(shop).analysis == "Running", 60)
+    (home,) = {pod["spec"]["nodeName"] for pod in shop.pods() if version_of(pod) == "2"}
+    at = next(one for one in clients(shop, "caller") if one.host.name != home)
+    doomed = next(host for host in shop.hosts if host.name == home)
+    with load(at.host, at.container, f"{address(shop, 'web')}:80", clients=2, pause=0.05, post=False) as running:
+        goes_on(shop)
+        at.host.docker("restart", "-t", "2", "pierhead-router")
+        goes_on(shop)
+        shop.plane.kill()
+        shop.plane.start()
+        goes_on(shop)
+        try:
+            doomed.power_off()
+            becomes(shop, doomed, "Dead")
+            shop.wait_ready_elsewhere(7, doomed.name, 60)
+            goes_on(shop)
+        finally:
+            doomed.power_on()
+    assert "500" not in running.result.failures, running.result
+    becomes(shop, doomed, "EngineReady")
+    shop.plane.manage("rollout", "promote", "--full", "deployment/web", "-n", shop.name)
+    shop.plane.manage("rollout", "status", "deployment/web", "-n", shop.name, "--timeout", "120s")
+
+
+def goes_on(shop: Shop) -> None:
+    """In its first analysis, which counts more requests than before."""
+    before = standing(shop).requests
+
+    def counts() -> bool:
+        now = standing(shop)
+        assert (now.phase, now.step, now.analysis) == ("Progressing", 1, "Running"), f"{now}\n{shop.tell()}"
+        return now.requests >= before + 20
+
+    shop.wait(counts, 60)
+
+
+def version_of(pod: dict[str, Any]) -> str:
+    """As `dialled` has it, "" of any other pod."""
+    environment = pod["spec"]["containers"][0].get("env") or []
+    return next((str(one.get("value")) for one in environment if one["name"] == "VERSION"), "")
