@@ -103,7 +103,7 @@ def _posted(app: GitHubApp, signed: str, *, allow_local: bool) -> tuple[int, byt
 
 
 def body_of(answer: Any, most_bytes: int, deadline: float) -> bytes:
-    """The first bytes of a body. Raises TimeoutError at `deadline` (monotonic seconds): a server that sends one byte now
+    """The first bytes of a body. Raises TimeoutError at `deadline` (monotonic seconds): a server that sends a byte now
     and then is never silent for long, and would hold its reader for days."""
     body = bytearray()
     while len(body) < most_bytes and (piece := answer.read1(65536, decode_content=True)):
