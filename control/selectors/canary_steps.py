@@ -10,7 +10,6 @@ from control.selectors.canary_rows import Counted, judged_since
 from control.selectors.canary_words import PHASES, Sides, about, analysis_words, sides, span, state_of_run, step_words
 from control.selectors.words import Moment, State, sentence
 from deployer.core.canary.values import (
-    BACKGROUND,
     Analyse,
     Analysis,
     CanaryState,
@@ -183,7 +182,3 @@ def _until(what: str, at: float, now: float, bound: str = "") -> Next:
     left = at - now
     when = f"in {span(left // 5 * 5 or 5)}" if left >= 5 else "any moment now"
     return Next(f"{what} {when}{f' {bound}' if bound and left >= 5 else ''}.", Moment(at, now), left=when)
-
-
-def background_run(runs: Sequence[AnalysisRun]) -> AnalysisRun | None:
-    return next((run for run in runs if run.step == BACKGROUND), None)
