@@ -113,6 +113,8 @@ def _points(row: Deployment, strategy: Strategy | None, state: CanaryState, verb
         untold = sum(isinstance(step, Analyse) for step in steps[state.step :])
         if untold:
             yield f"{untold} analys{'is is' if untold == 1 else 'es are'} not waited for."
+        if strategy and strategy.background:
+            yield "The analysis beside the steps ends."
         yield f"{len(steps) - state.step} step{'' if len(steps) - state.step == 1 else 's'} are left out."
         yield f"All {row.replicas} pods are replaced one after the other; the weight follows the share of new pods."
     elif verb == SKIP:

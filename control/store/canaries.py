@@ -63,7 +63,7 @@ def _with_crashes(
         return tuple(pods)
     rows = Pod.objects.filter(pk__in=asked).values_list("uid", "status")
     known = ((uid, PodStatus.from_dict(status)) for uid, status in rows)
-    crashes = {uid: crash_of(status) for uid, status in known if status is not None}
+    crashes = {uid: crash_of(status, state.started_at) for uid, status in known if status is not None}
     return tuple(dataclasses.replace(pod, crash=crashes.get(pod.uid, "")) for pod in pods)
 
 

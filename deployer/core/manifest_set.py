@@ -15,6 +15,7 @@ from deployer.core.manifest_checks.finding import Path, field_text, shown
 from deployer.core.manifest_checks.marks import (
     AnalysisUse,
     Claim,
+    IngressUse,
     Mark,
     PortsOffered,
     PortUse,
@@ -42,6 +43,7 @@ M = TypeVar(
     ServiceUse,
     Selects,
     StableUse,
+    IngressUse,
 )
 WORKLOADS = ("Deployment", "Rollout")
 """Two kinds of the same thing: of one name there is one of them."""
@@ -176,23 +178,23 @@ class _Surroundings:
         leading: dict[tuple[str, str], list[tuple[Placed, PortUse, int]]] = {}
         for one, use, line in _each(placed, PortUse):
             leading.setdefault((one.key[1], use.service), []).append((one, use, line))
-        for one, stable, line in _each(placed, StableUse):
-            users = leading.get((one.key[1], stable.service), [])
-            for name, path in stable.ingresses:
-                if not any(user.key[2] == name for user, _, _ in users):
-                    yield from self._leads_elsewhere(one, stable.service, name, line, path)
-            named = {name for name, _ in stable.ingresses}
-            for user, use, place in users:
-                if user.key[2] not in named:
-                    yield Conflict(user, place, use.path[:-1], *_all_stable(one, use.service), is_warning=True)
+        for one, named, line in _each(placed, IngressUse):
+            users = leading.get((one.key[1], named.service), [])
+            if not any(user.key[2] == named.ingress for user, _, _ in users):
+                yield from self._leads_elsewhere(one, named, line)
+        for one, stable, _ in _each(placed, StableUse):
+            for user, use, line in leading.get((one.key[1], stable.service), []):
+                if user.key[2] not in stable.ingresses:
+                    yield Conflict(user, line, use.path[:-1], *_all_stable(one, use.service), is_warning=True)
 
-    def _leads_elsewhere(self, one: Placed, service: str, name: str, line: int, path: Path) -> Iterator[Conflict]:
+    def _leads_elsewhere(self, one: Placed, use: IngressUse, line: int) -> Iterator[Conflict]:
+        name = use.ingress
         if self.by_key.get(("Ingress", one.key[1], name)) is not None:
-            message = f"no rule of Ingress {shown(name)} leads to Service {shown(service)}"
-            yield Conflict(one, line, path, message, "name the Ingress whose requests are to be split")
+            message = f"no rule of Ingress {shown(name)} leads to Service {shown(use.service)}"
+            yield Conflict(one, line, use.path, message, "name the Ingress whose requests are to be split")
         elif not self.is_broken("Ingress", one, name) and (one.key[1], name) not in self.known.ingresses:
             message = f"there is no Ingress {shown(name)} yet"
-            yield Conflict(one, line, path, message, "commit it, or mend the name", is_warning=True)
+            yield Conflict(one, line, use.path, message, "commit it, or mend the name", is_warning=True)
 
     def has_service(self, one: Placed, name: str) -> bool:
         return (one.key[1], name) in self.known.services

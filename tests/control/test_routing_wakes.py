@@ -156,9 +156,7 @@ def test_pods_of_a_host_that_serves_nobody_wake_no_router(reason: str, expected:
     woken = Woken()
     delete_pods([(row.uid, "its node is dead")], woken, NOW)
     row.refresh_from_db()
-    assert row.leaving_version == row.resource_version, (
-        "once it is back, routers let go of it before it is stopped"
-    )
+    assert row.leaving_version == row.resource_version, "once it is back, routers let go of it before it is stopped"
     assert (woken.only("route"), woken.only("converge")) == (expected, "a")
 
 

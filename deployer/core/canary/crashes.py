@@ -13,10 +13,14 @@ from deployer.core.pod_status import UNHEALTHY, ContainerStatus, PodStatus
 OOM_KILLED = "OOMKilled"
 
 
-def crash_of(status: PodStatus) -> str:
-    """ "container web ended with exit code 1", "" when none fell over."""
+def crash_of(status: PodStatus, since: float) -> str:
+    """ "container web ended with exit code 1", "" when none fell over `since` (seconds since the epoch).
+
+    What one did before and got over belongs to an earlier attempt of the canary, whose pods may still be there.
+    """
     for one in (*status.init_containers, *status.containers):
-        if one.engine_restarts > 0 or one.reason == "CrashLoopBackOff" or one.killed_for == UNHEALTHY:
+        fell = one.engine_restarts > 0 or one.killed_for == UNHEALTHY
+        if one.reason == "CrashLoopBackOff" or (fell and not 0 < one.restarted_at < since):
             return f"container {one.name} {_ending(one)}"
     return ""
 

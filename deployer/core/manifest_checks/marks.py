@@ -98,11 +98,20 @@ class ServiceUse:
 
 @dataclass(frozen=True, slots=True)
 class StableUse:
-    """A Rollout's `stableService`, and the Ingresses (name, path) whose requests to it are split all the same."""
+    """A Rollout's `stableService`, and the Ingresses whose requests to it are split all the same."""
 
     service: str
-    ingresses: tuple[tuple[str, Path], ...]
+    ingresses: tuple[str, ...]
     path: Path = ("spec", "strategy", "canary", "stableService")
+
+
+@dataclass(frozen=True, slots=True)
+class IngressUse:
+    """One of those Ingresses, of the Rollout's namespace: it leads to `service`."""
+
+    ingress: str
+    service: str
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,7 @@ Mark = (
     | ServiceUse
     | Selects
     | StableUse
+    | IngressUse
 )
 
 
@@ -196,8 +206,8 @@ def _of_rollout(found: Rollout) -> Iterator[Mark]:
     for service, path in _services(found):
         if service:
             yield ServiceUse(service, labels, path)
-    if found.spec.strategy.canary is not None and found.spec.strategy.canary.stable_service:
-        yield StableUse(found.spec.strategy.canary.stable_service, tuple(_ingresses(found.spec.strategy.canary)))
+    if found.spec.strategy.canary is not None:
+        yield from _stable(found.spec.strategy.canary)
     meta = found.metadata
     about = About(meta.name, meta.namespace, meta.labels, meta.annotations)
     for analysis, ends, path in _analyses(found):
@@ -216,13 +226,15 @@ def _services(found: Rollout) -> Iterator[tuple[str, Path]]:
         yield strategy.blue_green.preview_service, (*place, "blueGreen", "previewService")
 
 
-def _ingresses(found: CanaryStrategy) -> Iterator[tuple[str, Path]]:
-    place = ("spec", "strategy", "canary", "trafficRouting", "nginx")
-    nginx = found.traffic_routing.nginx if found.traffic_routing else None
-    if nginx is not None and nginx.stable_ingresses:
-        yield from ((name, (*place, "stableIngresses", index)) for index, name in enumerate(nginx.stable_ingresses))
-    elif nginx is not None and nginx.stable_ingress:
-        yield nginx.stable_ingress, (*place, "stableIngress")
+def _stable(found: CanaryStrategy) -> Iterator[StableUse | IngressUse]:
+    service, nginx = found.stable_service, found.traffic_routing.nginx if found.traffic_routing else None
+    named = nginx.names if nginx else ()
+    if service:
+        yield StableUse(service, named)
+    place: Path = ("spec", "strategy", "canary", "trafficRouting", "nginx")
+    for index, name in enumerate(named):
+        field: Path = ("stableIngresses", index) if nginx and nginx.stable_ingresses else ("stableIngress",)
+        yield IngressUse(name, service, (*place, *field))
 
 
 def _analyses(found: Rollout) -> Iterator[tuple[RolloutAnalysis, bool, Path]]:

@@ -28,8 +28,12 @@ ENDED = "container web ended with exit code"
             "container web failed its liveness or startup probe and was restarted",
         ),
         (ContainerStatus("web", killed_for="SandboxChanged", killed_at=5, restarts=1, exit_code=143), ""),
+        (ContainerStatus("web", engine_restarts=1, restarted_at=999, exit_code=3), ""),
+        (ContainerStatus("web", engine_restarts=2, restarted_at=1001, exit_code=3), f"{ENDED} 3"),
+        (ContainerStatus("web", killed_for="Unhealthy", restarted_at=999, restarts=1, exit_code=143), ""),
+        (ContainerStatus("web", reason="CrashLoopBackOff", restarted_at=999, exit_code=1), f"{ENDED} 1"),
         (ContainerStatus("web", killed_for="Paused", killed_at=5, restarts=1), ""),
     ],
 )
 def test_what_is_a_crash(status: ContainerStatus, said: str) -> None:
-    assert crash_of(PodStatus(containers=(status,))) == said
+    assert crash_of(PodStatus(containers=(status,)), 1000) == said

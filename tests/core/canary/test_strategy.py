@@ -68,11 +68,23 @@ def test_without_steps_it_is_a_rolling_update(text: str) -> None:
     assert rollout(text) is None
 
 
+def test_an_analysis_without_steps_watches_the_rolling_update() -> None:
+    found = rollout("canary: {analysis: {templates: [{templateName: judged}]}}")
+    assert found and (found.steps, found.background) == ((), JUDGED.analysis)
+
+
 def test_a_deployment_has_its_annotation() -> None:
     assert strategy_of("Deployment", {}, {}, {}) is None
     found = strategy_of("Deployment", {}, {"pierhead.io/canary": "5% for 10m"}, {})
     assert found and found.steps[0] == SetWeight(500)
     assert strategy_of("Deployment", {}, {"pierhead.io/canary": "what?"}, {}) is None
+
+
+def test_ingresses_that_are_split_behind_the_stable_service() -> None:
+    nginx = "canary: {stableService: web, trafficRouting: {nginx: {%s}}}"
+    for written, names in (("stableIngress: a", ("a",)), ("stableIngresses: [a, b]", ("a", "b"))):
+        found = rollout(nginx % written)
+        assert found and (found.stable_service, found.ingresses) == ("web", names)
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_a_container_that_failed_a_probe_is_told_as_unhealthy() -> None:
     assert [(one.type, one.reason) for one in done.last.events if one.message == LIVENESS] == [("Warning", "Unhealthy")]
     assert not [one for one in done.last.events if one.reason == "Stopped"], "we ended it ourselves"
     status = done.last.plan.status
-    assert crash_of(status) == "container web failed its liveness or startup probe and was restarted"
+    assert crash_of(status, 0) == "container web failed its liveness or startup probe and was restarted"
     assert PodStatus.from_dict(status.to_dict()) == status
 
 
