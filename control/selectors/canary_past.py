@@ -51,7 +51,7 @@ def _past(
     now: float,
 ) -> Past:  # fmt: skip
     is_newest = key == (state.template_hash, state.attempt)
-    failed = next((run for run in runs if run.phase == "Failed"), None)
+    failed = next((run for run in runs if run.phase in ("Failed", "Error")), None)
     ends = [run.finished_at for run in runs]
     return Past(
         revision=one.revision if one else 0,

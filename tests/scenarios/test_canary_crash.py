@@ -46,11 +46,11 @@ KINDS = {
     ),
     "canary": Kind(
         lambda image: (rollout(STEPS, image=image, replicas=1), SERVICE, TEMPLATE),
-        "Completed at 2, 0 %, 2:1", "Aborted at 1, 0 %, 1:1", 29,
+        "Completed at 2, 0 %, 2:1", "Aborted at 1, 0 %, 1:1", 41,
     ),
     "blue-green": Kind(
         lambda image: (rollout(GREEN, image=image, replicas=1), SERVICE, TEMPLATE),
-        "Completed at 3, 0 %, 2:1", "Aborted at 1, 0 %, 1:1", 29,
+        "Completed at 3, 0 %, 2:1", "Aborted at 1, 0 %, 1:1", 41,
     ),
 }  # fmt: skip
 
