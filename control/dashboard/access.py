@@ -184,11 +184,20 @@ def _guarded(view: View, need: Need, scope: Scope | None) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         refused = _by_token(request, need) if bearer.is_borne(request) else _by_session(request)
+        refused = refused or _unkept(request)
         if refused is None:
             refused = _refused(request, need, _where(request, need, scope, arguments))
         return view(request, **arguments) if refused is None else refused
 
     return guarded
+
+
+def _unkept(request: HttpRequest) -> HttpResponseBase | None:
+    """What is answered instead to what PostgreSQL cannot look for: its texts hold every character but NUL."""
+    given = [one for words in (request.GET, request.POST) for _, values in words.lists() for one in values]
+    if "\0" not in request.path and not any("\0" in one for one in given):
+        return None
+    return refusal(request, "The address or the form holds a NUL character, which no name has. Leave it out.", 400)
 
 
 def _by_session(request: HttpRequest) -> HttpResponseBase | None:

@@ -166,6 +166,19 @@ def test_a_name_is_shown_and_not_obeyed(shop: None) -> None:
     assert "&lt;script&gt;" in html
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("path", ["/find?words=%00", "/workloads/shop/%00", "/applications/%00/sync", "/events?name=%00"])
+def test_what_a_database_cannot_look_for_is_no_question(shop: None, path: str, method: str) -> None:
+    """PostgreSQL breaks off at a NUL character."""
+    answer = getattr(signed_in(person("olga", {"": "admin"})), method)(path)
+    assert (answer.status_code, "holds a NUL character" in answer.content.decode()) == (400, True)
+
+
+def test_a_form_with_a_nul_character_is_no_form(shop: None) -> None:
+    client = signed_in(person("olga", {"": "admin"}))
+    assert client.post("/workloads/shop/api/undo", {"seen": "a\0b"}).status_code == 400
+
+
 # --- tokens ---
 
 
