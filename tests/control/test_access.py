@@ -167,7 +167,7 @@ def test_a_name_is_shown_and_not_obeyed(shop: None) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("path", ["/find?words=%00", "/workloads/shop/%00", "/applications/%00/sync", "/events?name=%00"])
+@pytest.mark.parametrize("path", ["/find?words=%00", "/workloads/shop/%00", "/applications/%00/sync", "/events?a=%00"])
 def test_what_a_database_cannot_look_for_is_no_question(shop: None, path: str, method: str) -> None:
     """PostgreSQL breaks off at a NUL character."""
     answer = getattr(signed_in(person("olga", {"": "admin"})), method)(path)
