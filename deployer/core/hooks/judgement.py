@@ -42,8 +42,9 @@ def repeated(judgement: Judgement) -> Judgement:
 def proven_by(provider: Provider, received: Received, secrets: Sequence[str]) -> int:
     """Which of the secrets; raises HookRefused (401) when it is none."""
     if not any(received.header(one) for one in provider.proof_headers):
-        wanted = " or ".join(provider.proof_headers)
-        raise HookRefused(401, f"the header {wanted} is missing: set the secret at {provider.title}")
+        named = [one for one in provider.proof_headers if not one.startswith(":")]
+        wanted = f"the header {' or '.join(named)}" if named else "the secret behind the address"
+        raise HookRefused(401, f"{wanted} is missing: set the secret at {provider.title}")
     matches = [provider.proof(received, one) for one in secrets]
     if True not in matches:
         raise HookRefused(

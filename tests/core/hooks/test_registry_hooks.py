@@ -131,6 +131,16 @@ def test_without_the_right_proof_nothing_is_read(provider: str) -> None:
     assert judged(provider, one, new, secret_of(provider)).secret == 1, "two are valid while one is rotated"
 
 
+@pytest.mark.parametrize(("provider", "what"), [
+    ("dockerhub", "the secret behind the address"), ("ghcr", "the header x-hub-signature-256"),
+    ("registry", "the header webhook-signature or authorization"),
+])  # fmt: skip
+def test_what_is_missing_is_called_as_people_know_it(provider: str, what: str) -> None:
+    title = REGISTRIES[provider].title
+    said = judged(provider, replace(delivery(provider), headers={})).sentence
+    assert said == f"{what} is missing: set the secret at {title}"
+
+
 def test_a_body_that_was_changed_is_refused_where_it_is_signed() -> None:
     one = delivery("ghcr")
     assert judged("ghcr", replace(one, body=one.body + b" ")).status == 401
