@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from control.models import NEVER, Incident, Notice, NotificationChannel
+from control.selectors.spans import within
 from control.selectors.words import Moment, State, commit, log, sentence, subject
 from deployer.core.incidents import KINDS
 
@@ -70,12 +71,12 @@ class NotificationPage:
 
 
 def notification_page(visible: Collection[str] | None, now: float) -> NotificationPage:
-    """`visible`: the namespaces that the reader may see, None for all. Four queries."""
-    rows = [
-        row
-        for row in Incident.objects.filter(opened_at__gt=0)[:READ]
-        if visible is None or not set(visible).isdisjoint(row.namespaces)
-    ]
+    """`visible`: the namespaces that the reader may see, None for all. Six queries at most."""
+    rows = list(Incident.objects.filter(opened_at__gt=0)[:READ])
+    if visible is not None:
+        names = within(visible)
+        rows = [row for row in rows if not set(visible).isdisjoint(row.namespaces)]
+        rows = [row for row in rows if row.kind != "SyncFailed" or row.name in names]
     notices = Notice.objects.filter(incident__in=[row.pk for row in rows[:SHOWN]]).select_related("channel")
     told: dict[str, list[ToldLine]] = {}
     for notice in notices:

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from control.models import Application, AuditEntry, RoleBinding
+from control.models import Application, AuditEntry, Incident, RoleBinding
 from tests.control import factories, pages_data
 
 pytestmark = pytest.mark.django_db
@@ -78,6 +78,15 @@ def test_an_application_is_seen_and_changed_with_all_that_it_holds(vic: Client) 
     refused = vic.post("/applications/shop/resume")
     assert (refused.status_code, b"takes the role operator in namespace mint" in refused.content) == (403, True)
     assert b"/applications/shop/sync" not in vic.get("/applications/shop").content
+
+
+def test_an_incident_of_an_application_is_told_to_who_may_see_that(vic: Client) -> None:
+    """Its reason names what it holds, in whichever namespace that is."""
+    told = {"kind": "SyncFailed", "namespace": "shop", "name": "shop", "namespaces": ["shop"], "opened_at": time.time()}
+    Incident.objects.create(**told, subject="1", title="Application shop: sync failed", why="Deployment mint/db broke")
+    assert b"sync failed" in vic.get("/notifications").content
+    factories.deployment("mint-db", namespace="mint", application=Application.objects.get(name="shop"))
+    assert b"mint" not in vic.get("/notifications").content
 
 
 def test_nodes_are_not_found_by_who_may_not_see_them(vic: Client) -> None:
