@@ -3,7 +3,8 @@
     check all of it -> the keys -> the schema of the backup -> its rows, in one transaction -> today's schema
 
 In this order it may be killed anywhere and run again. Afterwards nothing is believed of the hosts: every node is read
-before it is given pods, so what was started since the backup is taken in, and what runs is not restarted.
+before it is given pods, so what was started since the backup is taken in, and what runs is not restarted. Nor of Git
+(`control/store/doubt.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from django.db.models import Model
 from control import data, prepared
 from control.services.backups import Archive, Content, applied, models_of, unknown_to
 from control.services.refusal import Refused
+from control.store import doubt
 
 BATCH = 500
 
@@ -45,6 +47,7 @@ def restore(source: Path, *, replace: bool = False) -> Content:
         with transaction.atomic():
             _load(archive)
         call_command("migrate", verbosity=0, interactive=False)
+        doubt.doubt()
     finally:
         claim.release()
     return archive.content

@@ -16,11 +16,9 @@ from deployer.core.pod_status import PodStatus
 from deployer.core.workloads.loss import NOT_STARTED
 from deployer.core.workloads.values import DeletePod
 
-HOSTS_OWN = frozenset({
-    "AddressesTaken", "CreateContainerError", "DiskFull", "EngineFailed", "MountFailed", "NetworkMissing", "PortTaken",
-    "RegistryUnreachable",
-})  # fmt: skip
-"""Reasons of engines that say something of the host. An image that is not there, or a command, is missing anywhere."""
+HOSTS_OWN = frozenset({"CreateContainerError", "DiskFull", "EngineFailed"})
+"""Reasons of engines that speak of the host alone. An image that cannot be pulled, a command or a port that is not
+there: that may be so everywhere, and pods must not wander about."""
 
 
 def given_up(due: Mapping[str, float], now: float) -> dict[str, float]:

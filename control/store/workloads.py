@@ -15,7 +15,7 @@ from django.db.models import F
 
 from control.models import Deployment, Pod, ReplicaSet, Sync
 from control.models.budgets import budgets_of
-from control.store import canaries, incidents, objects, templates, unstarted, waking
+from control.store import canaries, doubt, incidents, objects, templates, unstarted, waking
 from control.store.statuses import deployment_status
 from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
 from deployer.core.survival.states import serves
@@ -33,6 +33,7 @@ class Loaded:
     sets: dict[str, ReplicaSet]
     snapshot: values.Snapshot
     has_resumed: bool = False  # its pin ended just now
+    wait_until: float = 0.0  # nothing is to be done before
 
     @property
     def terminating(self) -> bool:
@@ -40,9 +41,11 @@ class Loaded:
 
 
 def load(uid: str, now: float) -> Loaded | None:
-    row = Deployment.objects.filter(pk=uid).first()
+    row = Deployment.objects.filter(pk=uid).annotate(**doubt.COLUMNS).first()
     if row is None:
         return None
+    if doubt.holds(row, now):
+        return Loaded(row, {}, snapshot(row, (), (), now), wait_until=now + doubt.HOLD_SECONDS)
     if has_resumed := resumed(row):
         resume(row, "a newer commit changed the template")
     sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}

@@ -25,6 +25,8 @@ def run(uid: str, work: Work, store: WorkloadStore, clock: Clock) -> None:
             loaded = store.load(uid, clock.now())
             if loaded is None:
                 return None
+            if loaded.wait_until > clock.now():
+                return float(loaded.wait_until)
             if loaded.terminating:
                 store.tear_down(loaded, work.wake)
                 return None

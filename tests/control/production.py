@@ -104,7 +104,8 @@ class Installation(ControlPlane):
 
     def leases(self, pid: int) -> list[str]:
         """The keys that a process holds now, as "loop key"."""
-        return self.manage("shell", "--verbosity", "0", "-c", _LEASES.format(pid=pid)).split("\n")[:-1]
+        said = self.manage("shell", "--verbosity", "0", "-c", _LEASES.format(pid=pid))
+        return [line for line in said.splitlines() if line]
 
     def stop(self) -> None:
         """As `docker compose down` does: SIGTERM, and every process ends by itself (uvicorn: by that signal)."""

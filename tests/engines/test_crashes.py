@@ -99,7 +99,7 @@ def test_on_an_empty_machine_a_backup_takes_over_what_runs(shop: Shop, tmp_path:
     plane.kill()
     for path in plane.folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    done = plane.command("restore", str(file))
+    done = plane.command("restore", str(file), timeout=180)  # all migrations, beside other tests
     assert done.returncode == 0, done.stdout + done.stderr
     plane.start()
     shop.wait(lambda: shop.images() != old and shop.ready() == 6 == len(shop.pods()), 60)
