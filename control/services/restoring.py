@@ -27,6 +27,7 @@ from control import data, prepared
 from control.services.backups import Archive, Content, applied, models_of, unknown_to
 from control.services.refusal import Refused
 from control.store import doubt
+from control.store.work import WorkRows
 
 BATCH = 500
 
@@ -47,7 +48,7 @@ def restore(source: Path, *, replace: bool = False) -> Content:
         with transaction.atomic():
             _load(archive)
         call_command("migrate", verbosity=0, interactive=False)
-        doubt.doubt()
+        doubt.doubt(WorkRows("restore", lambda *_: None).wake)
     finally:
         claim.release()
     return archive.content

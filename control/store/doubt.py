@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import F
 
 from control.models import Application, Repository, Work
+from control.store.leaving import Wake
 
 HOLD_SECONDS = 0.5
 COLUMNS = {
@@ -21,9 +22,12 @@ COLUMNS = {
 """To be read along with a Deployment."""
 
 
-def doubt() -> None:
+def doubt(wake: Wake) -> None:
+    """Repositories are asked first of all: the safety net would think of them a minute later."""
     Application.objects.update(tree="")
     Repository.objects.update(polled_at=0, head="", told_head="", failures=0, failing_since=0, message="")
+    for uid in Repository.objects.order_by("name").values_list("uid", flat=True):
+        wake("poll", uid)
 
 
 def holds(row: Any, now: float) -> bool:

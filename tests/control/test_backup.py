@@ -96,6 +96,8 @@ def test_a_backup_holds_everything_and_comes_back_on_an_empty_machine(today: Pat
         assert _essence(objects(fresh, kind, "-n", "shop")) == _essence(objects(today, kind, "-n", "shop"))
     with contextlib.closing(sqlite3.connect(fresh / "db.sqlite3")) as database:
         assert {at for (at,) in database.execute("SELECT observed_at FROM control_node")} == {0}, "hosts are read first"
+        asked = database.execute("SELECT due_at FROM control_work WHERE loop = 'poll'").fetchall()
+        assert asked == [(0,)], "and Git is asked at once"
         assert database.execute("SELECT password FROM auth_user").fetchone()[0].startswith("pbkdf2_")
 
 

@@ -91,9 +91,9 @@ def test_with_the_database_deleted_running_containers_are_adopted(shop: Shop, ho
 
 
 def test_on_an_empty_machine_a_backup_takes_over_what_runs(shop: Shop, tmp_path: Path) -> None:
-    plane, file, old = shop.plane, tmp_path / "pierhead.tar.gz", shop.images()
+    plane, file, image = shop.plane, tmp_path / "pierhead.tar.gz", another(shop)
     assert "(3 nodes, 1 applications, 6 pods)" in plane.manage("backup", str(file))
-    shop.push(web(another(shop), replicas=6))  # what happens after a backup, it cannot know
+    shop.push(web(image, replicas=6))  # what happens after a backup, it cannot know
     shop.sync("--wait")
     before = started(shop)
     plane.kill()
@@ -102,8 +102,8 @@ def test_on_an_empty_machine_a_backup_takes_over_what_runs(shop: Shop, tmp_path:
     done = plane.command("restore", str(file), timeout=180)  # all migrations, beside other tests
     assert done.returncode == 0, done.stdout + done.stderr
     plane.start()
-    shop.wait(lambda: shop.images() != old and shop.ready() == 6 == len(shop.pods()), 60)
     shop.sync("--wait")
+    shop.wait_ready(6, image=image, seconds=60)
     shop.wait(lambda: len(shop.containers(all_of_them=True)) == len(before), 30)
     assert started(shop) == before, "none was restarted, removed or doubled"
 

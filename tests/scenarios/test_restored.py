@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
-from control.models import Deployment, Node, Repository, Work
+from control.models import Deployment, Node, Work
 from control.store import doubt
 from control.store.resync import keys_without_work
 from deployer.core.survival.states import READY
@@ -38,8 +38,8 @@ def test_what_was_rolled_out_since_the_backup_is_taken_in(tmp_path: Path, poll_f
         transaction.set_rollback(True)
     before = runs(world)
     Node.objects.update(observed_at=0)
-    doubt.doubt()
     Work.objects.all().delete()
+    doubt.doubt(world.work.wake if poll_first else lambda *_: None)
     for loop, key in keys_without_work():
         later = loop == "poll" and not poll_first
         world.work.wake(loop, key, world.clock.now() + 10 if later else 0)
@@ -54,9 +54,8 @@ def test_a_git_server_that_is_away_holds_nobody(tmp_path: Path) -> None:
     world.add_node("a", reason=READY)
     world.push(web(replicas=2))
     world.pass_time(20)
-    doubt.doubt()
+    doubt.doubt(world.work.wake)
     world.source.failure = "no answer"
-    world.work.wake("poll", Repository.objects.get().uid)
     Deployment.objects.update(replicas=3)
     world.work.wake("reconcile", world.deployment().uid)
     world.pass_time(20)
