@@ -135,6 +135,7 @@ class ControlPlane:
             assert self._shell.stdin is not None
             assert self._shell.stdout is not None
             self._shell.stdin.close()
+            self._shell.kill()  # it has nothing under way; on a busy machine its own end takes many seconds
             self._shell.wait(timeout=10)
             self._shell.stdout.close()
             self._shell = None
