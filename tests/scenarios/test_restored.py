@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
-from control.models import Deployment, Node, Work
+from control.models import Node, Work
 from control.store import doubt
 from control.store.resync import keys_without_work
 from deployer.core.survival.states import READY
@@ -56,7 +56,9 @@ def test_a_git_server_that_is_away_holds_nobody(tmp_path: Path) -> None:
     world.pass_time(20)
     doubt.doubt(world.work.wake)
     world.source.failure = "no answer"
-    Deployment.objects.update(replicas=3)
-    world.work.wake("reconcile", world.deployment().uid)
+    row = world.deployment()
+    row.spec["replicas"] = 3
+    row.save(update_fields=["spec"])
+    world.work.wake("reconcile", row.uid)
     world.pass_time(20)
     assert world.ready() == 3
