@@ -1,9 +1,12 @@
 """One pass over a node's router: containers, files, configuration, servers and maps, the host's ports, findings.
 
-    Routed -> less for a canary? at once -> router_config -> make the containers run -> put what differs
-    -> which structure runs?
-        another: check, replace, reload     the same: fill maps, add, drain and delete servers, more for a canary
-    -> what its probes found -> RouterOutcome
+    Routed -> less for a canary? at once -> router_config -> make the containers run -> which structure runs?
+        another: put its files, check, replace, reload
+    -> fill maps, add, drain and delete servers, more for a canary -> put what differs -> what its probes found
+    -> RouterOutcome
+
+What runs comes first: files are read by a start or a reload only, and to write them takes the engine longer than all
+the rest. Those of a reload that is to come are there before it.
 
 It touches no database and may be killed anywhere: everything it does is done again, or found done, by the next one.
 A configuration that HAProxy refuses changes nothing that runs; pods still come and go in what runs.
@@ -77,7 +80,6 @@ class RouterTurn:
         containers = RouterContainers(self.node, self.routed, config, self.clock, self.problems)
         if containers.make():
             self._began_anew()
-        self._put(contents(config))
         refused = self._loaded(config)
         if refused is not None and refused.reason != "RouterRefusedConfig":
             return refused
@@ -85,8 +87,8 @@ class RouterTurn:
         push_maps(self.node, self.routed, {name: them for name, them in served.maps.items() if name not in FIRST})
         version, rows = self._moved(served)
         push_maps(self.node, self.routed, {name: them for name, them in served.maps.items() if name in FIRST})
-        if refused is None:
-            self._put({CONFIG_FILE: config.text.encode()})  # for a start without us: with the servers of today
+        # For a start without us: with the servers of today, unless they would not be accepted.
+        self._put(contents(config) | ({CONFIG_FILE: config.text.encode()} if refused is None else {}))
         probes = self._findings(rows)
         edge = RouterEdge(self.node, config, containers.component(EDGE), self.clock, self.problems)
         self.wake_ats += edge.make()
@@ -125,9 +127,11 @@ class RouterTurn:
         try:
             running = self._structure()
         except EngineError as error:
+            self._put(contents(config))
             return self._without_line(config, error)
         if running == config.structure:
             return None
+        self._put(contents(config))
         if said := self._pushed(config):
             return self._refused(said)
         return self._reloaded(config)

@@ -107,6 +107,21 @@ def test_nothing_to_do_sends_nothing(world: World, monkeypatch: pytest.MonkeyPat
     assert (said, puts) == ([], [])
 
 
+def test_what_runs_is_changed_before_any_file_is_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To write files takes the engine longer than all the rest, and a router reads them at its start only."""
+    done: dict[str, list[str]] = {"a": [], "b": []}
+    watched(monkeypatch, lambda host, what, whose: done[host].append(what))
+    put = SimulatedEngine.put_files
+    monkeypatch.setattr(
+        SimulatedEngine, "put_files", lambda self, *rest: (done[self.host.name].append("files"), put(self, *rest))
+    )
+    world.push(web(replicas=5), service())
+    world.settle()
+    for what in done.values():
+        assert "add server" in what
+        assert what.index("add server") < what.index("files")
+
+
 def test_a_readiness_probe_decides(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     checked = SimulatedLine.ask
 
