@@ -19,8 +19,9 @@ FULL_SECONDS = 60.0
 @dataclass
 class RouterMemory:
     """`files` and `maps`: path -> digest of what the volume, and the running HAProxy, were given. `answers`: the
-    ranges that the router answers for. `pushed`: digest of what was last reloaded without an answer from its line.
-    `image_ids`: reference -> id. `recovered_at`: when a container that keeps ending was last set going."""
+    ranges that the router answers for. `tried`: the servers of probes that have had their first try. `pushed`: digest
+    of what was last reloaded without an answer from its line. `image_ids`: reference -> id. `recovered_at`: when a
+    container that keeps ending was last set going."""
 
     epoch: int = -1
     runs: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class RouterMemory:
     files: dict[str, str] = field(default_factory=dict)
     maps: dict[str, str] = field(default_factory=dict)
     answers: frozenset[str] | None = None
+    tried: frozenset[str] = frozenset()
     image_ids: dict[str, str] = field(default_factory=dict)
     pushed: str = ""
     recovered_at: float = 0.0

@@ -20,15 +20,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from deployer.core.network.config import router_config
+from deployer.core.network.first_tries import TRIED_SECONDS, FirstTries, first_tries
 from deployer.core.network.maps import FIRST
 from deployer.core.network.probe_times import decided_at
-from deployer.core.network.probes import results
+from deployer.core.network.probes import results, unanswered
 from deployer.core.network.router_host import EDGE, ROUTER
 from deployer.core.network.routing import Routed, RouterOutcome
 from deployer.core.network.runtime import Live, Moves, StatRow, moves, read_servers, read_stats
 from deployer.core.network.server_names import pod_key
 from deployer.core.network.splits import first_maps
-from deployer.core.network.values import CONFIG_FILE, FOLDER, ProbeResult, RouterConfig
+from deployer.core.network.values import CONFIG_FILE, FOLDER, ProbeResult, RoutedPod, RouterConfig
 from deployer.loops.router_access import RouterAccess
 from deployer.loops.router_containers import RouterContainers, checked, last_lines
 from deployer.loops.router_edge import RouterEdge
@@ -41,7 +42,7 @@ NAME = f"pierhead-{ROUTER}"
 ROUNDS = 4
 """Looks at the servers in one pass; what takes longer (streams that end) is looked at in another."""
 ANSWER_SECONDS = 5.0
-POLL_SECONDS = 0.1
+POLL_SECONDS, TRY_SECONDS = 0.1, 0.03
 EXEC_SECONDS = 30.0
 RESYNC_SECONDS = 60.0
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 60.0
@@ -85,11 +86,16 @@ class RouterTurn:
             return refused
         served = config if refused is None else self._known_to(config)
         push_maps(self.node, self.routed, {name: them for name, them in served.maps.items() if name not in FIRST})
-        version, rows = self._moved(served)
+        found = self._look()
+        tries = self._tries(served, found)
+        version, found = self._moved(tries.config if tries else served, found)
         push_maps(self.node, self.routed, {name: them for name, them in served.maps.items() if name in FIRST})
         # For a start without us: with the servers of today, unless they would not be accepted.
         self._put(contents(config) | ({CONFIG_FILE: config.text.encode()} if refused is None else {}))
-        probes = self._findings(rows)
+        tried = self._tried(tries) if tries else ()
+        if tries:
+            version, found = self._moved(served, self._look())
+        probes = self._findings(found.stats, tried)
         edge = RouterEdge(self.node, config, containers.component(EDGE), self.clock, self.problems)
         self.wake_ats += edge.make()
         if refused is not None:
@@ -212,17 +218,35 @@ class RouterTurn:
             maps={name: found for name, found in config.maps.items() if name in held},
         )
 
-    def _moved(self, config: RouterConfig) -> tuple[int | None, Sequence[StatRow]]:
-        """The version that is in the router (see RouterOutcome), and the rows of the last look."""
+    def _moved(self, config: RouterConfig, found: Live) -> tuple[int | None, Live]:
+        """The version that is in the router (see RouterOutcome), and the last look; `found` is the first one."""
+        todo = moves(config, found)
         for _ in range(ROUNDS):
-            found = self._look()
-            todo = moves(config, found)
             if not todo.commands:
                 break
             self.node.ask(self.routed, todo.commands)
+            found = self._look()
+            todo = moves(config, found)
         if todo.wake_at is not None:
             self.wake_ats.append(todo.wake_at)
-        return None if todo.commands else self._version(todo), found.stats
+        return None if todo.commands else self._version(todo), found
+
+    def _tries(self, config: RouterConfig, found: Live) -> FirstTries | None:
+        """Once for each probe: one that takes its time to answer is not to be cut short by the next pass."""
+        memory, fresh = self.node.memory, unanswered(self._mine, self.routed.before)
+        tries = first_tries(config, found, fresh - memory.tried)
+        begun = {name for _, name in tries.servers} if tries else set()
+        memory.tried = frozenset(memory.tried & fresh | begun)
+        return tries
+
+    def _tried(self, tries: FirstTries) -> Sequence[StatRow]:
+        """What the first tries of new probes have found, as soon as all have passed, or so far."""
+        until = self.clock.now() + TRIED_SECONDS
+        rows = self._look().stats
+        while not tries.have_passed(rows) and self.clock.now() < until:
+            self.node.rest(TRY_SECONDS)
+            rows = self._look().stats
+        return rows
 
     def _look(self) -> Live:
         state, stat = self.node.ask(self.routed, ["show servers state", "show stat -1 4 -1"])
@@ -237,12 +261,17 @@ class RouterTurn:
         deletions = (self.routed.leaving[uid] for uid in inside)
         return min((version - 1 for version in deletions if version), default=self.routed.version)
 
-    def _findings(self, rows: Sequence[StatRow]) -> dict[str, tuple[ProbeResult, ...]]:
-        mine = tuple(pod for pod in self.routed.cluster.pods if pod.node == self.routed.cluster.node.uid)
-        found = results(mine, rows, self.routed.before)
-        at = decided_at(mine, rows, found, self.clock.now())
+    def _findings(self, rows: Sequence[StatRow], tried: Sequence[StatRow]) -> dict[str, tuple[ProbeResult, ...]]:
+        """`tried`: the rows of first tries, whose servers are gone since."""
+        before = {**self.routed.before, **results(self._mine, tried, self.routed.before)}
+        found = results(self._mine, rows, before)
+        at = decided_at(self._mine, rows, found, self.clock.now())
         self.wake_ats += [] if at is None else [at]
         return {uid: told for uid, told in found.items() if told != self.routed.before.get(uid)}
+
+    @property
+    def _mine(self) -> tuple[RoutedPod, ...]:
+        return tuple(pod for pod in self.routed.cluster.pods if pod.node == self.routed.cluster.node.uid)
 
     @property
     def _where(self) -> str:

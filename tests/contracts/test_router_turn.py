@@ -25,9 +25,20 @@ from deployer.adapters.clock import WallClock
 from deployer.adapters.router_line import open_line
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.core.container import ExecResult, FileEntry
+from deployer.core.network.config import router_config
 from deployer.core.network.mesh import CONTROL_NAME, command_line_name
 from deployer.core.network.routing import Routed, RouterOutcome
-from deployer.core.network.values import Cluster, Identity, PodNetwork, RoutedNode, RoutedPod, RoutedService
+from deployer.core.network.runtime import Live, moves, read_servers, read_stats
+from deployer.core.network.values import (
+    Cluster,
+    ContainerProbe,
+    Identity,
+    NetworkCheck,
+    PodNetwork,
+    RoutedNode,
+    RoutedPod,
+    RoutedService,
+)
 from deployer.core.objects.workload import ServiceSpec
 from deployer.loops.images import NodeImages
 from deployer.loops.router_access import RouterAccess
@@ -186,6 +197,27 @@ def test_a_router_from_nothing_to_traffic_and_back(town: Town, running: Callable
     assert [fetched() for _ in range(4)] == [200] * 4
     assert len(first.seen) == before
     assert town.machine.process is process
+
+
+def probed(server: Pod, run: str) -> RoutedPod:
+    check = NetworkCheck("http", server.server_port, period_seconds=60)
+    return pod("one", server, probes=(ContainerProbe("main", "readiness", check, run, 5.0),))
+
+
+def test_a_new_probe_is_answered_in_the_pass_that_it_comes_with(
+    town: Town, running: Callable[[], Pod], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployer.loops.router_turn.TRIED_SECONDS", 20.0)  # as long as a busy machine takes
+    web = running()
+    found = town.take(frozenset(), probed(web, "read from the file")).probes
+    assert [one.passing for one in found["one"]] == [True], "its first check was up to a minute away"
+    found = town.take(frozenset(), probed(web, "added")).probes
+    assert [one.passing for one in found["one"]] == [True]
+    state, stat = town.access.ask_kept(["show servers state", "show stat -1 4 -1"])
+    live = Live(read_servers(state), tuple(read_stats(stat)), 0.0)
+    assert moves(router_config(town.cluster), live).commands == (), "it is made as it was asked for from now on"
+    monkeypatch.delattr(RouterTurn, "_tried")
+    assert town.take(frozenset(), probed(web, "added")).ready, "it is tried once, though its result is not on record"
 
 
 def test_structure_comes_by_a_reload_and_what_is_refused_changes_nothing(

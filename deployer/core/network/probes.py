@@ -7,9 +7,9 @@ run and of the check, so that every run of a container begins anew.
 
 Kubernetes' rules: startup first, the others once it has passed, each after its initialDelaySeconds; none of a pod
 that is being deleted, none after the run was ended for a failure; an HTTP status of 200 to 399 passes. What differs:
-a redirect passes and is not followed; and a startup or readiness probe that has not passed is made every second (or
-period, if shorter), because HAProxy would make the first one only after a whole period. How many failures count is
-still a matter of periodSeconds.
+a redirect passes and is not followed; and a startup or readiness probe that has not passed is made at once
+(`first_tries.py`) and then every second, because HAProxy would make the first one only after a whole period. How many
+failures count is still a matter of periodSeconds.
 
 HAProxy 2.6 takes a server out at its *first* failure if it never passed, and counts (`chkfail`) only failures while
 it is up. So a probe has failed `fall` times in a row when that count says so, or when it has been down for so long.
@@ -162,6 +162,27 @@ def results(
     return found
 
 
+def unanswered(cluster_pods: Iterable[RoutedPod], before: Mapping[str, tuple[ProbeResult, ...]]) -> set[str]:
+    """The servers' names of probes of which it is not known whether they pass."""
+    found: set[str] = set()
+    for pod in cluster_pods:
+        told = [one for one in before.get(pod.uid, ()) if one.passing is not None]
+        known = {(one.container, one.kind, one.started_at) for one in told}
+        runs = ((probe, (probe.container, probe.kind, probe.started_at)) for probe in pod.probes)
+        found |= {server_name(pod, probe) for probe, run in runs if run not in known}
+    return found
+
+
+def has_ended(row: StatRow) -> bool:
+    """Whether any check of a server of probes has come to an end."""
+    return row.check_status.removeprefix("* ") not in _UNKNOWN
+
+
+def has_passed(row: StatRow) -> bool:
+    """Whether the last one passed."""
+    return row.status.startswith("UP") and row.check_status in _PASSED
+
+
 def _headers(wanted: Iterable[HTTPHeader]) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The Host, and all others; a name that is none is left out, as no server would take it."""
     host, others = "", []
@@ -251,7 +272,7 @@ def _result(probe: ContainerProbe, row: StatRow | None, before: tuple[ProbeResul
     run = (probe.container, probe.kind, probe.started_at)
     known = ProbeResult(*run, passing=None)
     known = next((one for one in before if (one.container, one.kind, one.started_at) == run), known)
-    if row is None or row.check_status.removeprefix("* ") in _UNKNOWN or "MAINT" in row.status:
+    if row is None or not has_ended(row) or "MAINT" in row.status:
         return known
     passing = _passing(probe, row, known.passing)
     if passing is None or passing == known.passing is True:

@@ -252,7 +252,7 @@ def _unchecked(arguments: Iterable[str]) -> tuple[str, ...]:
 
 
 def _differs(desired: Server, observed: LiveServer) -> bool:
-    mark = _value(desired.arguments, _MARK)
+    mark = word_after(desired.arguments, _MARK)
     return desired.address != observed.address or (mark is not None and mark != observed.mark)
 
 
@@ -266,7 +266,7 @@ def _add(backend: str, server: Server) -> list[str]:
 def _keep(backend: str, desired: Server, observed: LiveServer) -> list[str]:
     """A server that stays: opened again if it was closed, by hand or because it was to leave a moment ago."""
     where = f"{command_word(backend)}/{command_word(desired.name)}"
-    weight = int(_value(desired.arguments, _WEIGHT) or 1)
+    weight = int(word_after(desired.arguments, _WEIGHT) or 1)
     commands = [] if weight == observed.weight else [f"set server {where} weight {weight}"]
     if not observed.is_open:
         commands += [f"enable health {where}"] if desired.is_checked else []
@@ -312,7 +312,8 @@ def _left(live: Live) -> frozenset[str]:
     return frozenset(uid for uid, key in live.pods.items() if key not in led_to)
 
 
-def _value(arguments: tuple[str, ...], keyword: str) -> str | None:
+def word_after(arguments: Sequence[str], keyword: str) -> str | None:
+    """The word that follows `keyword` among a server's, None without it."""
     return next((value for word, value in itertools.pairwise(arguments) if word == keyword), None)
 
 
