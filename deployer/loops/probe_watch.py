@@ -20,7 +20,7 @@ USUAL_SECONDS, BUSY_SECONDS, IDLE_SECONDS = 1.0, 0.3, 5.0
 CHANGED_SECONDS = 3.0
 """After a change more is to be expected."""
 EXPECTED_SECONDS = 20.0
-"""After a container has started, so are its probes."""
+"""After a container has started, so are its probes, and that they pass."""
 SAMPLE_SECONDS = 15.0
 AWAY_SECONDS = (2.0, 30.0)
 """Between two tries of a router that does not answer: doubled up to the latter."""
@@ -94,8 +94,9 @@ class ProbeLook:
     def _pause(self, now: float) -> float:
         if not self.states:
             return USUAL_SECONDS if now < self.expected_until else IDLE_SECONDS
+        awaited = now < self.expected_until and any(one.status != "UP" for one in self.states.values())
         is_busy = now - self.changed_at < CHANGED_SECONDS or any(one.is_open for one in self.states.values())
-        return BUSY_SECONDS if is_busy else USUAL_SECONDS
+        return BUSY_SECONDS if is_busy or awaited else USUAL_SECONDS
 
 
 class ProbeWatch(threading.Thread):

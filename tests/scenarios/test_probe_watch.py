@@ -97,6 +97,19 @@ def test_a_container_that_started_is_expected(look: ProbeLook) -> None:
     assert (pause(look, 100), pause(look, 106)) == (USUAL_SECONDS, IDLE_SECONDS)
 
 
+def test_a_container_that_started_is_looked_at_closely_until_its_probes_pass(look: ProbeLook, line: Line) -> None:
+    line.rows = ("probe.http.1,p,UP,0,L7OK,3,", "probe.http.1,q,DOWN,0,L4CON,3,")
+    look.look(100)
+    assert pause(look, 110) == USUAL_SECONDS, "one that has failed for long is not followed closely"
+    look.expected_until = 125
+    assert pause(look, 120) == BUSY_SECONDS
+    assert pause(look, 126) == USUAL_SECONDS
+    line.rows = ("probe.http.1,p,UP,0,L7OK,3,",)
+    look.look(127)
+    look.expected_until = 150
+    assert pause(look, 140) == USUAL_SECONDS, "all pass"
+
+
 def test_a_router_that_is_away_is_asked_less_and_less(look: ProbeLook, line: Line, wakes: Wakes) -> None:
     line.away = True
     assert [pause(look, now) for now in range(6)] == [2, 4, 8, 16, 30, 30]
