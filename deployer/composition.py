@@ -22,6 +22,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 
 from control import hints
+from control.alarms import Alarms
 from control.models import Node
 from control.store import (
     addresses,
@@ -275,7 +276,8 @@ class Composition:
     def __init__(self) -> None:
         owner = f"{socket.gethostname()}-{os.getpid()}-{random.getrandbits(32):08x}"
         self.clock = WallClock()
-        self.work = work.WorkRows(owner, hints.send)
+        self.alarms = Alarms(hints.send, self.clock.now)
+        self.work = work.WorkRows(owner, hints.send, self.alarms.set)
         self.nodes = Nodes()
         self._routes = Routes()
         self._moment: Moment | None = None

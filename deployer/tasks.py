@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from control import hints
+from control.alarms import AHEAD_SECONDS
 from deployer.composition import composition
 
 
@@ -16,11 +16,12 @@ def run(loop: str, key: str) -> None:
 
 @shared_task(name="deployer.tasks.dispatch", ignore_result=True)
 def dispatch() -> None:
-    """Whatever is due, whoever forgot to say so. Every second."""
+    """Whatever is due, whoever forgot to say so, and at its time what will be before the next round. Every second."""
     here = composition()
     here.look_at_the_clock()
-    for loop, key in here.work.due(here.clock.now()):
-        hints.send(loop, key)
+    now = here.clock.now()
+    for loop, key, at in here.work.coming(now, now + AHEAD_SECONDS):
+        here.alarms.set(loop, key, at)
 
 
 @shared_task(name="deployer.tasks.resync", ignore_result=True)

@@ -52,12 +52,19 @@ class Lease:
     dirty: frozenset[str] = frozenset()
 
 
-class WorkRows:
-    """`hint(loop, key)` is called after commit for what is due now: it only saves the dispatcher's second."""
+def _no_alarm(_loop: str, _key: str, _at: float) -> None:
+    """Whoever sets none leaves it to the dispatcher."""
 
-    def __init__(self, owner: str, hint: Callable[[str, str], None]) -> None:
+
+class WorkRows:
+    """`hint(loop, key)` is called after commit for what is due now, `alarm(loop, key, at)` for what is due later: they
+    only save the dispatcher's second."""
+
+    def __init__(
+        self, owner: str, hint: Callable[[str, str], None], alarm: Callable[[str, str, float], None] = _no_alarm
+    ) -> None:
         self.owner = owner
-        self._hint = hint
+        self._hint, self._alarm = hint, alarm
 
     def wake(self, loop: str, key: str | Collection[str], at: float = 0.0, dirty: Iterable[str] = ()) -> None:
         """Make the key due at `at` (0: at once), whatever it was due at later; or each of many keys. `dirty` names
@@ -71,12 +78,18 @@ class WorkRows:
             if named:
                 row = Work.objects.select_for_update().get(loop=loop, key=key)
                 Work.objects.filter(pk=row.pk).update(dirty=sorted({*row.dirty, *named})[:1000])
-            if at <= 0 and hinted:
+            if at > 0:
+                transaction.on_commit(lambda: self._alarm_all(loop, keys, at))
+            elif hinted:
                 transaction.on_commit(lambda: self._hint_all(loop, hinted))
 
     def _hint_all(self, loop: str, keys: Iterable[str]) -> None:
         for key in keys:
             self._hint(loop, key)
+
+    def _alarm_all(self, loop: str, keys: Iterable[str], at: float) -> None:
+        for key in keys:
+            self._alarm(loop, key, at)
 
     def claim(self, loop: str, key: str, now: float) -> Lease | None:
         """The lease, or None: not due, or somebody else is at it."""
@@ -125,6 +138,8 @@ class WorkRows:
                 return False
             woken = row[0] < lease.until
             _said(_RELEASE, [min(row[0], due) if woken else due, lease.loop, lease.key])
+            if not woken and due < NEVER:
+                transaction.on_commit(lambda: self._alarm(lease.loop, lease.key, due))
         return bool(woken)
 
     @contextlib.contextmanager
@@ -136,8 +151,12 @@ class WorkRows:
             yield
 
     def due(self, now: float, limit: int = 500) -> list[tuple[str, str]]:
-        rows = Work.objects.filter(due_at__lte=now, leased_until__lte=now).order_by("due_at", "loop", "key")
-        return list(rows.values_list("loop", "key")[:limit])
+        return [(loop, key) for loop, key, _ in self.coming(now, now, limit)]
+
+    def coming(self, now: float, until: float, limit: int = 500) -> list[tuple[str, str, float]]:
+        """What is due by `until` and held by nobody, with its time: the earliest first."""
+        rows = Work.objects.filter(due_at__lte=until, leased_until__lte=now).order_by("due_at", "loop", "key")
+        return list(rows.values_list("loop", "key", "due_at")[:limit])
 
     def forget(self, loop: str, key: str) -> None:
         Work.objects.filter(loop=loop, key=key).delete()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -270,3 +271,42 @@ class FakeWork:
     def release(self, lease: str, wake_at: float | None) -> bool:
         self.released.append((lease, wake_at))
         return False
+
+
+class Alarm:
+    def __init__(self) -> None:
+        self.set: list[tuple[str, str, float]] = []
+
+    def __call__(self, loop: str, key: str, at: float) -> None:
+        self.set.append((loop, key, at))
+
+
+@pytest.mark.django_db
+class TestAlarm:
+    def test_what_is_due_later_is_told_with_its_time(self, django_capture_on_commit_callbacks: Any) -> None:
+        hints: list[str] = []
+        alarm = Alarm()
+        work = WorkRows("one", lambda loop, key: hints.append(key), alarm)
+        with django_capture_on_commit_callbacks(execute=True):
+            work.wake("sync", "now")
+            work.wake("sync", "later", at=NOW + 1)
+            work.release(claimed(work, "released"), NOW + 2)
+            work.release(claimed(work, "done"), None)
+            woken = claimed(work, "woken")
+            work.wake("sync", "woken")
+            work.release(woken, NOW + 3)
+        assert alarm.set == [("sync", "later", NOW + 1), ("sync", "released", NOW + 2)]
+        assert hints == ["now", "released", "done", "woken", "woken"]
+
+    def test_the_dispatcher_looks_ahead(self) -> None:
+        work = rows()
+        for key, at in (("a", 0.0), ("b", NOW + 0.5), ("c", NOW + 5), ("held", NOW - 1)):
+            work.wake("sync", key, at=at)
+        work.claim("sync", "held", NOW)
+        assert work.coming(NOW, NOW + 1) == [("sync", "a", 0.0), ("sync", "b", NOW + 0.5)]
+        assert work.due(NOW) == [("sync", "a")]
+
+
+def claimed(work: WorkRows, key: str) -> Any:
+    work.wake("sync", key)
+    return work.claim("sync", key, NOW)
