@@ -62,7 +62,7 @@ class Watch:
     def __init__(self) -> None:
         self._here = composition()
         pool = ThreadPoolExecutor(PINGS_AT_A_TIME, "ping")
-        self._heartbeats = Heartbeats(pool, self._here.work, heartbeats, self._here.clock)
+        self._heartbeats = Heartbeats(pool, self._here.work, heartbeats, self._here.clock, self._hurry)
         self._followed: dict[str, Followed] = {}
         self._uids: dict[str, str] = {}
 
@@ -86,6 +86,10 @@ class Watch:
             self._followed[uid] = self._begin(rows[uid])
             self._heartbeats.beating[uid] = Beating(self._followed[uid].engine)
         self._uids = {node_label(uid): uid for uid in rows}
+
+    def _hurry(self, uid: str) -> None:
+        if one := self._followed.get(uid):
+            one.probes.hurry()
 
     def _heard(self, uid: str, at: float, views: Mapping[str, bool | None]) -> None:
         """What a node's router says of its peers, which it knows by their labels. In that node's own thread."""

@@ -2,6 +2,9 @@
 
     ping -> a pulse per host -> core: find, judge -> what differs from the records -> save, fenced
 
+Of a host in doubt the peers are heard while its ping is under way, and what they say decides at once: a silent host
+takes a second to time out, again and again, and its pods wait for the verdict.
+
 One process at a time writes (the lease on "heartbeat cluster"); any other one pings along and takes over when the
 lease ends. A host that hangs costs its own thread and no more than the timeout of a tick.
 """
@@ -10,20 +13,23 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from deployer.core.heartbeat import AGAIN_SECONDS, PERIOD_SECONDS, TIMEOUT_SECONDS, Pulse, beat, period_seconds
 from deployer.core.survival.guards import Verdict, judge
-from deployer.core.survival.judge import Host, Statement, find
+from deployer.core.survival.judge import Host, Statement, find, in_doubt, watchers
+from deployer.core.survival.states import CUT_OFF, DEAD
 from deployer.ports import Clock, Engine, EngineError, LeaseLost, Work
 
 log = logging.getLogger("pierhead.watch")
 
 LOOP, KEY = "heartbeat", "cluster"
 SEEN_EVERY_SECONDS = 10.0
+LISTEN_SECONDS = 0.25
+"""Between two looks at what the peers say of a host in doubt."""
 GAP_SECONDS = 10.0
 """After a longer pause between two ticks (this process was stopped, or the clock was set) all pulses begin anew."""
 
@@ -46,14 +52,24 @@ class Beating:
     told_at: float = 0
 
 
+def _nobody(_uid: str) -> None:
+    """Nobody can be asked."""
+
+
 @dataclass
 class Heartbeats:
-    """What the watch process remembers between two ticks. `beating` and `statements` are by the hosts' uids."""
+    """What the watch process remembers between two ticks. `beating` and `statements` are by the hosts' uids.
+
+    `hurry(uid)` has the router of a host say soon what it sees (`heard`), and waits for nothing. `wait` is
+    `concurrent.futures.wait`.
+    """
 
     pool: concurrent.futures.Executor
     work: Work
     store: HeartbeatStore
     clock: Clock
+    hurry: Callable[[str], None] = _nobody
+    wait: Callable[..., Any] = concurrent.futures.wait
     beating: dict[str, Beating] = field(default_factory=dict)
     statements: dict[str, Statement] = field(default_factory=dict)
     lease: Any = None
@@ -65,11 +81,12 @@ class Heartbeats:
         if not 0 <= began_at - self.ticked_at <= GAP_SECONDS:
             self._begin_anew()
         beating = [self.beating[host.uid] for host in hosts]
-        self._ping(beating, began_at)
+        self._ping(beating)
+        has_decided = self._listen(hosts, beating)
         now = self.ticked_at = self.clock.now()
-        known = [replace(host, pulse=one.pulse) for host, one in zip(hosts, beating, strict=True)]
-        verdicts = judge(known, find(known, dict(self.statements), now), now)
-        self._save([(host, verdicts[host.uid]) for host in known if _differs(host, verdicts[host.uid])], now)
+        self._count(beating, began_at, now)
+        if not has_decided:  # else all the rest follows from the records, which are others now
+            self._save(self._changed(hosts, now), now)
         trouble = any(one.pulse.is_wavering for one in beating)
         period = PERIOD_SECONDS if trouble else period_seconds(len(hosts))
         return max(AGAIN_SECONDS, period - (now - began_at))
@@ -91,14 +108,43 @@ class Heartbeats:
             one.pulse = Pulse()
         self.statements.clear()
 
-    def _ping(self, beating: Sequence[Beating], asked_at: float) -> None:
+    def _ping(self, beating: Sequence[Beating]) -> None:
         for one in beating:
             if one.asked is not None and one.asked.done() and one.is_late:
                 one.asked = None  # it was counted as missed already
             if one.asked is None:
                 one.asked, one.is_late = self.pool.submit(_failure, one.engine), False
-        concurrent.futures.wait([one.asked for one in beating if one.asked], timeout=TIMEOUT_SECONDS)
-        now = self.clock.now()
+
+    def _listen(self, hosts: Sequence[Host], beating: Sequence[Beating]) -> bool:
+        """Until all pings are answered, or time is up. In doubt, whatever the peers say is weighed meanwhile. Returns
+        whether that has decided anything."""
+        has_decided = False
+        pings = [one.asked for one in beating if one.asked]
+        doubted = in_doubt(self._known(hosts))
+        pause = LISTEN_SECONDS if doubted else TIMEOUT_SECONDS
+        for _ in range(round(TIMEOUT_SECONDS / pause)):
+            for uid in watchers(doubted, dict(self.statements)):
+                self.hurry(uid)
+            if not self.wait(pings, timeout=pause).not_done:
+                break
+            if not doubted:
+                continue
+            now = self.clock.now()
+            if decided := [one for one in self._changed(hosts, now) if one[1].state in (DEAD, CUT_OFF)]:
+                self._save(decided, now)
+                doubted, has_decided = [], True
+        return has_decided
+
+    def _known(self, hosts: Sequence[Host]) -> list[Host]:
+        return [replace(host, pulse=self.beating[host.uid].pulse) for host in hosts]
+
+    def _changed(self, hosts: Sequence[Host], now: float) -> list[tuple[Host, Verdict]]:
+        """What is concluded now and is not on record."""
+        known = self._known(hosts)
+        verdicts = judge(known, find(known, dict(self.statements), now), now)
+        return [(host, verdicts[host.uid]) for host in known if _differs(host, verdicts[host.uid])]
+
+    def _count(self, beating: Sequence[Beating], asked_at: float, now: float) -> None:
         for one in beating:
             assert one.asked is not None
             if one.is_late or not one.asked.done():

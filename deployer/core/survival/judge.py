@@ -77,6 +77,21 @@ class Finding:
     witnesses: Mapping[str, bool] = field(default_factory=dict)
 
 
+def in_doubt(hosts: Iterable[Host]) -> list[Host]:
+    """Those that have missed so many pings that the next one decides, or that the word of their peers does."""
+    return [
+        host
+        for host in hosts
+        if host.pulse.misses >= MISSES_UNTIL_UNSEEN - 1 and host.state in (*SEEN, UNKNOWN) and not host.declared_dead
+    ]
+
+
+def watchers(hosts: Iterable[Host], statements: Mapping[str, Statement]) -> list[str]:
+    """The uids of the peers whose routers watch one of these hosts."""
+    wanted = {host.uid for host in hosts}
+    return sorted(uid for uid, said in statements.items() if wanted & said.sees.keys() and uid not in wanted)
+
+
 def find(hosts: Sequence[Host], statements: Mapping[str, Statement], now: float) -> dict[str, Finding]:
     """By uid. `statements` are by the uid of the host whose router said it; only hosts that answer are believed."""
     seen = [host for host in hosts if host.is_seen]

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from deployer.core.heartbeat import PERIOD_SECONDS, TIMEOUT_SECONDS, Pulse, beat
 from deployer.core.survival.guards import Verdict, judge
-from deployer.core.survival.judge import Host, Statement, find
-from deployer.core.survival.states import DEAD, READY
+from deployer.core.survival.judge import Host, Statement, find, in_doubt
+from deployer.core.survival.states import CUT_OFF, DEAD, READY
 
 STEP = 0.25
 LENGTH_SECONDS = 150.0
@@ -77,6 +77,15 @@ class Fault:
     amount: float = 0.0
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A round of pings that began `at`, and who has answered it."""
+
+    at: float
+    took: float
+    answered: dict[str, bool]
+
+
 @dataclass
 class Report:
     seed: int
@@ -103,6 +112,7 @@ class Weather:
         self.statements: dict[str, Statement] = {}
         self.report = Report(seed, self.faults)
         self.offset = 0.0
+        self.asked: Asked | None = None
 
     def run(self) -> Report:
         now, tick_at = 0.0, 0.0
@@ -110,8 +120,15 @@ class Weather:
             self._befall(now)
             self._routers(now)
             self._note(now)
-            if now >= tick_at and not self._is("pause", now):
-                tick_at = now + self._tick(now)
+            if not self._is("pause", now):
+                if self.asked is None and now >= tick_at:
+                    self.asked = self._ask(now)
+                if self.asked is not None:
+                    if now + STEP > self.asked.at + self.asked.took:
+                        tick_at = self._count(self.asked, now)
+                        self.asked = None
+                    elif now > self.asked.at:
+                        self._listen(now)
             now += STEP
         return self.report
 
@@ -187,26 +204,44 @@ class Weather:
 
     # What the control plane makes of it
 
-    def _tick(self, now: float) -> float:
+    def _ask(self, now: float) -> Asked:
+        answered = {}
         took = 0.0
         for one in self.machines.values():
             reaches = one.engine and self.linked(CONTROL, one.name, now) and self.random.random() >= one.loss
-            answered = reaches and one.latency < TIMEOUT_SECONDS
-            took = max(took, one.latency if answered else TIMEOUT_SECONDS)
-            one.pulse = beat(one.pulse, "" if answered else "no answer within 1 s", now + self.offset,
-                             now + self.offset + (0.01 if answered else TIMEOUT_SECONDS))  # fmt: skip
-        at = now + took + self.offset
+            answered[one.name] = reaches and one.latency < TIMEOUT_SECONDS
+            took = max(took, one.latency if answered[one.name] else TIMEOUT_SECONDS)
+        return Asked(now, took, answered)
+
+    def _count(self, asked: Asked, now: float) -> float:
+        """At the end of a round of pings. Returns when the next one is due."""
+        for one in self.machines.values():
+            answered = asked.answered[one.name]
+            one.pulse = beat(one.pulse, "" if answered else "no answer within 1 s", asked.at + self.offset,
+                             asked.at + self.offset + (0.01 if answered else TIMEOUT_SECONDS))  # fmt: skip
+        self._hear(now)
+        self._judge(asked.at + asked.took + self.offset, now)
+        return asked.at + max(PERIOD_SECONDS, asked.took + 0.1)
+
+    def _listen(self, now: float) -> None:
+        """While a ping is under way, as `Heartbeats` does: what the peers of a host in doubt say may decide."""
+        if in_doubt(map(self._host, self.machines.values())):
+            self._hear(now)
+            self._judge(now + self.offset, now, (DEAD, CUT_OFF))
+
+    def _hear(self, now: float) -> None:
         for one in self.machines.values():
             if one.router and self.linked(CONTROL, one.name, now):
-                self.statements[one.name] = Statement(at, {name: check.up for name, check in one.checks.items()})
-        self._judge(at, now)
-        return max(PERIOD_SECONDS, took + 0.1)
+                said = {name: check.up for name, check in one.checks.items()}
+                self.statements[one.name] = Statement(now + self.offset, said)
 
-    def _judge(self, at: float, now: float) -> None:
+    def _judge(self, at: float, now: float, only: tuple[str, ...] = ()) -> None:
         hosts = [self._host(one) for one in self.machines.values()]
         verdicts = judge(hosts, find(hosts, self.statements, at), at)
         for host in hosts:
             one, verdict = self.machines[host.uid], verdicts[host.uid]
+            if only and verdict.state not in only:
+                continue
             if verdict.evicting_at and not host.evicting_at:
                 self._evicted(one, now)
             one.returned = one.returned if verdict.state != DEAD else False
