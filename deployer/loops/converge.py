@@ -69,14 +69,16 @@ def run(node: NodeAccess, cluster_id: str, work: Work, store: NodeStore, clock: 
     if lease is None:
         return
     turn = Turn(node, cluster_id, work, store, clock, lease)
-    wake_at = clock.now() + RETRY_SECONDS
+    wake_at, is_done = clock.now() + RETRY_SECONDS, False
     try:
         wake_at = min(turn.run(), clock.now() + RESYNC_SECONDS)
         turn.collect()
+        is_done = True
     except LeaseLost:
         return
     finally:
-        work.release(turn.lease, wake_at)
+        if work.release(turn.lease, wake_at) and is_done:
+            work.wake(LOOP, node.uid)  # whoever woke it after the last look hinted at a key that was held
 
 
 @dataclass
