@@ -7,7 +7,7 @@ from typing import Any
 
 from control.models import Event, Namespace, Node, Pod, ReplicaSet
 from control.store import addresses, objects, stranded, waking
-from deployer.core.objects.placement import PodAffinityTerm
+from control.store.placed_pods import PlacedPods, owner_key
 from deployer.core.objects.pod import PodSpec
 from deployer.core.scheduling import values
 from deployer.core.scheduling.cluster import FAILURES_TO_RANK_LAST
@@ -21,7 +21,7 @@ EVICTING_SECONDS = 2.0
 NOT_STARTED = "NotStarted"
 """Of a pod that was given up because of its node (`unstarted.py`)."""
 _FAILURES = ("FailedStart", "FailedCreate", "Failed", NOT_STARTED)
-_PLACED = ("uid", "namespace", "name", "node__name", "labels", "owner", "placement", "deleted_at")
+_placed = PlacedPods()
 
 
 def load(now: float) -> tuple[list[values.PendingPod], list[values.Node], list[values.PlacedPod], dict[str, Any]]:
@@ -30,7 +30,7 @@ def load(now: float) -> tuple[list[values.PendingPod], list[values.Node], list[v
     )
     if not waiting:
         return [], [], [], {}
-    return pending(waiting), nodes(now), *_surroundings()
+    return pending(waiting), nodes(now), *_surroundings(now)
 
 
 def fit_elsewhere(uids: Iterable[str], now: float) -> frozenset[str]:
@@ -38,13 +38,12 @@ def fit_elsewhere(uids: Iterable[str], now: float) -> frozenset[str]:
     rows = list(Pod.objects.filter(pk__in=list(uids), node__isnull=False).select_related("replica_set__deployment"))
     names = dict(Node.objects.values_list("uid", "name"))
     there = {row.uid: names[str(row.node_id)] for row in rows}
-    return elsewhere(pending(rows), there, nodes(now), *_surroundings())
+    return elsewhere(pending(rows), there, nodes(now), *_surroundings(now))
 
 
-def _surroundings() -> tuple[list[values.PlacedPod], dict[str, Any]]:
+def _surroundings(now: float) -> tuple[list[values.PlacedPod], dict[str, Any]]:
     """Who is placed where, and the namespaces' labels."""
-    placed = [placed_pod(row) for row in Pod.objects.filter(node__isnull=False).values_list(*_PLACED)]
-    return placed, dict(Namespace.objects.values_list("name", "labels"))
+    return _placed.at(now), dict(Namespace.objects.values_list("name", "labels"))
 
 
 def nodes(now: float) -> list[values.Node]:
@@ -67,11 +66,8 @@ def recent_failures(now: float) -> dict[str, dict[str, int]]:
     failed = Event.objects.filter(reason__in=_FAILURES, kind="Pod", last_at__gt=now - FAILURE_WINDOW_SECONDS).exclude(
         node=""
     )
-    owners = (
-        {(ns, name): owner for ns, name, owner in Pod.objects.values_list("namespace", "name", "owner")}
-        if failed
-        else {}
-    )
+    named = Pod.objects.filter(name__in={event.name for event in failed}) if failed else Pod.objects.none()
+    owners = {(ns, name): owner for ns, name, owner in named.values_list("namespace", "name", "owner")}
     for event in failed:
         if event.reason == NOT_STARTED:
             counted.setdefault(event.node, {})[values.EVERYBODY] = FAILURES_TO_RANK_LAST
@@ -79,20 +75,9 @@ def recent_failures(now: float) -> dict[str, dict[str, int]]:
         owner = owners.get((event.namespace, event.name))
         if owner:
             mine = counted.setdefault(event.node, {})
-            key = _owner_key(event.namespace, owner)
+            key = owner_key(event.namespace, owner)
             mine[key] = mine.get(key, 0) + event.count
     return counted
-
-
-def placed_pod(column: tuple[Any, ...]) -> values.PlacedPod:
-    uid, namespace, name, node, labels, owner, summary, deleted = column
-    return values.PlacedPod(
-        uid=uid, namespace=namespace, name=name, node=node, labels=labels, owner=_owner_key(namespace, owner),
-        requests=values.Resources(summary.get("cpu", 0), summary.get("memory", 0)),
-        host_ports=frozenset((ip, port, protocol) for ip, port, protocol in summary.get("ports", ())),
-        anti_affinity=tuple(PodAffinityTerm.model_validate(term) for term in summary.get("antiAffinity", ())),
-        terminating=deleted is not None,
-    )  # fmt: skip
 
 
 def pending(rows: list[Pod]) -> list[values.PendingPod]:
@@ -116,7 +101,7 @@ def _pending(row: Pod, spec: PodSpec, annotations: Mapping[str, str]) -> values.
     strategy: Any = annotations.get("pierhead.io/placement", "")
     return values.PendingPod(
         uid=row.uid, namespace=row.namespace, name=row.name, labels=row.labels,
-        owner=_owner_key(row.namespace, row.owner or f"Pod/{row.name}"), template_hash=row.template_hash,
+        owner=owner_key(row.namespace, row.owner or f"Pod/{row.name}"), template_hash=row.template_hash,
         requests=values.Resources(summary.get("cpu", 0), summary.get("memory", 0)), node_selector=spec.node_selector,
         node_name=spec.node_name, affinity=spec.affinity, tolerations=spec.tolerations,
         spread=spec.topology_spread_constraints,
@@ -168,8 +153,3 @@ def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Wake, now: 
     wake("converge", {str(row.node_id) for row in moved})
     owners = {row.replica_set_id for row in told if row.replica_set_id}
     wake("reconcile", set(ReplicaSet.objects.filter(pk__in=owners).values_list("deployment_id", flat=True)))
-
-
-def _owner_key(namespace: str, owner: str) -> str:
-    kind, _, name = owner.partition("/")
-    return f"{kind}/{namespace}/{name}"
