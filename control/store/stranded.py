@@ -23,11 +23,16 @@ NODE_DEAD = "NodeDead"
 _WANTED = Q(deleted_at=None) | ~Q(replacement={})
 """Pods that Git asks for: also one that was ending there so that another one takes its name."""
 NOT_STARTED_SECONDS = 15.0
+MOST_REMEMBERED = 20_000
+_remembered: dict[str, float] = {}
+"""Replica set -> its pods' patience. A template never changes, a new one is a new replica set; that of an adopted set
+may become known later."""
 
 
 def evict(row: Node, wake: Wake, now: float) -> None:
     """When it begins. To be called in a fenced transaction; what is left over `overdue` finds."""
     rows = list(Pod.objects.filter(_WANTED, node=row, orphaned=False).select_related("replica_set"))
+    patience_of({pod.replica_set.uid for pod in rows if pod.replica_set is not None})  # of all of them at once
     again = [pod for pod in rows if pod.replica_set is None and _is_due(pod, row, now)]
     waiting = [pod for pod in rows if pod not in again and _lost_at(pod, row) > now]
     _make_again(again, wake, now)
@@ -50,8 +55,16 @@ def overdue(wake: Wake, now: float) -> None:
 
 def patience_of(sets: Iterable[str]) -> dict[str, float]:
     """Replica set -> how long its pods wait for a dead host, in seconds. One whose template is lost cannot replace."""
-    found = ReplicaSet.objects.filter(pk__in=list(sets)).values_list("uid", "spec")
-    return {uid: _patience(spec) for uid, spec in found}
+    wanted = set(sets)
+    found = {uid: _remembered[uid] for uid in wanted if uid in _remembered}
+    if len(found) < len(wanted):
+        rows = ReplicaSet.objects.filter(pk__in=wanted - found.keys()).values_list("uid", "spec")
+        fresh = {uid: _patience(spec) for uid, spec in rows if spec}
+        if len(_remembered) + len(fresh) > MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered.update(fresh)
+        found |= fresh
+    return dict.fromkeys(wanted, FOR_EVER) | found
 
 
 def lost_at(evicting_at: float, declared_dead_by: str, patience: float) -> float | None:
@@ -73,7 +86,7 @@ def _patience(spec: Mapping[str, Any]) -> float:
 
 def _lost_at(pod: Pod, row: Node) -> float:
     if pod.replica_set is not None:
-        patience = _patience(pod.replica_set.spec)
+        patience = patience_of([pod.replica_set.uid])[pod.replica_set.uid]
     else:
         patience = patience_seconds(PodSpec.model_validate(pod.spec)) if pod.spec else FOR_EVER
     found = lost_at(row.evicting_at, row.declared_dead_by, patience)
