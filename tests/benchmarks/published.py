@@ -27,10 +27,16 @@ TITLES = ("", "median", "spread", "n", "peers", "asked: at least / aim", "")
 
 
 def publish(measured: Mapping[str, Any]) -> None:
-    """Keep what was measured, in the place of earlier figures of the same names, and write table and plot."""
+    """Keep what was measured, in the place of earlier figures of the same names, and write table and plot.
+
+    `measured`: as `benchmark --json` writes it; a "note" on the machine stands beside its name until the next time.
+    """
     before = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {"figures": []}
     figures = merged(map(read, before["figures"]), map(read, measured["figures"]))
-    kept = {"at": measured["at"], "machine": measured["machine"], "figures": [asdict(one) for one in figures]}
+    kept = {
+        "at": measured["at"], "machine": measured["machine"], "note": measured.get("note", ""),
+        "figures": [asdict(one) for one in figures],
+    }  # fmt: skip
     KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     write(kept)
 
@@ -51,7 +57,8 @@ def merged(before: Iterable[Figure], found: Iterable[Figure]) -> list[Figure]:
 def chapter(kept: Mapping[str, Any]) -> str:
     machine, day = kept["machine"], datetime.datetime.fromtimestamp(kept["at"], datetime.UTC)
     about = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['versions']}"
-    return f"On {day:%Y-%m-%d}: {about}.\n\n{markdown(table(map(read, kept['figures'])), TITLES)}"
+    said = f" {kept['note']}" if kept.get("note") else ""
+    return f"On {day:%Y-%m-%d}: {about}.{said}\n\n{markdown(table(map(read, kept['figures'])), TITLES)}"
 
 
 def table(figures: Iterable[Figure]) -> list[Sequence[str]]:
