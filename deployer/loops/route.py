@@ -39,6 +39,7 @@ class RouteStore(networks.NetworkStore, Protocol):
 
 def run(node: RouterAccess, work: Work, store: RouteStore, clock: Clock) -> None:
     def one_pass(lease: Any) -> float | None:
+        began_at = clock.now()
         if node.has_line:
             ease(node, node.ask_kept, store.first())
         try:
@@ -48,7 +49,7 @@ def run(node: RouterAccess, work: Work, store: RouteStore, clock: Clock) -> None
         routed = store.load(node.uid, clock.now())
         if routed is None:
             return clock.now() + LOOK_AGAIN_SECONDS
-        taken = node.pool.submit(RouterTurn(node, routed, clock, lease.epoch).take)
+        taken = node.pool.submit(RouterTurn(node, routed, clock, lease.epoch, began_at).take)
         woken = _wait(taken, lease, work, clock)
         outcome, wake_at = taken.result()
         with work.fenced(lease):

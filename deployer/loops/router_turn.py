@@ -25,7 +25,7 @@ from deployer.core.network.maps import FIRST
 from deployer.core.network.probe_times import decided_at
 from deployer.core.network.probes import results, unanswered
 from deployer.core.network.router_host import EDGE, ROUTER
-from deployer.core.network.routing import Routed, RouterOutcome
+from deployer.core.network.routing import Routed, RouterOutcome, resync_seconds
 from deployer.core.network.runtime import Live, Moves, StatRow, moves, read_servers, read_stats
 from deployer.core.network.server_names import pod_key
 from deployer.core.network.splits import first_maps
@@ -44,7 +44,6 @@ ROUNDS = 4
 ANSWER_SECONDS = 5.0
 POLL_SECONDS, TRY_SECONDS = 0.1, 0.03
 EXEC_SECONDS = 30.0
-RESYNC_SECONDS = 60.0
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 60.0
 _STRUCTURE = re.compile(r"value=<([^>]*)>")
 _STOPPING = re.compile(r"^Stopping: [1-9]", re.MULTILINE)
@@ -53,12 +52,14 @@ _MAP_LISTED = re.compile(rf"\({FOLDER}/(\S+?)\)")
 
 @dataclass
 class RouterTurn:
-    """`take` answers with what to save and when to look again. `epoch` is the lease's: it grows with each holding."""
+    """`take` answers with what to save and when to look again. `epoch` is the lease's: it grows with each holding.
+    `began_at`: when what it works on began to be read, 0 when nobody knows."""
 
     node: RouterAccess
     routed: Routed
     clock: Clock
     epoch: int
+    began_at: float = 0
     problems: list[str] = field(default_factory=list)
     wake_ats: list[float] = field(default_factory=list)
 
@@ -111,7 +112,8 @@ class RouterTurn:
         if not outcome.ready:
             pause = min(FIRST_RETRY_SECONDS * 2.0 ** min(self.routed.retry, 10), LONGEST_RETRY_SECONDS)
             return min([now + pause, *self.wake_ats])
-        moments = [now + RESYNC_SECONDS, *self.wake_ats]
+        pass_seconds = now - self.began_at if self.began_at else 0.0
+        moments = [now + resync_seconds(pass_seconds, len(self.routed.cluster.nodes)), *self.wake_ats]
         return min([*moments, self.routed.wake_at] if self.routed.wake_at is not None else moments)
 
     # Files and the configuration
