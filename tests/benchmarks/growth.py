@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
-from tests.benchmarks.figures import Figure
+from tests.benchmarks.figures import Figure, number
 
 Point = tuple[float, float]
 """Pods, and seconds."""
-_SIZE = re.compile(r"^[\d,]+ nodes, [\d,]+ applications, ([\d,]+) pods: (.*)$")
+_SIZE = re.compile(r"^([\d,]+) nodes, ([\d,]+) applications, ([\d,]+) pods: (.*)$")
 SHOWN = {
     "a pass without change, CPU": "a pass without change (CPU)",
     "5 % of the nodes found dead -> all replacements placed": "5 % of the nodes lost -> all placed",
@@ -34,9 +34,22 @@ def series(figures: Iterable[Figure]) -> dict[str, list[Point]]:
     found: dict[str, dict[float, float]] = {}
     for one in figures:
         match = _SIZE.match(one.name)
-        if match and match[2] in SHOWN and one.median > 0:
-            found.setdefault(SHOWN[match[2]], {})[float(match[1].replace(",", ""))] = one.median
+        if match and match[4] in SHOWN and one.median > 0:
+            found.setdefault(SHOWN[match[4]], {})[float(match[3].replace(",", ""))] = one.median
     return {name: sorted(found[name].items()) for name in SHOWN.values() if name in found}
+
+
+def by_size(figures: Iterable[Figure]) -> list[list[str]]:
+    """A table: first the sizes, the smallest first, then what was measured with its median at each; [] without any."""
+    found: dict[str, dict[tuple[int, ...], str]] = {}
+    for one in figures:
+        if match := _SIZE.match(one.name):
+            nodes, applications, pods = (int(word.replace(",", "")) for word in match.groups()[:3])
+            found.setdefault(match[4], {})[pods, nodes, applications] = f"{number(one.median)} {one.unit}"
+    sizes = sorted({size for row in found.values() for size in row})
+    heads = [f"{nodes:,} / {applications:,} / {pods:,}" for pods, nodes, applications in sizes]
+    rows = [[name, *(row.get(size, "") for size in sizes)] for name, row in found.items()]
+    return [["nodes / applications / pods", *heads], *rows] if rows else []
 
 
 def svg(lines: Mapping[str, Sequence[Point]]) -> str:
@@ -54,12 +67,12 @@ def svg(lines: Mapping[str, Sequence[Point]]) -> str:
 
     parts = [_head(len(lines)), *_axes(across, up, at)]
     heights = _apart([at(*line[-1])[1] for line in lines.values()])
-    for number, ((name, line), height) in enumerate(zip(lines.items(), heights, strict=True)):
+    for index, ((name, line), height) in enumerate(zip(lines.items(), heights, strict=True)):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in line))
-        parts.append(f'<polyline class="l{number}" points="{path}"/>')
-        parts += [f'<circle class="d{number}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in (at(*p) for p in line)]
+        parts.append(f'<polyline class="l{index}" points="{path}"/>')
+        parts += [f'<circle class="d{index}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in (at(*p) for p in line)]
         x = at(*line[-1])[0] + 12
-        parts.append(f'<text class="d{number}" x="{x:.1f}" y="{height + 4:.1f}">{escape(name)}</text>')
+        parts.append(f'<text class="d{index}" x="{x:.1f}" y="{height + 4:.1f}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

@@ -4,7 +4,8 @@
     python3 manage.py benchmark scale --publish        measure this anew and keep the other figures
     .venv/bin/python -m tests.benchmarks.published     write table and plot again from what is kept
 
-The table has every figure of which something is asked, and every one that has a peer; the others are in the file.
+The first table has every figure of which something is asked, and every one that has a peer; the second one how cost
+grows; the others are in the file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.figures import OURS, Figure, read
-from tests.benchmarks.growth import series, svg
+from tests.benchmarks.growth import by_size, series, svg
 from tests.benchmarks.table import markdown, rows
 
 HOME = Path(__file__).resolve().parents[2]
@@ -58,7 +59,10 @@ def chapter(kept: Mapping[str, Any]) -> str:
     machine, day = kept["machine"], datetime.datetime.fromtimestamp(kept["at"], datetime.UTC)
     about = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; {machine['versions']}"
     said = f" {kept['note']}" if kept.get("note") else ""
-    return f"On {day:%Y-%m-%d}: {about}.{said}\n\n{markdown(table(map(read, kept['figures'])), TITLES)}"
+    figures = [read(one) for one in kept["figures"]]
+    tables = [markdown(shown, TITLES)] if (shown := table(figures)) else []
+    tables += [markdown(sizes[1:], sizes[0])] if (sizes := by_size(figures)) else []
+    return "\n".join([f"On {day:%Y-%m-%d}: {about}.{said}\n", *tables])
 
 
 def table(figures: Iterable[Figure]) -> list[Sequence[str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.benchmarks.estate import replaced
 from tests.benchmarks.figures import Figure
-from tests.benchmarks.growth import series, svg
+from tests.benchmarks.growth import by_size, series, svg
 from tests.benchmarks.published import BEGIN, END, KEPT, README, chapter, filled, merged, table
 
 PASS = "1,000 nodes, 5,000 applications, {} pods: a pass without change, CPU"
@@ -53,6 +53,17 @@ def test_points_are_in_the_order_of_pods_and_other_figures_are_no_points() -> No
     figures = [Figure(PASS.format("20,000"), "s", (4.0, 5.0, 9.0)), Figure(PASS.format("100"), "s", (0.1,)),
                Figure("deploy 3", "s", (1.0,)), Figure(PASS.format("5").replace("CPU", "x"), "s", (1.0,))]  # fmt: skip
     assert series(figures) == {"a pass without change (CPU)": [(100, 0.1), (20_000, 5.0)]}
+
+
+def test_sizes_stand_beside_each_other_and_what_was_not_measured_is_left_open() -> None:
+    figures = [Figure(PASS.format("20,000"), "s", (4.0, 5.0, 9.0)), Figure(PASS.format("100"), "s", (0.1,)),
+               Figure(PASS.format("100").replace("a pass without change, CPU", "database"), "MB", (7.0,))]  # fmt: skip
+    assert by_size(figures) == [
+        ["nodes / applications / pods", "1,000 / 5,000 / 100", "1,000 / 5,000 / 20,000"],
+        ["a pass without change, CPU", "0.1 s", "5.00 s"],
+        ["database", "7.00 MB", ""],
+    ]
+    assert by_size([Figure("deploy 3", "s", (1.0,))]) == []
 
 
 def test_what_grows_with_its_cause_rises_evenly_and_labels_lie_apart() -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from deployer.core.network.values import Cluster, Identity, ProbeResult
 
-
 RESYNC_SECONDS, LONGEST_RESYNC_SECONDS = 60.0, 900.0
 RESYNC_SHARE = 5
 """All routers' looks together, with nothing to do, take one fifth of a core's time."""
