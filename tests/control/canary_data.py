@@ -6,6 +6,8 @@ import math
 import random
 import time
 from collections.abc import Iterator
+from itertools import pairwise
+from statistics import NormalDist
 from typing import Any
 
 from control.models import AnalysisRun, AnalysisTemplate, AnalysisTick, Deployment, Measurement
@@ -158,7 +160,7 @@ def looks(
         logs, sums = 0.0, [0, 0]
         for at in _times(since, until, 10):
             counts = [(10 * new, share), (10 * old, usual)]
-            (bad, asked), (worse, whole) = [(sum(draw.random() < p for _ in range(n)), n) for n, p in counts]
+            (bad, asked), (worse, whole) = [(_hits(n, p, draw), n) for n, p in counts]
             sums[0], sums[1] = sums[0] + bad, sums[1] + asked
             logs += min(math.log(5), bad * math.log(3) - asked * usual * 2)
             rows.append(
@@ -179,12 +181,12 @@ def traffic(row: Deployment, since: float, until: float, *, share: float, errors
     draw, rows = random.Random(row.name), []
     for at in _times(since - since % 15, until, 15):
         for revision, part, bad in ((3, share, errors), (2, 1 - share, 0.004)):
-            requests = sum(draw.random() < part for _ in range(600))
-            failed = sum(draw.random() < bad for _ in range(requests))
+            requests = _hits(600, part, draw)
+            failed = _hits(requests, bad, draw)
             rows.append(
                 Measurement(
                     resolution=15, namespace=row.namespace, service=row.name, at=int(at), port="80", revision=revision,
-                    requests=requests, errors=failed, buckets=_buckets(requests, draw, 4.3 if revision == 3 else 4.0),
+                    requests=requests, errors=failed, buckets=_buckets(requests, 4.3 if revision == 3 else 4.0),
                 )
             )  # fmt: skip
     Measurement.objects.bulk_create(rows)
@@ -235,8 +237,22 @@ def _times(since: float, until: float, step: float) -> Iterator[float]:
         at += step
 
 
-def _buckets(requests: int, draw: random.Random, middle: float) -> list[int]:
-    found = [0] * BUCKETS
-    for _ in range(requests):
-        found[min(max(int(draw.gauss(middle, 1.2)), 0), BUCKETS - 2)] += 1
-    return found
+def _hits(tries: int, chance: float, draw: random.Random) -> int:
+    """How many of them hit, about as luck would have it, from one draw."""
+    found = draw.gauss(tries * chance, math.sqrt(tries * chance * (1 - chance)))
+    return min(max(round(found), 0), tries)
+
+
+def _buckets(requests: int, middle: float) -> list[int]:
+    """Latencies spread around the middle of a bucket. Every request is in one."""
+    below = [round(requests * one) for one in _SPREADS[middle]]
+    return [after - before for before, after in pairwise([0, *below])]
+
+
+def _spread(middle: float) -> list[float]:
+    """The share of requests up to the end of each bucket; the last is for those that never ended."""
+    curve = NormalDist(middle, 1.2)
+    return [*(curve.cdf(end) for end in range(1, BUCKETS - 1)), 1.0, 1.0]
+
+
+_SPREADS = {middle: _spread(middle) for middle in (4.0, 4.3)}

@@ -1,4 +1,4 @@
-"""A data folder, and `manage.py` on it as a process of its own."""
+"""A data folder, and `manage.py` on it as a process of its own: a new one, or (much sooner) a fork of a loaded one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.control import forks
+
 HOME = Path(__file__).resolve().parents[2]
 BEFORE = HOME / "tests" / "data" / "schema-0001"
 NOT_KEPT = ("control_work", "control_change", "control_auditentry")
@@ -20,14 +22,25 @@ NOT_COUNTED = ("django_migrations", "django_content_type", "auth_permission", "s
 
 def manage(data: Path, *words: str, code: int = 0, **environment: str) -> str:
     """What `manage.py` prints on this data folder, errors too."""
-    ours = {name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL")}
-    given = {**ours, "PIERHEAD_DATA": str(data), "PIERHEAD_NO_BOOTSTRAP": "1", **environment}
-    done = subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=HOME, env=given, capture_output=True, text=True, timeout=60
-    )
+    done = forks.run(words, _environment(data, environment))
     said = done.stdout + done.stderr
-    assert done.returncode == code, said
+    assert done.returncode == code, f"exit code {done.returncode}: {said}"
     return said
+
+
+def start(data: Path, *words: str, **environment: str) -> str:
+    """The same in a process that starts from nothing, as a person's does. It must end with 0."""
+    command = [sys.executable, "manage.py", *words]
+    given = _environment(data, environment)
+    done = subprocess.run(command, cwd=HOME, env=given, capture_output=True, text=True, timeout=forks.SECONDS)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, f"exit code {done.returncode}: {said}"
+    return said
+
+
+def _environment(data: Path, more: dict[str, str]) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL")}
+    return {**ours, "PIERHEAD_DATA": str(data), "PIERHEAD_NO_BOOTSTRAP": "1", **more}
 
 
 def counts(data: Path) -> dict[str, int]:

@@ -6,10 +6,12 @@ import itertools
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import Http404
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -26,6 +28,7 @@ from control.services.audit import Actor
 from tests.control import factories, pages_data
 from tests.control.people_data import KINDS, bearing, person, signed_in
 
+SESSION_COOKIE = "pierhead_session"
 PUBLIC = {"healthz", "sign-in", "sign-in/code", "sign-in/openid", "sign-in/openid/callback"}
 """Routes for strangers. Whoever adds one says here that it is meant so."""
 
@@ -55,6 +58,18 @@ ALL = dict(routes(get_resolver().url_patterns))
 GUARDED = sorted(set(ALL) - PUBLIC)
 
 
+@dataclass(frozen=True)
+class Visitor:
+    person: User
+    session: str
+
+    def client(self) -> Client:
+        """A browser of theirs that has been signed in."""
+        made = Client()
+        made.cookies[SESSION_COOKIE] = self.session
+        return made
+
+
 def need(route: str) -> Need:
     found = getattr(ALL[route].callback, "need", None)
     assert isinstance(found, Need), f"/{route} was not made by page, action, admin or own"
@@ -79,14 +94,34 @@ def answer(client: Client, route: str) -> str:
     return "-" if response.status_code == 403 else "?" if hidden else "+"
 
 
+@pytest.fixture(scope="module")
+def everybody(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, Visitor]]:
+    """A shop, and one person of each kind who has signed in: made once, in a transaction around those of all tests
+    here. Each test begins with these rows and takes back what it adds."""
+    atomic = transaction.atomic()
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(factories, "NOW", time.time())
+        with django_db_blocker.unblock():
+            atomic.__enter__()
+            pin = {"commit": "a" * 40, "skipped_commit": "b" * 40, "by": "ada", "reason": "rolled back by ada"}
+            User.objects.create_user("api", pk=1)
+            pages_data.rolled_back(factories.application("api", namespace="shop", pin=pin))
+            factories.node("api"), factories.pod(name="api"), factories.service("api")
+            found = {kind: visitor(kind, roles) for kind, roles in KINDS.items()}
+        yield found
+        with django_db_blocker.unblock():
+            transaction.set_rollback(True)
+            atomic.__exit__(None, None, None)
+
+
+def visitor(kind: str, roles: dict[str, str]) -> Visitor:
+    who = person(kind, roles)
+    return Visitor(who, signed_in(who).cookies[SESSION_COOKIE].value)
+
+
 @pytest.fixture
-def shop(db: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(factories, "NOW", time.time())
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    pin = {"commit": "a" * 40, "skipped_commit": "b" * 40, "by": "ada", "reason": "rolled back by ada"}
-    User.objects.create_user("api", pk=1)
-    pages_data.rolled_back(factories.application("api", namespace="shop", pin=pin))
-    factories.node("api"), factories.pod(name="api"), factories.service("api")
+def shop(everybody: dict[str, Visitor], db: None) -> dict[str, Visitor]:
+    return everybody
 
 
 # --- every route ---
@@ -98,19 +133,19 @@ def test_every_route_says_what_it_needs(route: str) -> None:
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_every_route_with_every_person(shop: None, route: str) -> None:
-    found = {kind: answer(signed_in(person(kind, roles)), route) for kind, roles in KINDS.items()}
+def test_every_route_with_every_person(shop: dict[str, Visitor], route: str) -> None:
+    found = {kind: answer(who.client(), route) for kind, who in shop.items()}
     assert found == dict(zip(KINDS, row(need(route)).split(), strict=True))
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_every_route_with_a_token_of_every_person(shop: None, route: str) -> None:
+def test_every_route_with_a_token_of_every_person(shop: dict[str, Visitor], route: str) -> None:
     """A token of as much as its owner may is answered as its owner is, where tokens are taken at all."""
     expected = dict(zip(KINDS, row(need(route)).split(), strict=True))
     for kind, roles in KINDS.items():
         for namespace, role in roles.items():
             wanted = "admin" if role == "superuser" else role
-            client = bearing(person(kind, roles), role=wanted, namespace=namespace)
+            client = bearing(shop[kind].person, role=wanted, namespace=namespace)
             if need(route).tokens:
                 assert answer(client, route) == expected[kind], kind
             else:

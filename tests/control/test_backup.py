@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.control.installed import counts, left, manage, objects, without
+from tests.control.installed import counts, left, manage, objects, start, without
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def today(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_new_version_takes_over_what_the_one_before_has_left(before: Path) -> None:
     held = counts(before)
-    said = manage(before, "prepare")
+    said = start(before, "prepare")
     [kept] = (before / "backups").glob("before-*.tar.gz")
     assert f"a backup is in {kept}" in said
     assert counts(before) == held, "nothing is lost"
@@ -81,11 +81,11 @@ def test_a_database_of_a_newer_version_is_refused(today: Path, tmp_path: Path) -
 
 def test_a_backup_holds_everything_and_comes_back_on_an_empty_machine(today: Path, tmp_path: Path) -> None:
     file, fresh = tmp_path / "pierhead.tar.gz", tmp_path / "fresh"
-    said = manage(today, "backup", str(file))
+    said = start(today, "backup", str(file))
     assert "(3 nodes, 1 applications, 4 pods)" in said
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    assert "start `manage.py up`" in manage(fresh, "restore", str(file))
+    assert "start `manage.py up`" in start(fresh, "restore", str(file))
     kept, restored = without(counts(today)), without(counts(fresh))
     assert restored == kept
     for name in ("keys", "cluster"):

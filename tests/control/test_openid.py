@@ -81,7 +81,6 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def provider(settings: Any) -> Iterator[Provider]:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     server = Provider()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     found = openid.provider({**GIVEN, "PIERHEAD_OIDC_ISSUER": server.issuer, "PIERHEAD_OIDC_NAME": "Harbour ID"})

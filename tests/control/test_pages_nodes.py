@@ -30,9 +30,8 @@ HOST["labels"] = "zone=a"
 
 
 @pytest.fixture(autouse=True)
-def _today(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def _today(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factories, "NOW", time.time())
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -24,11 +23,6 @@ from tests.control.test_contention import side_by_side
 pytestmark = pytest.mark.django_db
 BY = Actor("ada", "10.0.0.1")
 HOSTILE = "<script>alert('x')</script>\"><img src=x>"
-
-
-@pytest.fixture(autouse=True)
-def _quick(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

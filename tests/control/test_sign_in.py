@@ -24,11 +24,6 @@ from tests.control.people_data import PASSWORD, person, signed_in
 NEW = "a much longer breakwater"
 
 
-@pytest.fixture(autouse=True)
-def _quick(settings: Any, request: pytest.FixtureRequest) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def sign_in(client: Client, name: str = "ada", password: str = PASSWORD, **more: str) -> Any:
     return client.post("/sign-in", {"username": name, "password": password, **more})
 
