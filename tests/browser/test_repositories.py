@@ -72,7 +72,7 @@ def test_on_a_phone_in_the_dark_nothing_sticks_out(window: Open) -> None:
     kept = {"webhook": hook, "source": "203.0.113.7", "proven": True, "pushes": [["refs/heads/main", "a" * 40]]}
     one = Delivery.objects.create(**kept, status=202, accepted=True, message="accepted", payload="{}")
     Delivery.objects.create(**kept, status=400, event="Push Hook", message="the payload has nothing at ref")
-    page = window(width=390, theme="dark", lax=True)
+    page = window(lax=True)
     paths = ("", "/shop", f"/shop/deliveries/{one.pk}", "/shop/webhooks/add", f"/shop/webhooks/{hook.uid}/remove",
              "/shop/credentials", "/shop/signatures")  # fmt: skip
-    assert walked(page, [f"/repositories{path}" for path in paths], "390-dark") == {}
+    assert walked(page, [f"/repositories{path}" for path in paths], [(390, "dark")]) == {}

@@ -234,7 +234,7 @@ def control_plane(*options: str) -> Iterator[ControlPlane]:
 def eventually(true: Callable[[], object], seconds: float, tell: Callable[[], str] = lambda: "") -> float:
     """Poll until `true()` holds; how long it took. Fails with what `tell()` says at the deadline.
 
-    It rests for as long as a look takes: whoever waits on a busy machine must not be what keeps it busy.
+    It rests for three times as long as a look takes: whoever waits on a busy machine must not be what keeps it busy.
     """
     began = time.monotonic()
     while True:
@@ -243,7 +243,7 @@ def eventually(true: Callable[[], object], seconds: float, tell: Callable[[], st
             return time.monotonic() - began
         if time.monotonic() - began > seconds:
             raise AssertionError(f"not within {seconds:g} s: {tell()}")
-        time.sleep(min(LONGEST_REST_SECONDS, max(0.05, time.monotonic() - look)))
+        time.sleep(min(LONGEST_REST_SECONDS, max(0.05, 3 * (time.monotonic() - look))))
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:
