@@ -25,7 +25,7 @@ def test_a_worker_that_was_stopped_in_mid_rollout_doubles_nothing(
 ) -> None:
     base = begin(tmp_path / "base")
     with transaction.atomic():
-        count = steps_of_a_rollout(base, tmp_path / "count", monkeypatch)
+        count = steps_of_a_rollout(base, tmp_path / "count", monkeypatch, CALLS)
         transaction.set_rollback(True)
     for at in range(1, count + 1, STRIDE):
         with monkeypatch.context() as patches, transaction.atomic():

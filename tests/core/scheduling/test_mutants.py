@@ -21,12 +21,12 @@ hunting = settings(
     report_multiple_bugs=False, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 mutant = pytest.param
-ANY_ORDER = properties.test_the_order_of_the_input_does_not_matter
-STILL_FITS = properties.test_what_place_decides_still_fits_when_it_is_bound
-A_SENTENCE = properties.test_every_pod_is_bound_or_waits_with_a_sentence
-FITS_NOWHERE = properties.test_a_waiting_pod_fits_nowhere_in_the_end
-EVERY_FILTER = properties.test_a_bound_pod_passed_every_filter_at_its_turn
-NO_OVERSUBSCRIPTION = properties.test_no_node_gives_more_than_it_has
+ANY_ORDER = properties.the_order_of_the_input_does_not_matter
+STILL_FITS = properties.what_place_decides_still_fits_when_it_is_bound
+A_SENTENCE = properties.every_pod_is_bound_or_waits_with_a_sentence
+FITS_NOWHERE = properties.a_waiting_pod_fits_nowhere_in_the_end
+EVERY_FILTER = properties.a_bound_pod_passed_every_filter_at_its_turn
+NO_OVERSUBSCRIPTION = properties.no_node_gives_more_than_it_has
 
 
 def nothing(*_: Any) -> None:
@@ -72,13 +72,12 @@ def test_a_forgotten_order_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         hunted(ANY_ORDER, scenes(), st.integers(0, 1000))
 
 
-def hunted(broken_property: Any, *strategies: st.SearchStrategy[Any]) -> None:
-    """The property with its own test body, but without shrinking: one counterexample will do."""
-    body: Callable[..., None] = broken_property.hypothesis.inner_test
+def hunted(broken_property: Callable[..., None], *strategies: st.SearchStrategy[Any]) -> None:
+    """Without shrinking: one counterexample will do."""
 
     @hunting
     @given(st.tuples(*strategies))
     def hunt(drawn: tuple[Any, ...]) -> None:
-        body(*drawn)
+        broken_property(*drawn)
 
     hunt()

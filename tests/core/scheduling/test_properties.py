@@ -24,9 +24,7 @@ def placement(scene: Scene) -> Placement:
         return place(scene.pending, scene.nodes, scene.placed, NAMESPACES)
 
 
-@given(scenes())
-@thorough
-def test_every_pod_is_bound_or_waits_with_a_sentence(scene: Scene) -> None:
+def every_pod_is_bound_or_waits_with_a_sentence(scene: Scene) -> None:
     answer = placement(scene)
     assert sorted([*answer.bound, *answer.waiting]) == sorted(pod.uid for pod in scene.pending)
     for sentence in answer.waiting.values():
@@ -36,9 +34,7 @@ def test_every_pod_is_bound_or_waits_with_a_sentence(scene: Scene) -> None:
             assert sum(int(reason.split()[0]) for reason in reasons.split(", ")) == len(scene.nodes), sentence
 
 
-@given(scenes())
-@thorough
-def test_no_node_gives_more_than_it_has(scene: Scene) -> None:
+def no_node_gives_more_than_it_has(scene: Scene) -> None:
     answer = placement(scene)
     pods = {pod.uid: pod for pod in scene.pending}
     for node in scene.nodes:
@@ -49,9 +45,7 @@ def test_no_node_gives_more_than_it_has(scene: Scene) -> None:
             here.append(as_placed(pod, node.name))
 
 
-@given(scenes())
-@thorough
-def test_a_bound_pod_passed_every_filter_at_its_turn(scene: Scene) -> None:
+def a_bound_pod_passed_every_filter_at_its_turn(scene: Scene) -> None:
     pods, nodes = {pod.uid: pod for pod in scene.pending}, {node.name: node for node in scene.nodes}
     placed = list(scene.placed)
     for uid, name in placement(scene).bound.items():
@@ -59,9 +53,7 @@ def test_a_bound_pod_passed_every_filter_at_its_turn(scene: Scene) -> None:
         placed.append(as_placed(pods[uid], name))
 
 
-@given(scenes())
-@thorough
-def test_a_waiting_pod_fits_nowhere_in_the_end(scene: Scene) -> None:
+def a_waiting_pod_fits_nowhere_in_the_end(scene: Scene) -> None:
     answer = placement(scene)
     pods = {pod.uid: pod for pod in scene.pending}
     placed = [*scene.placed, *(as_placed(pods[uid], name) for uid, name in answer.bound.items())]
@@ -70,9 +62,7 @@ def test_a_waiting_pod_fits_nowhere_in_the_end(scene: Scene) -> None:
         assert not found, f"{uid} waits ({answer.waiting[uid]}), but fits on {found}"
 
 
-@given(scenes(), st.integers(0, 1000))
-@thorough
-def test_the_order_of_the_input_does_not_matter(scene: Scene, seed: int) -> None:
+def the_order_of_the_input_does_not_matter(scene: Scene, seed: int) -> None:
     order = Random(seed)
     shuffled = replace(
         scene,
@@ -85,15 +75,29 @@ def test_the_order_of_the_input_does_not_matter(scene: Scene, seed: int) -> None
     assert one.waiting == other.waiting
 
 
-@given(scenes())
-@thorough
-def test_what_place_decides_still_fits_when_it_is_bound(scene: Scene) -> None:
+def what_place_decides_still_fits_when_it_is_bound(scene: Scene) -> None:
     pods, nodes = {pod.uid: pod for pod in scene.pending}, {node.name: node for node in scene.nodes}
     placed = list(scene.placed)
     for uid, name in placement(scene).bound.items():
         here = [other for other in placed if other.node == name]
         assert still_fits(pods[uid], nodes[name], here, NAMESPACES)
         placed.append(as_placed(pods[uid], name))
+
+
+@given(scenes(), st.integers(0, 1000))
+@thorough
+def test_what_holds_of_every_placement(scene: Scene, seed: int) -> None:
+    """All of it for the same scenes: to make one up costs more than to judge it."""
+    for holds in OF_A_SCENE:
+        holds(scene)
+    the_order_of_the_input_does_not_matter(scene, seed)
+
+
+OF_A_SCENE = (
+    every_pod_is_bound_or_waits_with_a_sentence, no_node_gives_more_than_it_has,
+    a_bound_pod_passed_every_filter_at_its_turn, a_waiting_pod_fits_nowhere_in_the_end,
+    what_place_decides_still_fits_when_it_is_bound,
+)  # fmt: skip
 
 
 @given(
