@@ -183,7 +183,12 @@ class DockerEngine:
         found = self._ours_or_error(container, "start")
         path = f"/containers/{found}/start"
         request = Request("POST", path, f"start {container}", asked="start", timeout_seconds=_LONG_SECONDS)
-        self._wire.call(request)  # 304: it runs already
+        try:
+            self._wire.call(request)  # 304: it runs already
+        except EngineError as error:
+            if error.reason != "Paused":
+                raise
+            self._wire.call(Request("POST", f"/containers/{found}/unpause", f"resume {container}", asked="start"))
 
     def stop(self, container: str, grace_seconds: int) -> None:
         found = self._ours(container)

@@ -43,6 +43,7 @@ _CREATE: _Rules = (
     ("NameConflict", True, "is already in use by container"),
 )
 _START: _Rules = (
+    ("Paused", True, "cannot start a paused container"),
     ("PortTaken", True, "port is already allocated|address already in use"),
     ("NetworkMissing", True, "network [^ ]+ not found|could not find (a )?network"),
     ("MountFailed", True, "error mounting|bind source path does not exist|failed to mount|mount (volume|destination)|"

@@ -145,6 +145,18 @@ def test_a_server_that_says_nothing_is_unreachable() -> None:
             engine.ping()
 
 
+def test_a_container_that_was_paused_by_hand_is_resumed_by_a_start() -> None:
+    ours = {"Labels": {"pierhead.io/cluster": "c1"}, "Image": "x"}
+    known = {"Id": "abc", "Name": "/web", "State": {"Status": "paused"}, "Config": ours}
+    said = (409, {"message": "cannot start a paused container, try unpause instead"})
+    answers: dict[str, Answer] = {
+        "containers/web/json": (200, known), "containers/abc/start": said, "containers/abc/unpause": (204, None),
+    }  # fmt: skip
+    with serving(answers) as (server, engine):
+        engine.start("web")
+        assert server.asked[-2:] == ["/v1.41/containers/abc/start", "/v1.41/containers/abc/unpause"]
+
+
 @pytest.mark.parametrize(
     "call",
     [
