@@ -332,7 +332,7 @@ def _root(reader: GitCommand, sha: str) -> str:
 
 
 def _path_failure(reader: GitCommand, path: str, sha: str, what: str) -> GitFailed:
-    return GitFailed("PathNotFound", f"{reader.display}: path {path} {what} at {sha[:7]}: correct the path, or push it")
+    return GitFailed("PathNotFound", f"path {path} {what} at {sha[:7]}: correct the path, or push it")
 
 
 def _read_commit(reader: GitCommand, path: Path, sha: str) -> CommitInfo:

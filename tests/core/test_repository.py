@@ -145,7 +145,7 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(url: str, allow_
 
 
 def test_credentials_in_an_address_name_the_option() -> None:
-    assert refusal("https://ann:x@example.com/x").endswith("give them with --token")
+    assert refusal("https://ann:x@example.com/x").endswith("with --token-file")
 
 
 @pytest.mark.parametrize(
