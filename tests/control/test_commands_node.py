@@ -149,6 +149,19 @@ def test_a_terminal_gets_colours_and_nothing_worse(run: Run, engine: Engine, mon
     assert run("logs", "web-1", "-n", "shop").out == "\x1b[32mgreen\x1b[0m été\n"
 
 
+def test_logs_of_a_workload_are_those_of_one_of_its_pods(run: Run, engine: Engine) -> None:
+    _, current, _ = factories.shop(2)
+    factories.pod(current, "web-0", ready=False)
+    found = run("logs", "deployment/web", "-n", "shop")
+    assert (found.code, found.err) == (0, "Found 3 pods, using pod/web-1\n")
+    assert engine.asked["container"] == "c" * 64
+    assert run("logs", "pod/web-1", "-n", "shop").err == ""
+    assert run("logs", "deploy/nope", "-n", "shop").err == "error: deployment nope does not exist in namespace shop\n"
+    assert run("logs", "ns/shop").err == (
+        "error: a Namespace prints nothing: name a pod, or a workload such as deployment/web\n"
+    )
+
+
 def test_logs_of_a_run_that_ended(run: Run) -> None:
     _, current, _ = factories.shop(1)
     factories.crashed_pod(current, name="web-x")
@@ -223,7 +236,7 @@ def test_a_token_comes_from_a_file_or_the_environment_never_from_an_argument(
 def test_a_repository_in_use_is_not_removed(run: Run) -> None:
     factories.application()
     assert run("repository", "remove", "shop").err == (
-        "error: repository shop is followed by 1 applications (shop); remove them first\n"
+        "error: repository shop is followed by shop: remove it first, `application remove shop`\n"
     )
     Application.objects.all().delete()
     assert run("repository", "remove", "shop").out == "repository/shop removed\n"
