@@ -33,7 +33,8 @@ def applications(request: HttpRequest) -> HttpResponse:
         "listing": found, "asked": asked, "tiles": asked["as"] == "tiles", "facets": filters.links(found.facets, asked),
         "may_add": may(request, "operator"), "may_look": may(request, "viewer"),
     }  # fmt: skip
-    page = Page(f"{found.found} applications", "applications", KINDS, fixed="applications/search.html")
+    title = "1 application" if found.found == 1 else f"{found.found} applications"
+    page = Page(title, "applications", KINDS, fixed="applications/search.html")
     return answer(request, page, "applications/list.html", context)
 
 

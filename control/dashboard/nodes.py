@@ -28,7 +28,8 @@ def nodes(request: HttpRequest) -> HttpResponse:
         "facets": filters.links(found.facets, asked),
         "may_add": may(request, "admin"),
     }
-    page = Page(f"{found.found} nodes", "nodes", KINDS, fixed="nodes/search.html")
+    title = "1 node" if found.found == 1 else f"{found.found} nodes"
+    page = Page(title, "nodes", KINDS, fixed="nodes/search.html")
     return answer(request, page, "nodes/list.html", context)
 
 

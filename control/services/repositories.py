@@ -104,7 +104,8 @@ def remove_repository(name: str, actor: Actor) -> None:
     used = list(row.applications.filter(deleted_at=None).values_list("name", flat=True))
     if used:
         raise Refused(
-            f"repository {name} is followed by {len(used)} applications ({', '.join(used)}); remove them first"
+            f"repository {name} is followed by {', '.join(used)}: remove {'it' if len(used) == 1 else 'them'} first, "
+            f"`application remove {used[0]}`"
         )
     with transaction.atomic():
         row.applications.all().delete()

@@ -79,7 +79,7 @@ def redeliver(number: int, actor: Actor) -> Delivery:
     """Do once more what a delivery asked for; it was proven when it came. Returns the new entry of the log."""
     old = Delivery.objects.select_related("webhook__repository").filter(pk=number).first()
     if old is None:
-        raise Refused(f"there is no delivery {number} (any more)")
+        raise Refused(f"there is no delivery {number} (any more); `webhook deliveries REPOSITORY` shows those kept")
     if not old.proven or not old.pushes:
         raise Refused(f"delivery {number} asked for nothing that could be done again: {old.message}")
     row = old.webhook
@@ -112,7 +112,7 @@ def get_webhook(uid: str, of: str = "", *, lock: bool = False) -> Webhook:
         rows = rows.filter(repository__name=of)
     row = (rows.select_for_update(of=("self",)) if lock else rows).filter(pk=uid).first()
     if row is None:
-        raise Refused(f"there is no webhook {uid} (any more)")
+        raise Refused(f"there is no webhook {uid} (any more); `webhook list REPOSITORY` shows their ids")
     return row
 
 

@@ -166,7 +166,7 @@ def _tcp(address: EngineAddress) -> Location:
         raise _invalid(f"tcp://{host}: mutual TLS needs all three of ca, cert and key")
     if not any(given) and not _is_loopback(host):
         raise _invalid(
-            f"tcp://{host}: plain TCP gives root to whoever reaches it: give ca, cert and key, or use ssh://"
+            f"tcp://{host}: plain TCP gives root to whoever reaches it: give ca, cert and key (--tls DIR), or use ssh://"
         )
     return Location("tcp", host, port or (_TLS_PORT if any(given) else _PLAIN_PORT))
 
@@ -176,7 +176,10 @@ def _ssh(address: EngineAddress) -> Location:
     if not user or not _USER.fullmatch(user):
         raise _invalid(f"{address.url!r}: write ssh://USER@HOST with the user who may use the engine")
     if not (address.ssh_key and address.known_hosts):
-        raise _invalid(f"ssh://{host}: give the private key, and known_hosts with the key of the host (ssh-keyscan)")
+        raise _invalid(
+            f"ssh://{host}: give the private key (--ssh-key), and known_hosts with the host's key (--known-hosts, as "
+            "ssh-keyscan prints it); one of them is missing or empty"
+        )
     return Location("ssh", host, port or _SSH_PORT, user)
 
 

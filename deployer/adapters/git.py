@@ -137,9 +137,9 @@ class GitSource:
         mirror = self._mirror(repository_id)
         with self._reading(mirror, sha, path) as here:
             if here.entry is None:
-                raise _path_failure(here.reader, here.path, sha, "does not exist")
+                raise _path_failure(here.path, sha, "does not exist")
             if here.path and here.entry.mode == "120000":
-                raise _path_failure(here.reader, here.path, sha, "is a symbolic link, which is not followed,")
+                raise _path_failure(here.path, sha, "is a symbolic link, which is not followed,")
             if here.way.refusal:
                 return SourceTree((), ((here.path or ".", here.way.refusal),))
             if here.way.kind == "plain":
@@ -331,7 +331,7 @@ def _root(reader: GitCommand, sha: str) -> str:
     return output.decode("ascii").strip()
 
 
-def _path_failure(reader: GitCommand, path: str, sha: str, what: str) -> GitFailed:
+def _path_failure(path: str, sha: str, what: str) -> GitFailed:
     return GitFailed("PathNotFound", f"path {path} {what} at {sha[:7]}: correct the path, or push it")
 
 

@@ -212,7 +212,8 @@ def _with_scheme(url: str, allow_local: bool) -> RepositoryAddress:
 def _https(url: str, parts: SplitResult, allow_local: bool) -> RepositoryAddress:
     if "@" in parts.netloc:
         raise RepositoryRefused(
-            f"{shown(url)}: leave user names, passwords and tokens out of the URL; give the token in its own field, or with --token-file"
+            f"{shown(url)}: leave user names, passwords and tokens out of the URL; give the token in its own field, or "
+            "with --token-file"
         )
     host = _check_host(url, parts.hostname or "", allow_local)
     _check_remote_path(url, parts.path)

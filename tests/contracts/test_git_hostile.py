@@ -80,7 +80,7 @@ def test_a_path_through_a_link_is_not_followed(source: GitSource, served: Served
     with pytest.raises(GitFailed) as caught:
         fetched(source, served, sha, path)
     assert caught.value.reason == "PathNotFound"
-    assert str(caught.value).startswith(f"path {path} ")  # not the id that the mirror goes by: it tells a person nothing
+    assert str(caught.value).startswith(f"path {path} ")  # no id: it tells a person nothing
 
 
 def test_a_path_is_exact_and_literal(source: GitSource, served: Served) -> None:

@@ -48,6 +48,13 @@ def field(client: Client, path: str, name: str) -> str:
 # The list
 
 
+def test_one_application_is_not_many(ann: Client) -> None:
+    factories.application("shop", namespace="shop")
+    assert "<title>1 application - Pierhead</title>" in ann.get("/applications").content.decode()
+    factories.application("mail", namespace="mail")
+    assert "<title>2 applications - Pierhead</title>" in ann.get("/applications").content.decode()
+
+
 def three() -> None:
     factories.application("shop", namespace="shop")
     factories.application("mail", namespace="mail", sync_status="OutOfSync")

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from control.management.failure import Command as PierheadCommand
-from control.management.failure import Failure, actor, verbs
+from control.management.failure import actor, verbs
 from control.management.output import clean, table
 from control.selectors.hooks import address, delivery_lines, hook_lines
 from deployer.core.hooks.registries import SENDERS
@@ -97,7 +97,8 @@ class Command(PierheadCommand):
 
         lines, _ = delivery_lines(get_repository(options["repository"]).uid, None, time.time())
         if not lines:
-            raise Failure(f"repository {options['repository']}: no delivery came yet")
+            self.stderr.write(f"No deliveries to webhooks of repository {options['repository']} yet")
+            return
         rows = [
             [str(one.number), one.at.age, str(one.status), one.provider, one.event, one.commit or "-",
              clean(one.message)]
