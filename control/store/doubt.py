@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import F
 
 from control.models import Application, Repository, Work
-from control.store.leaving import Wake
+from deployer.ports import Wake
 
 HOLD_SECONDS = 0.5
 COLUMNS = {
