@@ -95,6 +95,7 @@ def test_on_an_empty_machine_a_backup_takes_over_what_runs(shop: Shop, tmp_path:
     assert "(3 nodes, 1 applications, 6 pods)" in plane.manage("backup", str(file))
     shop.push(web(image, replicas=6))  # what happens after a backup, it cannot know
     shop.sync("--wait")
+    shop.wait(lambda: len(shop.containers(all_of_them=True)) == 6)  # the old ones are stopped
     before = started(shop)
     plane.kill()
     for path in plane.folder.iterdir():
@@ -110,6 +111,7 @@ def test_on_an_empty_machine_a_backup_takes_over_what_runs(shop: Shop, tmp_path:
 
 def test_a_new_version_takes_over_while_pods_run(shop: Shop) -> None:
     """Over the database that the version before this one would have left."""
+    shop.wait(lambda: len(shop.containers(all_of_them=True)) == 6)
     plane, before = shop.plane, started(shop)
     *_, previous, latest = sorted(path.stem for path in (HOME / "control" / "migrations").glob("0*.py"))
     plane.stop()
