@@ -6,7 +6,6 @@ Each of these has been seen to fail on purpose: the mutants are named where they
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -142,7 +141,9 @@ def _double(host: Host, box: Box) -> None:
     host.boxes.setdefault(name, Box(f"id-{host.made:04}", spec, name, box.outcome))
 
 
-def a_plan_applied_leads_to_an_empty_plan(state: tuple[PodDesired, Host]) -> None:
+@SLOWLY
+@given(meddled())
+def test_a_plan_applied_leads_to_an_empty_plan(state: tuple[PodDesired, Host]) -> None:
     """`turn` fails when steps never end. Mutant: the hook's start time is not remembered."""
     desired, host = state
     done = turn(desired, host)
@@ -152,7 +153,9 @@ def a_plan_applied_leads_to_an_empty_plan(state: tuple[PodDesired, Host]) -> Non
     assert not [one for one in again.events if one.reason != "Started"]
 
 
-def the_order_of_what_is_seen_does_not_matter(state: tuple[PodDesired, Host], random: object) -> None:
+@SLOWLY
+@given(meddled(), st.randoms(use_true_random=False))
+def test_the_order_of_what_is_seen_does_not_matter(state: tuple[PodDesired, Host], random: object) -> None:
     """Mutant: `look` takes the first container of a name rather than the newest."""
     desired, host = state
     first = plan(desired, host)
@@ -162,7 +165,9 @@ def the_order_of_what_is_seen_does_not_matter(state: tuple[PodDesired, Host], ra
     assert plan(desired, host) == first
 
 
-def a_crash_between_two_steps_comes_to_the_same(state: tuple[PodDesired, Host], after: int) -> None:
+@SLOWLY
+@given(meddled(), st.integers(0, 12))
+def test_a_crash_between_two_steps_comes_to_the_same(state: tuple[PodDesired, Host], after: int) -> None:
     """The second control plane knows what was stored before the first began, and finds what it left behind.
 
     Mutant: surplus containers are left where they are.
@@ -178,7 +183,9 @@ def a_crash_between_two_steps_comes_to_the_same(state: tuple[PodDesired, Host], 
     assert_as_it_should_be(resumed.plan.status, host)
 
 
-def what_is_unfinished_has_a_step_a_time_or_an_event_to_wait_for(state: tuple[PodDesired, Host]) -> None:
+@SLOWLY
+@given(meddled())
+def test_what_is_unfinished_has_a_step_a_time_or_an_event_to_wait_for(state: tuple[PodDesired, Host]) -> None:
     """Mutant: a crash loop's back-off without a `wake_at`."""
     desired, host = state
     done = turn(desired, host)
@@ -213,7 +220,9 @@ def assert_as_it_should_be(status: PodStatus, host: Host) -> None:
             }
 
 
-def strangers_are_never_touched(state: tuple[PodDesired, Host], deleted: bool) -> None:
+@SLOWLY
+@given(meddled(), st.booleans())
+def test_strangers_are_never_touched(state: tuple[PodDesired, Host], deleted: bool) -> None:
     """Mutant: `_is_own` looks at the cluster alone."""
     desired, host = state
     strangers = [
@@ -228,7 +237,11 @@ def strangers_are_never_touched(state: tuple[PodDesired, Host], deleted: bool) -
     assert all(host.boxes[one.name] is one for one in strangers)
 
 
-def a_deleted_pod_leaves_nothing_even_if_its_end_is_interrupted(state: tuple[PodDesired, Host], after: int) -> None:
+@SLOWLY
+@given(meddled(), st.integers(0, 12))
+def test_a_deleted_pod_leaves_nothing_even_if_its_end_is_interrupted(
+    state: tuple[PodDesired, Host], after: int
+) -> None:
     """Mutant: volumes are removed only together with containers."""
     desired, host = state
     desired = replace(desired, deleting_at=host.now)
@@ -238,7 +251,9 @@ def a_deleted_pod_leaves_nothing_even_if_its_end_is_interrupted(state: tuple[Pod
     assert (done.plan.gone, host.boxes, host.volumes) == (True, {}, {})
 
 
-def a_settled_pod_is_passed_over_and_every_change_is_noticed(state: tuple[PodDesired, Host]) -> None:
+@SLOWLY
+@given(meddled())
+def test_a_settled_pod_is_passed_over_and_every_change_is_noticed(state: tuple[PodDesired, Host]) -> None:
     """Mutant: the digest leaves out the state."""
     desired, host = state
     status = turn(desired, host).plan.status
@@ -250,44 +265,24 @@ def a_settled_pod_is_passed_over_and_every_change_is_noticed(state: tuple[PodDes
         box.state = before
 
 
-def a_status_survives_its_json(state: tuple[PodDesired, Host]) -> None:
+@SLOWLY
+@given(meddled())
+def test_a_status_survives_its_json(state: tuple[PodDesired, Host]) -> None:
     """Mutant: a field is left out of `_MEMORY`."""
     desired, host = state
     status = turn(desired, host).plan.status
     assert PodStatus.from_dict(status.to_dict()) == status
 
 
-def a_result_of_another_run_never_counts(state: tuple[PodDesired, Host], by: float, later: bool) -> None:
+@SLOWLY
+@given(meddled(), st.floats(0.001, 1000), st.booleans())
+def test_a_result_of_another_run_never_counts(state: tuple[PodDesired, Host], by: float, later: bool) -> None:
     """Mutant: `_routed` compares the container and the kind alone."""
     desired, host = state
     stale = [replace(one, started_at=one.started_at + (by if later else -by)) for one in desired.probes]
     runs = {(box.spec.labels[LABEL_CONTAINER], box.started_at) for box in host.boxes.values()}
     probes = tuple(one for one in stale if (one.container, one.started_at) not in runs)
     assert plan(replace(desired, probes=probes), host) == plan(replace(desired, probes=()), host)
-
-
-@SLOWLY
-@given(
-    meddled(), st.randoms(use_true_random=False), st.integers(0, 12), st.booleans(), st.floats(0.001, 1000), st.data()
-)  # fmt: skip
-def test_what_holds_of_every_pod_and_host(
-    state: tuple[PodDesired, Host], random: object, after: int, either: bool, by: float, data: st.DataObject
-) -> None:
-    """All of it for the same ones, each law on a host of its own: to make them up costs more than to judge them."""
-
-    def now() -> tuple[PodDesired, Host]:
-        return state[0], copy.deepcopy(state[1])
-
-    a_plan_applied_leads_to_an_empty_plan(now())
-    the_order_of_what_is_seen_does_not_matter(now(), random)
-    a_crash_between_two_steps_comes_to_the_same(now(), after)
-    what_is_unfinished_has_a_step_a_time_or_an_event_to_wait_for(now())
-    strangers_are_never_touched(now(), either)
-    a_deleted_pod_leaves_nothing_even_if_its_end_is_interrupted(now(), after)
-    a_settled_pod_is_passed_over_and_every_change_is_noticed(now())
-    a_status_survives_its_json(now())
-    a_result_of_another_run_never_counts(now(), by, either)
-    a_pod_that_is_only_read_is_told_as_if_it_were_kept(now(), data)
 
 
 @SLOWLY
@@ -302,7 +297,11 @@ def test_without_a_probe_of_its_own_the_router_has_no_say(state: tuple[PodDesire
     assert plan(told, host) == plan(replace(desired, probes=()), host)
 
 
-def a_pod_that_is_only_read_is_told_as_if_it_were_kept(state: tuple[PodDesired, Host], data: st.DataObject) -> None:
+@SLOWLY
+@given(meddled(), st.data())
+def test_a_pod_that_is_only_read_is_told_as_if_it_were_kept(
+    state: tuple[PodDesired, Host], data: st.DataObject
+) -> None:
     """Its running containers. Mutant: `_read` leaves out `with_findings`."""
     desired, host = state
     told = replace(turn(desired, host).desired, probes=data.draw(results(host)))
