@@ -7,7 +7,8 @@ Kubernetes' rule (pkg/controller/deployment/rolling.go), one kind of move at a t
 (c) else the old sets shrink, by no more than leaves desired - unavailable pods available. Replicas that are not
     available go first, or a rollback from a broken version would wait for its broken pods for ever.
 
-One thing is stricter: a new pod pays for an old one only when its revision has stood its trial (`trial.py`).
+Two things are stricter (`trial.py`): a new pod pays for an old one only when its revision has stood its trial, and
+what may be unavailable is given away only when a new pod is ready, or cannot be before.
 
 Never creates or deletes a pod; never looks at the clock.
 """
@@ -88,7 +89,9 @@ def old_targets(census: Census, bounds: Bounds) -> dict[str, int]:
         return {}
     left = {standing.set.name: standing.replicas for standing in census.old}
     _drop_unavailable(census.old, left, spare)
-    _drop_available(census.old, left, trusted + sum(one.serving for one in census.old) - bounds.minimum)
+    if census.current is None or census.current.trial.shown or not bounds.surge:
+        serving = sum(one.serving for one in census.old)
+        _drop_available(census.old, left, trusted + serving - bounds.minimum)
     return {one.set.name: left[one.set.name] for one in census.old if left[one.set.name] != one.replicas}
 
 

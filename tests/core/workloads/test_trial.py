@@ -9,6 +9,9 @@ from deployer.core.workloads.deployment import reconcile
 from tests.core.workloads.scenario import NOW, answer, scene
 from tests.core.workloads.test_rolling import param
 
+SPARE = {"desired": 4, "max_surge": 1, "max_unavailable": 1}
+STOP_FIRST = {"desired": 4, "max_surge": 0, "max_unavailable": 2}
+
 
 @pytest.mark.parametrize(
     ("sketch", "changed", "expected"),
@@ -25,6 +28,13 @@ from tests.core.workloads.test_rolling import param
         param("v1:Ryy", "healthy:v1", "but soon"),
         param("v1:RRo", "", "not with one that just crashed"),
         param("v1:", "", "nothing desired, nothing to prove", desired=0),
+        param("v1:RRRR v2:i", "", "an image that cannot be pulled costs nobody a pod", **SPARE),
+        param("v1:RRRR v2:r", "", "nor does a pod that is not ready", **SPARE),
+        param("v1:RRRR v2:y", "v1=3 -web-v1-3", "what may be unavailable is given away to one that is ready", **SPARE),
+        param("v1:RRRR v2:p", "v1=3 -web-v1-3", "or that waits for room", **SPARE),
+        param("v1:RRRR v2*:i", "v1=3 -web-v1-3", "and on the way back at once", **SPARE),
+        param("v1:RRR v2:s", "v1=2 -web-v1-2", "or that none may run beside", **STOP_FIRST),
+        param("v1:RRRR v2:i", "v1=3 -web-v1-3", "or where it is switched off", **SPARE, trial_seconds=0),
     ],
 )
 def test_trial(sketch: str, changed: dict[str, Any], expected: str) -> None:
