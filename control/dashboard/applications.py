@@ -18,8 +18,11 @@ from control.dashboard.live import Page, answer
 from control.dashboard.numbers import number, page_number
 from control.selectors.application_page import application_page
 from control.selectors.applications import FACETS, application_list
+from control.selectors.labels import BadSelector
+from control.selectors.narrowing import NOTHING
 from control.selectors.spans import span_of
 from control.selectors.undo import application_resume_question
+from control.selectors.words import sentence
 
 ask_or_do = require_http_methods(["GET", "HEAD", "POST"])
 KINDS = ("Application", "Repository", "Deployment", "Rollout", "Pod", "Service", "Ingress", "Node")
@@ -27,11 +30,16 @@ KINDS = ("Application", "Repository", "Deployment", "Rollout", "Pod", "Service",
 
 @require_safe
 def applications(request: HttpRequest) -> HttpResponse:
-    asked = filters.asked(request, "words", "as", *FACETS)
-    found = application_list(asked, page_number(request), namespaces(request), time.time())
+    asked = {**filters.asked(request, "words", "as", *FACETS), "label": filters.selector(request)}
+    unread = ""
+    try:
+        found = application_list(asked, page_number(request), namespaces(request), time.time())
+    except BadSelector as error:
+        found, unread = NOTHING, sentence(str(error))
     context = {
-        "listing": found, "asked": asked, "tiles": asked["as"] == "tiles", "facets": filters.links(found.facets, asked),
-        "may_add": may(request, "operator"), "may_look": may(request, "viewer"),
+        "listing": found, "unread": unread, "asked": asked, "tiles": asked["as"] == "tiles",
+        "facets": filters.links(found.facets, asked), "may_add": may(request, "operator"),
+        "may_look": may(request, "viewer"),
     }  # fmt: skip
     title = "1 application" if found.found == 1 else f"{found.found} applications"
     page = Page(title, "applications", KINDS, fixed="applications/search.html")

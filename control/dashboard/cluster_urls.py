@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control.dashboard import network, node_actions, node_form, nodes, notifications, records
+from control.dashboard import network, node_actions, node_form, node_marks, nodes, notifications, records
 from control.dashboard.access import action, admin, page
 
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     action("nodes/<str:name>/cordon", node_actions.cordon, "node-cordon"),
     action("nodes/<str:name>/uncordon", node_actions.uncordon, "node-uncordon"),
     action("nodes/<str:name>/drain", node_actions.drain, "node-drain"),
+    action("nodes/<str:name>/labels", node_marks.labels, "node-labels"),
     action("nodes/<str:name>/declare-dead", node_actions.declare_dead, "node-declare-dead"),
     admin("nodes/<str:name>/remove", node_actions.remove, "node-remove"),
     page("network", network.network, "network"),

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from control.selectors.narrowing import Facet
 from control.selectors.words import sentence
 
-LONGEST = 253
+LONGEST, LONGEST_SELECTOR = 253, 2000
 SHOWN = 12
 """Values of a filter. What is chosen is among them: it can be taken away."""
 
@@ -19,6 +19,12 @@ SHOWN = 12
 def asked(request: HttpRequest, *names: str) -> dict[str, str]:
     """Name -> what was asked for, "" for all."""
     return {name: sentence(request.GET.get(name, "")[:LONGEST]) for name in names}
+
+
+def selector(request: HttpRequest) -> str:
+    """A label selector; of one that is too long, what cannot be read either."""
+    text = request.GET.get("label", "")
+    return sentence(text) if len(text) <= LONGEST_SELECTOR else sentence(text[:50]) + "..."
 
 
 def query(kept: Mapping[str, str], **changes: str) -> str:
@@ -35,8 +41,12 @@ class Filter:
 
 
 def links(facets: Mapping[str, Sequence[Facet]], kept: Mapping[str, str]) -> list[Filter]:
-    """Without those that would change nothing: of one value that everything has."""
-    telling = {name: values for name, values in facets.items() if len(values) > 1 or any(one.chosen for one in values)}
+    """Without those that would change nothing: of one value that everything has. A label not everything has."""
+    telling = {
+        name: values
+        for name, values in facets.items()
+        if len(values) > 1 or any(one.chosen for one in values) or (values and name == "label")
+    }
     return [_filter(name, values, kept) for name, values in telling.items()]
 
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 PLACES = (
     ("overview", "Overview", "overview", "o"),
     ("applications", "Applications", "applications", "a"),
+    ("workloads", "Workloads", "workloads", "w"),
     ("nodes", "Nodes", "nodes", "n"),
     ("network", "Network", "network", "s"),
     ("events", "Events", "events", "e"),

@@ -13,6 +13,7 @@ from control.dashboard import (
     repository_urls,
     reverts,
     terminal,
+    workload_list,
     workloads,
 )
 from control.dashboard.access import action, admin, of_application, page
@@ -39,6 +40,7 @@ urlpatterns = [
     ),
     action("applications/<str:name>/revert", reverts.revert, "application-revert", scope=of_application),
     action("applications/<str:name>/resume", applications.resume, "resume-application", scope=of_application),
+    page("workloads", workload_list.workloads, "workloads"),
     page("workloads/<str:namespace>/<str:name>", workloads.workload, "workload"),
     page("workloads/<str:namespace>/<str:name>/logs", logs.workload_logs, "workload-logs"),
     action("workloads/<str:namespace>/<str:name>/undo", workloads.undo, "undo"),

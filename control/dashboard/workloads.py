@@ -28,7 +28,7 @@ def workload(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     if found is None:
         return refusal(request, f"Deployment {namespace}/{name} does not exist (any more).", 404)
     title = f"{namespace}/{name}: {found.line.state.word}"
-    page = Page(title, "overview", _KINDS, namespace)
+    page = Page(title, "workloads", _KINDS, namespace)
     context = {"found": found, "line": found.line, "may_act": may(request, "operator", namespace)}
     return answer(request, page, "workloads/workload.html", context)
 
@@ -38,7 +38,7 @@ def pod(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
     found = pod_page(namespace, name, time.time())
     if found is None:
         return refusal(request, f"Pod {namespace}/{name} does not exist (any more).", 404)
-    page = Page(f"{name}: {found.line.state.word}", "overview", ("Pod", "Event", "Node"), namespace, name)
+    page = Page(f"{name}: {found.line.state.word}", "workloads", ("Pod", "Event", "Node"), namespace, name)
     context = {"found": found, "line": found.line, "may_open": may(request, ADMIN, namespace)}
     return answer(request, page, "workloads/pod.html", context)
 

@@ -55,5 +55,6 @@ class Pod(KubernetesObject):
         indexes = (
             models.Index(fields=["node", "deleted_at"]),
             models.Index(fields=["owner", "namespace"]),
+            models.Index(fields=["phase"], name="pod_phase"),
             models.Index(fields=["leaving_version"], condition=models.Q(leaving_version__gt=0), name="pod_leaving"),
         )

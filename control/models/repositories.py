@@ -140,7 +140,11 @@ class CommitStatus(models.Model):
 
 
 class Sync(models.Model):
-    """One attempt to apply one commit, failures too. `errors` and `warnings`: file, line, field, message, remedy."""
+    """One attempt to apply one commit, failures too. `errors` and `warnings`: file, line, field, message, remedy.
+
+    `ready_at`: when every pod that the commit asks for was Ready for the first time; `healthy_at`: when they had proved
+    themselves, and nothing older was left.
+    """
 
     RUNNING, SUCCEEDED, FAILED = "Running", "Succeeded", "Failed"
 
@@ -160,6 +164,7 @@ class Sync(models.Model):
     seen_at = models.FloatField(default=0)
     started_at = models.FloatField(default=now)
     finished_at = models.FloatField(default=0)
+    ready_at = models.FloatField(default=0)
     healthy_at = models.FloatField(default=0)
 
     class Meta:

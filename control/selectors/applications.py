@@ -6,18 +6,22 @@ queries however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
-from django.db.models import OuterRef, Subquery, TextField
-from django.db.models.functions import Cast, JSONObject
+from django.db.models import Q
 
-from control.models import Application, Sync
+from control.models import Pod, Sync
+from control.selectors.application_rows import APPLICATIONS, ApplicationRow, Attempted, application_rows
+from control.selectors.deployment_facts import DEPLOYMENTS, Facts
+from control.selectors.followed import each, followed
 from control.selectors.health import application_health, health_of_nothing
-from control.selectors.narrowing import Narrowed, narrow
-from control.selectors.raw import KEPT, parsed, text
+from control.selectors.labels import parse_selector
+from control.selectors.narrowing import Labels, Narrowed, narrow
+from control.selectors.raw import KEPT, parsed
 from control.selectors.spans import within
 from control.selectors.words import WORST_FIRST, Moment, State, commit, sentence, state_of, subject
 from deployer.core.health import Health
@@ -47,46 +51,14 @@ class ApplicationLine:
     pin: str
     applied: Moment
 
+    def seen(self, now: float) -> ApplicationLine:
+        return replace(self, applied=Moment(self.applied.at, now))
+
     @property
     def searched(self) -> str:
         return f"{self.name} {self.repository} {self.path} {self.namespace} {self.commit} {self.subject}"
 
 
-class Attempted(NamedTuple):
-    """What is told of an attempt."""
-
-    phase: str
-    message: str
-    commit_message: str
-    commit: str
-
-
-class _Row(NamedTuple):
-    """An application with what is asked of its repository (`failures` to `told`) and of its attempts, as JSON."""
-
-    uid: str
-    name: str
-    repository: str
-    path: str
-    namespace: str
-    automatic: bool
-    commit: str
-    sync_status: str
-    message: str
-    applied_at: float
-    failures: int
-    failing_since: float
-    told: str
-    pin: str
-    last: str | None
-    current: str | None
-
-
-_READ = (
-    "uid", "name", "repository__name", "path", "namespace", "automatic", "commit", "sync_status", "message",
-    "applied_at", "repository__failures", "repository__failing_since", "repository__message", text("pin"),
-)  # fmt: skip
-_ATTEMPTED = Cast(JSONObject(**{name: name for name in Attempted._fields}), TextField())
 FACETS: dict[str, Callable[[ApplicationLine], str]] = {
     "sync": lambda line: line.sync.word,
     "health": lambda line: line.health.word,
@@ -98,28 +70,57 @@ FACETS: dict[str, Callable[[ApplicationLine], str]] = {
 def application_list(
     asked: Mapping[str, str], number: int, visible: Collection[str] | None, now: float
 ) -> Narrowed[ApplicationLine]:
-    """One page of those that are asked for. `visible`: the namespaces that the reader may see, None for all."""
+    """One page of those that are asked for. `visible`: the namespaces that the reader may see, None for all.
+
+    "label" is a selector: those are asked for that have a workload whose labels fit. Raises BadSelector.
+    """
     names = None if visible is None else within(visible)
-    lines = application_lines(now, names=names)
-    return narrow(lines, asked, FACETS, lambda line: line.searched, number)
+    test = parse_selector(asked.get("label", ""))
+    rows, deployments = followed.now(APPLICATIONS, DEPLOYMENTS)
+    everything = list(each(deployments))
+    labels = labels_of_applications(everything)
+    by_name = {row.name: labels.get(row.uid, []) for row in each(rows)}
+    by_label: Labels[ApplicationLine] = Labels(
+        asked.get("label", ""),
+        lambda line: any(map(test, by_name[line.name])),
+        lambda line: (f"{key}={value}" for those in by_name[line.name] for key, value in those.items()),
+    )
+    lines = summarised(each(rows), application_health(None, everything=everything), names)
+    found = narrow(lines, asked, FACETS, lambda line: line.searched, number, by_label)
+    return replace(found, lines=tuple(line.seen(now) for line in found.lines))
+
+
+def labels_of_applications(everything: Iterable[Facts]) -> dict[str, list[Mapping[str, str]]]:
+    """Application uid -> the labels of each of its workloads. One query, for bare pods."""
+    found: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for one in everything:
+        if not one.leaving:
+            found[one.application].append(one.labels)
+    bare = Pod.objects.filter(replica_set=None, deleted_at=None, application__isnull=False)
+    for application, labels in bare.values_list("application_id", "labels"):
+        found[application].append(labels)
+    return found
 
 
 def application_lines(
     now: float, *, health: Mapping[str, Health] | None = None, names: Collection[str] | None = None
 ) -> list[ApplicationLine]:
     """The worst first. `health`: by uid, where it is at hand; `names`: of these only."""
-    attempts = Sync.objects.filter(application=OuterRef("pk")).order_by("-id").values(told=_ATTEMPTED)
-    applied = attempts.filter(commit=OuterRef("commit"), phase=Sync.SUCCEEDED)
-    asked: Any = Application.objects.filter(deleted_at=None)
-    if names is not None:
-        asked = asked.filter(name__in=names)
-    rows = [_Row(*row) for row in asked.values_list(*_READ, Subquery(attempts[:1]), Subquery(applied[:1]))]
-    found = application_health(rows if names is not None else None) if health is None else health
-    lines = []
-    for row in rows:
-        its = found.get(row.uid) or health_of_nothing(row)
-        lines.append(_told(row, its)(applied=Moment(row.applied_at, now)))
-    return sorted(lines, key=_worst_first)
+    if names is None:
+        (all_of_them,) = followed.now(APPLICATIONS)
+        everything = summarised(each(all_of_them), application_health(None) if health is None else health)
+        return [line.seen(now) for line in everything]
+    rows = application_rows(Q(name__in=names))
+    found = application_health(rows) if health is None else health
+    return [line.seen(now) for line in summarised(rows, found)]
+
+
+def summarised(
+    rows: Iterable[ApplicationRow], health: Mapping[str, Health], names: Collection[str] | None = None
+) -> list[ApplicationLine]:
+    """The worst first, each without how long ago it was applied: `line.seen(now)`. `names`: of these only."""
+    shown = [row for row in rows if names is None or row.name in names]
+    return sorted((_told(row, health.get(row.uid) or health_of_nothing(row)) for row in shown), key=_worst_first)
 
 
 def _worst_first(line: ApplicationLine) -> tuple[int, int, int, str]:
@@ -127,12 +128,10 @@ def _worst_first(line: ApplicationLine) -> tuple[int, int, int, str]:
 
 
 @lru_cache(KEPT)
-def _told(row: _Row, health: Health) -> partial[ApplicationLine]:
-    """All of a line but how long ago that was."""
+def _told(row: ApplicationRow, health: Health) -> ApplicationLine:
     last, current = _attempted(row.last), _attempted(row.current)
     running = last is not None and last.phase == Sync.RUNNING
-    return partial(
-        ApplicationLine,
+    return ApplicationLine(
         name=row.name,
         repository=row.repository,
         path=row.path,
@@ -145,6 +144,7 @@ def _told(row: _Row, health: Health) -> partial[ApplicationLine]:
         subject=subject(current.commit_message) if current else "",
         trouble=_trouble(row, last),
         pin=_pin(parsed(row.pin)),
+        applied=Moment(row.applied_at, 0),
     )
 
 
@@ -152,7 +152,7 @@ def _attempted(told: str | None) -> Attempted | None:
     return Attempted(**parsed(told)) if told else None
 
 
-def _trouble(row: _Row, last: Attempted | None) -> str:
+def _trouble(row: ApplicationRow, last: Attempted | None) -> str:
     """What Git says is not what is applied, because ..."""
     if row.failures:
         tries = "once" if row.failures == 1 else f"{row.failures} times in a row"

@@ -87,12 +87,13 @@ def seconds(span: float) -> str:
 
 
 def _timeline(row: Sync, now: float) -> Iterable[Step]:
-    """Pushed, seen, applied, healthy: as far as it came. A commit that was made long before is not "pushed" then."""
+    """Pushed, seen, applied, ready, healthy: as far as it came. One that was made long before is not "pushed" then."""
     applied = row.finished_at if row.phase == Sync.SUCCEEDED else 0
     moments = (
         ("committed", row.committed_at),
         ("seen", row.seen_at),
         ("applied", applied),
+        ("ready", row.ready_at),
         ("healthy", row.healthy_at),
     )
     before = 0.0

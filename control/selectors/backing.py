@@ -11,13 +11,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from sys import intern
+from typing import Any, NamedTuple
 
 from django.db.models import Count, Min, Q
 from django.db.models.functions import Coalesce
 
 from control.models import Pod, ReplicaSet, Service
 from control.selectors.connecting import Connecting
+from control.selectors.followed import Rows, Table, by_name
 from control.selectors.raw import KEPT, parsed, text
 
 MANY = 200
@@ -63,11 +65,71 @@ class _Pods:
     addressed: int
 
 
+class PodFact(NamedTuple):
+    """What Services ask of a pod that stays. `alike`: its replica set; of a bare pod, itself. `told`: its labels."""
+
+    uid: str
+    alike: str
+    told: str
+    ready: bool
+    addressed: bool
+
+
+def _facts(of: Q) -> Iterable[tuple[str, str, PodFact]]:
+    rows: Any = Pod.objects.filter(of, deleted_at=None).order_by()
+    columns = rows.values_list("namespace", "name", "uid", "replica_set_id", text("labels"), "ready", "ip")
+    for namespace, name, uid, owner, told, ready, ip in columns.iterator(2000):
+        yield namespace, name, PodFact(uid, intern(owner or uid), intern(told), ready, ready or bool(ip))
+
+
+PODS: Table[PodFact] = Table(_facts, frozenset({"Pod"}), {"ReplicaSet": lambda names: by_name(names, "replica_set__")})
+"""A replica set's template says which port has which name."""
+_Known = tuple[Mapping[str, Connecting], Mapping[str, PodFact], list[Backing]]
+_known: dict[str, _Known] = {}
+"""Namespace -> what was counted there, and of which rows."""
+_NONE: Mapping[str, PodFact] = {}
+
+
+def backings_of_all(
+    services: Rows[Connecting], pods: Rows[PodFact], visible: Collection[str] | None = None
+) -> list[Backing]:
+    """By namespace and name. They are counted anew in the namespaces where a row was written; at most three queries."""
+    wanted = sorted(services if visible is None else services.keys() & set(visible))
+    found = {one: _known.get(one) for one in wanted}
+    late = [one for one in wanted if not _holds(found[one], services[one], pods.get(one, _NONE))]
+    counted = {one: _counted(pods.get(one, _NONE).values()) for one in late}
+    named = {one for one in late for row in services[one].values() if _asks_by_name(row)}
+    ports = named_ports(pod.uid for one in named for pod in counted[one])
+    for one in late:
+        those = [_backing(row, counted[one], ports) for _, row in sorted(services[one].items())]
+        found[one] = _known[one] = (services[one], pods.get(one, _NONE), those)
+    for gone in [one for one in list(_known) if one not in services]:
+        _known.pop(gone, None)
+    return [backing for known in found.values() if known for backing in known[2]]
+
+
+def _holds(known: _Known | None, services: Mapping[str, Connecting], pods: Mapping[str, PodFact]) -> bool:
+    return known is not None and known[0] is services and known[1] is pods
+
+
+def _counted(pods: Iterable[PodFact]) -> list[_Pods]:
+    groups: dict[tuple[str, str], list[PodFact]] = defaultdict(list)
+    for pod in pods:
+        groups[pod.alike, pod.told].append(pod)
+    return [
+        _Pods(
+            min(pod.uid for pod in those), _labels(told), len(those), sum(pod.ready for pod in those),
+            sum(pod.addressed for pod in those),
+        )
+        for (_, told), those in groups.items()
+    ]  # fmt: skip
+
+
 def backings(rows: Sequence[Service | Connecting]) -> list[Backing]:
     """In the order of `rows`. One query; up to three more when a targetPort is a name."""
     pods = _pods({row.namespace for row in rows if row.spec.get("selector")})
-    named = [row.namespace for row in rows if any(_is_name(port) for port in row.spec.get("ports") or ())]
-    ports = named_ports(pod.uid for namespace in set(named) for pod in pods.get(namespace, ()))
+    named = {row.namespace for row in rows if _asks_by_name(row)}
+    ports = named_ports(pod.uid for namespace in named for pod in pods.get(namespace, ()))
     return [_backing(row, pods.get(row.namespace, ()), ports) for row in rows]
 
 
@@ -129,6 +191,10 @@ def _backing(row: Service | Connecting, pods: Iterable[_Pods], named: Mapping[st
 
 def _has(port: Mapping[str, Any], pods: _Pods, named: Mapping[str, Mapping[str, int]]) -> bool:
     return not _is_name(port) or port["targetPort"] in named.get(pods.uid, {})
+
+
+def _asks_by_name(row: Service | Connecting) -> bool:
+    return any(_is_name(port) for port in row.spec.get("ports") or ())
 
 
 def _is_name(port: Mapping[str, Any]) -> bool:

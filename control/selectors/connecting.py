@@ -1,31 +1,30 @@
-"""Services and Ingresses as lists need them: what they connect, without their status, in one query (`raw.py`)."""
+"""Services and Ingresses as lists need them: what they connect, without their status, in one query."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
 
 from control.models import Ingress, Service
-from control.selectors.raw import KEPT, parsed, text
+from control.selectors.followed import Table
+from control.selectors.raw import parsed, text
 
 _COLUMNS = ("uid", "namespace", "name", "application_id", text("spec"))
 
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """Named as the columns of its row are: either stands where this is asked for. `told`: the spec's text."""
+    """Named as the columns of its row are: either stands where this is asked for."""
 
     kind: str
     uid: str
     namespace: str
     name: str
     application_id: str | None
-    told: str
-    spec: Mapping[str, Any] = field(compare=False)
+    spec: Mapping[str, Any]
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -39,6 +38,14 @@ def connecting(model: type[Service | Ingress], of: Q | None = None) -> list[Conn
     return [_connecting(model.kind, *row) for row in rows.values_list(*_COLUMNS)]
 
 
-@lru_cache(KEPT)
 def _connecting(kind: str, uid: str, namespace: str, name: str, application: str | None, spec: str) -> Connecting:
-    return Connecting(kind, uid, namespace, name, application, spec, parsed(spec))
+    return Connecting(kind, uid, namespace, name, application, parsed(spec))
+
+
+def _table(model: type[Service | Ingress]) -> Table[Connecting]:
+    return Table(
+        lambda of: ((one.namespace, one.name, one) for one in connecting(model, of)), frozenset({str(model.kind)})
+    )
+
+
+SERVICES, INGRESSES = _table(Service), _table(Ingress)

@@ -1,49 +1,54 @@
 """Deployments as lists need them: what their health follows from, without their templates, in one query.
 
 A page over thousands of workloads reads these and no model: of each row, what is parsed is a few hundred bytes, and
-only when they changed (`raw.py`).
+only when they were written (`followed.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform
 
 from control.models import Deployment
 from control.models.workloads import scaled
-from control.selectors.raw import KEPT, parsed, text
+from control.selectors.followed import Table
+from control.selectors.raw import parsed, text
 from deployer.core.health import Health, deployment_health
 from deployer.core.workloads.values import Progress
 
 _COLUMNS = (
-    "uid", "workload", "namespace", "name", "application_id", "commit", "created_at", "deleted_at", "paused",
-    "generation", "live_hash", text("spec__paused"), text("spec__replicas"), text("scale"), text("progress"),
-    text("pin"), text("status__conditions"),
+    "uid", "workload", "namespace", "name", "application_id", "created_at", "deleted_at", "paused", "generation",
+    "live_hash", text("labels"), text("spec__template__metadata__labels"), text("spec__paused"), text("spec__replicas"),
+    text("scale"), text("progress"), text("pin"), text("status__conditions"), KeyTextTransform("phase", "canary"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`in_force`: hash of the template that should run. `held`: a pin keeps it from being Git's."""
+    """`application`: its uid, "" for nobody's and for one that leaves. `labels`: its own and those of its pods.
+
+    `in_force`: hash of the template that should run. `held`: a pin keeps it from being Git's. `canary`: its phase.
+    """
 
     uid: str
     kind: str
     namespace: str
     name: str
     application: str
-    commit: str
     created_at: float
     leaving: bool
+    labels: Mapping[str, str]
     replicas: int
     pin: Mapping[str, Any]
     in_force: str
     held: bool
     progressed_at: float
     health: Health
+    canary: str
 
 
 def in_force(pin: Mapping[str, Any], live_hash: str) -> str:
@@ -72,13 +77,17 @@ def facts(of: Q | None = None) -> Iterator[Facts]:
     return (_facts(*row) for row in rows.values_list(*_COLUMNS))
 
 
-@lru_cache(KEPT)
+DEPLOYMENTS: Table[Facts] = Table(
+    lambda of: ((one.namespace, one.name, one) for one in facts(of)), frozenset({"Deployment", "Rollout"})
+)
+
+
 def _facts(
-    uid: str, kind: str, namespace: str, name: str, application: str | None, commit: str, created_at: float,
+    uid: str, kind: str, namespace: str, name: str, application: str | None, created_at: float,
     deleted_at: float | None, paused: bool, generation: int, live_hash: str, *texts: str | None,
 ) -> Facts:  # fmt: skip
-    """`texts`: JSON, in the order of the columns."""
-    asks_for_pause, asked, scale, progress, pin, conditions = map(parsed, texts)
+    """`texts`: JSON, in the order of the columns, and the canary's phase."""
+    labels, of_pods, asks_for_pause, asked, scale, progress, pin, conditions = map(parsed, texts[:-1])
     replicas, wanted = scaled(asked, scale), in_force(pin, live_hash)
     health = judged(paused or bool(asks_for_pause), generation, replicas, progress, conditions or (), pin, live_hash)
     return Facts(
@@ -86,14 +95,15 @@ def _facts(
         kind=kind,
         namespace=namespace,
         name=name,
-        application=application or "",
-        commit=commit,
+        application="" if deleted_at is not None or application is None else application,
         created_at=created_at,
         leaving=deleted_at is not None,
+        labels={**(of_pods or {}), **labels},
         replicas=0 if deleted_at is not None else replicas,
         pin=pin,
         in_force=wanted,
         held=wanted != live_hash,
         progressed_at=float(progress.get("last_progress_at") or 0),
         health=health,
+        canary=texts[-1] or "",
     )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from django.db.models import Q
 
 from control.models import Deployment, Ingress, Pod, Service
-from control.selectors.backing import Backing, backings
-from control.selectors.connecting import Connecting, connecting
-from control.selectors.deployment_facts import Facts, facts, judged
+from control.selectors.backing import PODS, Backing, PodFact, backings, backings_of_all
+from control.selectors.connecting import INGRESSES, SERVICES, Connecting, connecting
+from control.selectors.deployment_facts import DEPLOYMENTS, Facts, facts, judged
+from control.selectors.followed import Rows, each, followed, in_order
 from control.selectors.ingresses import IngressRoutes, routes_of_ingresses
+from control.selectors.raw import KEPT
 from deployer.core.health import (
     Health,
     ingress_health,
@@ -45,22 +48,26 @@ def application_health(
     `rows`: of these, None for all. The rest is given where it is at hand: the health of what connects
     (`network_health`), all Deployments, all bare pods. One that holds nothing is left out (`health_of_nothing`).
     """
-    wanted = Q(application__isnull=False)
-    if rows is not None and len(rows) < MANY:
-        wanted = Q(application__in=[row.uid for row in rows])
+    few = rows is not None and len(rows) < MANY
+    wanted = Q(application__in=[row.uid for row in rows]) if rows is not None and few else Q(application__isnull=False)
+    if everything is None:
+        everything = facts(wanted & Q(deleted_at=None)) if few else each(followed.now(DEPLOYMENTS)[0])
     parts: Parts = defaultdict(list)
-    for one in facts(wanted & Q(deleted_at=None)) if everything is None else everything:
-        if not one.leaving:
-            parts[one.application].append((f"{one.kind} {one.namespace}/{one.name}", one.health))
+    for one in everything:
+        if not one.leaving and one.application:
+            parts[one.application].append((_title(one), one.health))
     for pod in bare_pods(wanted) if bare is None else bare:
         if pod.deleted_at is None:
             parts[str(pod.application_id)].append((_title(pod), health_of_pod(pod)))
     if network is None:
-        network = network_health(wanted if rows is not None else None)
+        network = network_health(wanted if few else None)
     for row, health in network:
         parts[str(row.application_id)].append((_title(row), health))
-    found = {uid: rollup(those) for uid, those in parts.items()}
+    found = {uid: _rolled_up(tuple(those)) for uid, those in parts.items()}
     return found | {row.uid: health_of_nothing(row) for row in rows or () if row.uid not in found}
+
+
+_rolled_up = lru_cache(KEPT)(rollup)
 
 
 def health_of_nothing(row: Applied) -> Health:
@@ -69,7 +76,7 @@ def health_of_nothing(row: Applied) -> Health:
 
 
 def bare_pods(of: Q | None = None) -> Iterable[Pod]:
-    rows = Pod.objects.filter(replica_set=None).select_related("node").defer("annotations", "labels", "probes")
+    rows = Pod.objects.filter(replica_set=None).select_related("node").defer("annotations", "probes")
     return rows.filter(of) if of is not None else rows
 
 
@@ -78,10 +85,20 @@ def network_health(of: Q | None = None) -> Judged:
 
     `of`: of these only.
     """
-    backed, ingresses = backings(connecting(Service, of)), connecting(Ingress, of)
+    if of is None:
+        return health_of_network(*followed.now(SERVICES, INGRESSES, PODS))
+    judged: Judged = [(one.row, health_of_backing(one)) for one in backings(connecting(Service, of))]
+    # an Ingress may lead to a Service of somebody else
+    return judged + [(one.row, health_of_routes(one)) for one in routes_of_ingresses(connecting(Ingress, of))]
+
+
+def health_of_network(
+    services: Rows[Connecting], ingresses: Rows[Connecting], pods: Rows[PodFact], visible: Collection[str] | None = None
+) -> Judged:
+    backed = backings_of_all(services, pods, visible)
     judged: Judged = [(one.row, health_of_backing(one)) for one in backed]
-    known = backed if of is None else None  # an Ingress may lead to a Service of somebody else
-    return judged + [(one.row, health_of_routes(one)) for one in routes_of_ingresses(ingresses, known)]
+    routes = routes_of_ingresses(in_order(ingresses, visible), backed)
+    return judged + [(one.row, health_of_routes(one)) for one in routes]
 
 
 def health_of_deployment(row: Deployment) -> Health:

@@ -72,7 +72,8 @@ def syncs(rows: Sequence[Sync], _now: float) -> list[dict[str, Any]]:
                 "changes": row.changes,
                 **_present(
                     commitMessage=row.commit_message, commitAuthor=row.commit_author,
-                    committedAt=_time(row.committed_at), seenAt=_time(row.seen_at), healthyAt=_time(row.healthy_at),
+                    committedAt=_time(row.committed_at), seenAt=_time(row.seen_at),
+                    readyAt=_time(row.ready_at), healthyAt=_time(row.healthy_at),
                 ),
             },
         }

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Q
 
-from control.models import Ingress, NetworkPolicy, Service
-from control.selectors.backing import backings
+from control.models import NetworkPolicy, Service
+from control.selectors.backing import PODS, backings_of_all
 from control.selectors.certificates import Certificates, cluster_certificates
-from control.selectors.connecting import connecting
+from control.selectors.connecting import INGRESSES, SERVICES
+from control.selectors.followed import followed, in_order
 from control.selectors.ingress_lines import IngressLine, ingress_lines, with_certificates
 from control.selectors.ingresses import routes_of_ingresses
 from control.selectors.narrowing import Narrowed, narrow
@@ -52,8 +53,9 @@ class NetworkPage:
 def network_page(asked: Mapping[str, str], numbers: tuple[int, int], visible: Visible, now: float) -> NetworkPage:
     """`numbers`: the pages of services and of ingresses. As many queries however many there are."""
     seen = None if visible is None else Q(namespace__in=visible)
-    backed, told = backings(connecting(Service, seen)), routers()
-    found = routes_of_ingresses(connecting(Ingress, seen), backed, told)
+    services, ingressing, pods = followed.now(SERVICES, INGRESSES, PODS)
+    backed, told = backings_of_all(services, pods, visible), routers()
+    found = routes_of_ingresses(in_order(ingressing, visible), backed, told)
     lines = service_lines(backed, told.problems_of(Service.kind))
     listing = narrow(lines, asked, FACETS, lambda line: line.searched, numbers[0])
     narrowed = {"words": asked.get("words", ""), "namespace": asked.get("namespace", "")}
@@ -67,7 +69,7 @@ def network_page(asked: Mapping[str, str], numbers: tuple[int, int], visible: Vi
         shown_ingresses=tuple(with_certificates(ingresses.lines, now)),
         policies=policies,
         more_policies=more,
-        certificates=cluster_certificates(told, now) if visible is None else None,
+        certificates=cluster_certificates(now) if visible is None else None,
         alarms=tuple(sentence(one) for one in told.in_trouble()) if visible is None else (),
     )
 

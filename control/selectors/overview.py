@@ -7,19 +7,24 @@ many objects there are; lists are cut at SHOWN rows, the worst first, and say ho
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db.models import Min, Q
 
 from control.models import Event, Pod, Repository, Sync, Work
-from control.selectors.applications import ApplicationLine, application_lines
+from control.selectors.application_rows import APPLICATIONS
+from control.selectors.applications import ApplicationLine, summarised
 from control.selectors.attempts import AttemptLine, attempt_line
+from control.selectors.backing import PODS
 from control.selectors.canary_lines import CanaryLine, lines_under_way
-from control.selectors.deployment_facts import Facts, facts
+from control.selectors.canary_rows import UNDER_WAY
+from control.selectors.connecting import INGRESSES, SERVICES
+from control.selectors.deployment_facts import DEPLOYMENTS, Facts
 from control.selectors.event_lines import EventLine, event_line
-from control.selectors.health import Judged, application_health, bare_pods, network_health
-from control.selectors.overview_nodes import NodeLine, node_lines
+from control.selectors.followed import each, followed
+from control.selectors.health import Judged, application_health, bare_pods, health_of_network
+from control.selectors.overview_nodes import NO_NODES, NodeLine, NodeSummary, node_summary
 from control.selectors.overview_workloads import WorkloadLine, state_of_facts, state_of_pod, workload_lines
 from control.selectors.spans import within
 from control.selectors.words import WORST_FIRST, Moment, State, sentence, state_of
@@ -95,20 +100,20 @@ def overview(now: float, visible: Collection[str] | None = None) -> Overview:
     Nodes belong to no namespace: they are for those who see all.
     """
     seen = Q() if visible is None else Q(namespace__in=visible)
-    everything, bare = list(facts(seen)), list(bare_pods(seen))
-    network = [one for one in network_health() if visible is None or one[0].namespace in visible]
-    nodes = node_lines(now) if visible is None else []
-    found = application_lines(now, health=application_health(None, network, everything, bare))
+    deployments, services, ingresses, pods, rows = followed.now(DEPLOYMENTS, SERVICES, INGRESSES, PODS, APPLICATIONS)
+    everything, bare = list(each(deployments, visible)), list(bare_pods(seen))
+    network = health_of_network(services, ingresses, pods, visible)
+    nodes = node_summary(SHOWN, now) if visible is None else NO_NODES
     names = None if visible is None else within(visible)
-    applications = [line for line in found if names is None or line.name in names]
+    applications = summarised(each(rows), application_health(None, network, everything, bare), names)
     attempts = Sync.objects.filter(Q() if names is None else Q(application__name__in=names))
     connections, counts = _connections(network), _counts(everything, bare)
     return Overview(
         workloads=tuple(workload_lines(everything, bare, SHOWN, now)),
-        canaries=tuple(lines_under_way(now, seen)[:SHOWN]),
-        applications=tuple(applications[:SHOWN]),
-        nodes=tuple(nodes[:SHOWN]),
-        more_nodes=max(len(nodes) - SHOWN, 0),
+        canaries=tuple(_canaries(everything, now)),
+        applications=tuple(line.seen(now) for line in applications[:SHOWN]),
+        nodes=nodes.lines,
+        more_nodes=nodes.more,
         pending=tuple(_pending(seen, now)),
         connections=tuple(connections[:SHOWN]),
         syncs=tuple(attempt_line(row, now) for row in attempts.select_related("application")[:SYNCS]),
@@ -123,6 +128,12 @@ def overview(now: float, visible: Collection[str] | None = None) -> Overview:
     )
 
 
+def _canaries(everything: Iterable[Facts], now: float) -> list[CanaryLine]:
+    """No query when none is under way."""
+    mine = sorted((one.namespace, one.name, one.uid) for one in everything if one.canary in UNDER_WAY)
+    return lines_under_way(now, Q(pk__in=[uid for _, _, uid in mine[:SHOWN]])) if mine else []
+
+
 def _counts(everything: Iterable[Facts], bare: Iterable[Pod]) -> tuple[tuple[State, int], ...]:
     counted = Counter([*map(state_of_facts, everything), *map(state_of_pod, bare)])
     return tuple(sorted(counted.items(), key=lambda one: (WORST_FIRST.index(one[0].tone), one[0].word)))
@@ -131,7 +142,7 @@ def _counts(everything: Iterable[Facts], bare: Iterable[Pod]) -> tuple[tuple[Sta
 def _troubles(
     counts: Iterable[tuple[State, int]],
     applications: Iterable[ApplicationLine],
-    nodes: Sequence[NodeLine],
+    nodes: NodeSummary,
     connections: Iterable[ConnectionLine],
 ) -> Iterable[str]:
     """What a person has to look at, in words for a title: "2 degraded", "1 service degraded", "1 node not ready"."""
@@ -141,10 +152,10 @@ def _troubles(
     for kind, many in (("Service", "services"), ("Ingress", "ingresses")):
         if broken := sum(line.kind == kind and line.state.tone in ("bad", "warn") for line in connections):
             yield f"{broken} {kind.lower() if broken == 1 else many} degraded"
-    if lost := sum(line.state.tone == "bad" for line in nodes):
-        yield f"{lost} {'node' if lost == 1 else 'nodes'} not ready"
-    if stuck := sum(bool(line.router) for line in nodes):
-        yield f"{stuck} {'router' if stuck == 1 else 'routers'} not ready"
+    if nodes.lost:
+        yield f"{nodes.lost} {'node' if nodes.lost == 1 else 'nodes'} not ready"
+    if nodes.stuck:
+        yield f"{nodes.stuck} {'router' if nodes.stuck == 1 else 'routers'} not ready"
 
 
 def _connections(network: Judged) -> list[ConnectionLine]:
@@ -181,12 +192,13 @@ def _why_pending(waiting: str, message: str, node: str | None) -> str:
     return f"on {node}: {said}" if said else f"it is being started on {node}"
 
 
-def _alarms(nodes: Sequence[NodeLine], now: float) -> Iterable[str]:
+def _alarms(nodes: NodeSummary, now: float) -> Iterable[str]:
     """Is what is shown still true? Loops that stand still look healthy, so it has to be said."""
-    late = Work.objects.filter(due_at__lt=now - OVERDUE_SECONDS, leased_until__lt=now).aggregate(Min("due_at"))
-    if late["due_at__min"] is not None:
-        waited = Moment(late["due_at__min"], now).age
+    # 0 means "at once", and does not say since when: what polls and beats has times of its own.
+    late = Work.objects.filter(due_at__gt=0, due_at__lt=now - OVERDUE_SECONDS, leased_until__lt=now)
+    oldest = late.aggregate(Min("due_at"))["due_at__min"]
+    if oldest is not None:
+        waited = Moment(oldest, now).age
         yield f"Work has been due for {waited} and nobody does it: see whether the worker and beat processes run."
-    heard = max((line.heard.at for line in nodes), default=now)
-    if any(line.state.tone == "good" for line in nodes) and now - heard > SILENT_SECONDS:
-        yield f"No heartbeat was written for {Moment(heard, now).age}: see whether the watch process runs."
+    if nodes.well and now - nodes.heard_at > SILENT_SECONDS:
+        yield f"No heartbeat was written for {Moment(nodes.heard_at, now).age}: see whether the watch process runs."

@@ -7,26 +7,19 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from django.db.models import Count, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count
 
 from control.models import Node, Pod
 from control.selectors.draining import drains
 from control.selectors.kubernetes_nodes import allocatable, engine, held, router_of
+from control.selectors.node_facts import node_facts, state_of_node
 from control.selectors.raw import KEPT, parsed, text
 from control.selectors.words import WORST_FIRST, Moment, State, cpus, sentence, size
-from deployer.core.survival.states import CUT_OFF, DEAD, RETURNING, UNKNOWN
 
 PROBLEMS = 5
-FEW = 20
-"""Nodes; for more of them the pods of all are read in one go, which costs less than looking up each."""
 _UNREAD = (
     "credentials", "images", "annotations", "labels", "taints", "witnesses", "replaced", "router__identity",
 )  # fmt: skip
-_TROUBLE = {
-    UNKNOWN: State("Unknown", "bad"), CUT_OFF: State("Cut off", "warn"), DEAD: State("Dead", "bad"),
-    RETURNING: State("Returning", "busy"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +57,37 @@ class NodeLine:
         return replace(self, heard=Moment(0, 0))
 
 
-def node_lines(now: float) -> list[NodeLine]:
-    """Two queries, three when a node is drained; the worst first."""
-    rows = list(Node.objects.select_related("router").defer(*_UNREAD))
-    words = drains(rows)
-    lines = [line for _, line in lined(rows, now, words)]
-    return sorted(lines, key=worst_first)
+@dataclass(frozen=True, slots=True)
+class NodeSummary:
+    """The `lines` that are shown, of which there are `more`; how many are `lost`, `stuck` for their router, or `well`.
+
+    `heard_at`: the newest heartbeat of any.
+    """
+
+    lines: tuple[NodeLine, ...]
+    more: int
+    lost: int
+    stuck: int
+    well: int
+    heard_at: float
+
+
+NO_NODES = NodeSummary((), 0, 0, 0, 0, 0)
+
+
+def node_summary(shown: int, now: float) -> NodeSummary:
+    """The worst first. Three queries, four when a node is drained."""
+    facts = node_facts()
+    rows = Node.objects.filter(pk__in=[one.uid for one in facts[:shown]]).select_related("router").defer(*_UNREAD)
+    lines = [line for _, line in lined(rows, now, drains(rows))]
+    return NodeSummary(
+        lines=tuple(sorted(lines, key=worst_first)),
+        more=max(len(facts) - shown, 0),
+        lost=sum(one.state.tone == "bad" for one in facts),
+        stuck=sum(one.is_stuck for one in facts),
+        well=sum(one.state.tone == "good" for one in facts),
+        heard_at=max((one.heartbeat_at for one in facts), default=0),
+    )
 
 
 def lined(rows: Iterable[Node], now: float, drained: Mapping[str, str] | None = None) -> list[tuple[Node, NodeLine]]:
@@ -88,14 +106,11 @@ def _loads(nodes: Collection[str]) -> dict[str, tuple[int, int, int]]:
 
     The pods of a revision are placed alike: the database counts them, and each placement is parsed once.
     """
-    pods: Any = Pod.objects.filter(node__in=nodes) if len(nodes) < FEW else Pod.objects.all()
-    place = Coalesce("node_id", Value(""))  # as it stands there is an index on it, by which each row is looked up apart
-    counted = pods.order_by().values_list(place, text("placement")).annotate(Count("uid"))
+    pods: Any = Pod.objects.filter(node__in=nodes).order_by()
     found = dict.fromkeys(nodes, (0, 0, 0))
-    for node, placement, count in counted:
-        if node in found:
-            (there, cpu, memory), (more_cpu, more_memory) = found[node], _asked(placement)
-            found[node] = (there + count, cpu + count * more_cpu, memory + count * more_memory)
+    for node, placement, count in pods.values_list("node_id", text("placement")).annotate(Count("uid")):
+        (there, cpu, memory), (more_cpu, more_memory) = found[node], _asked(placement)
+        found[node] = (there + count, cpu + count * more_cpu, memory + count * more_memory)
     return found
 
 
@@ -113,7 +128,7 @@ def _line(row: Node, load: tuple[int, int, int], drain: str, now: float) -> Node
         name=row.name,
         engine=sentence(engine(row).replace("docker://", "Docker ")),
         simulated=row.is_simulated,
-        state=_state(row),
+        state=state_of_node(row),
         message="" if row.ready else sentence(held(row)),
         changed=Moment(row.reason_changed_at, now),
         heard=Moment(row.heartbeat_at, now),
@@ -136,14 +151,6 @@ def _router(row: Node) -> str:
 def _problems(row: Node) -> tuple[str, ...]:
     router = router_of(row)
     return tuple(sentence(str(one)) for one in router.problems[:PROBLEMS]) if router is not None and row.ready else ()
-
-
-def _state(row: Node) -> State:
-    if not row.ready or row.reason == RETURNING:
-        return _TROUBLE.get(row.reason, State("NotReady", "bad"))
-    if row.draining:
-        return State("Draining", "busy")
-    return State("Cordoned", "idle") if row.cordoned else State("Ready", "good")
 
 
 def _percent(part: int, whole: int) -> int:

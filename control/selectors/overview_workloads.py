@@ -86,13 +86,13 @@ def workload_line(row: Deployment, now: float) -> WorkloadLine:
 
 def workload_lines(everything: Iterable[Facts], bare: Iterable[Pod], shown: int, now: float) -> list[WorkloadLine]:
     """At most `shown` of them: rollouts under way first, then the worst. Four queries."""
-    first = sorted(everything, key=lambda one: (*_turn(state_of_facts(one)), one.namespace, one.name))[:shown]
+    first = sorted(everything, key=lambda one: (*turn(state_of_facts(one)), one.namespace, one.name))[:shown]
     of = Q(pk__in=[one.uid for one in first])
     sets, counts, troubles = _sets(of), _counts(of), _troubles(of)
     rows = Deployment.objects.filter(of).defer("annotations", "labels")
     lines = [_deployment(row, sets[row.uid], counts[row.uid], troubles.get(row.uid, {}), now) for row in rows]
     lines += [_pod(row, now) for row in bare]
-    return sorted(lines, key=lambda line: (*_turn(line.state), line.namespace, line.name, line.kind))[:shown]
+    return sorted(lines, key=lambda line: (*turn(line.state), line.namespace, line.name, line.kind))[:shown]
 
 
 def state_of_facts(one: Facts) -> State:
@@ -106,7 +106,7 @@ def state_of_pod(row: Pod) -> State:
     return _TERMINATING if row.deleted_at else state_of(health_of_pod(row))
 
 
-def _turn(state: State) -> tuple[bool, int]:
+def turn(state: State) -> tuple[bool, int]:
     return (state.tone != "busy", WORST_FIRST.index(state.tone))
 
 

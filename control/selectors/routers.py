@@ -6,15 +6,18 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from control.models import Router
 
+_READ = ("ready", "reason", "message", "problems", "node__name", "node__ready")
 _END = r"(?![\w./-]*[\w-])"
 """Behind a name: no longer name goes on here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routers:
-    """All of them, read once: with their nodes, by name."""
+    """Read once: with their nodes, by name."""
 
     rows: tuple[Router, ...]
 
@@ -50,8 +53,9 @@ class Routers:
 
 
 def routers() -> Routers:
-    """One query."""
-    found = Router.objects.select_related("node").defer("identity", "node__credentials", "node__images")
+    """Those that have anything to say. One query."""
+    silent = Q(ready=True, problems=[])
+    found = Router.objects.exclude(silent).select_related("node").only(*_READ)
     return Routers(tuple(found.order_by("node__name")))
 
 

@@ -133,6 +133,7 @@ def add_application(
     try:
         with transaction.atomic():
             row.save(force_insert=True)
+            objects.touch("Application", "", name)
             composition().work.wake("sync", row.uid)
             record(actor, "application add", str(row), f"{repository}:{path} -> {namespace}")
     except IntegrityError as error:
@@ -159,6 +160,7 @@ def remove_application(name: str, actor: Actor, *, keep_objects: bool = False) -
         record(actor, "application remove", str(row), f"{count} objects {'kept' if keep_objects else 'pruned'}")
         work.forget("sync", row.uid)
         row.delete()
+        objects.touch("Application", "", name)
     return count
 
 

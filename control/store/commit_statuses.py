@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 from control.models import Application, CommitStatus, Deployment, Sync
 from control.store import objects
 from control.store.repositories import access
-from control.store.workloads import is_done
+from control.store.timeline import is_done
 from deployer.core import commit_statuses as core
 from deployer.core.announcements import masked, page_of
 from deployer.core.commit_statuses import Rolled, Said, Tried, Workload

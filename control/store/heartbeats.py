@@ -89,7 +89,8 @@ def _tell(row: Node, now: float) -> None:
 
 def _lose(row: Node) -> None:
     """What was observed there last does not hold any more. Of pods that were ready, routers have to be told."""
-    Pod.objects.filter(node=row, orphaned=False).exclude(settled="", ready=False).update(settled="", ready=False)
+    lost = Pod.objects.filter(node=row, orphaned=False).exclude(settled="", ready=False)
+    objects.update_alike(lost.only("uid", "namespace", "name"), settled="", ready=False)
 
 
 def _return(row: Node, wake: Wake) -> None:

@@ -62,6 +62,18 @@ def update(rows: Sequence[KubernetesObject], fields: Iterable[str]) -> None:
         _log(rows, Change.MODIFIED)
 
 
+def update_alike(found: Iterable[KubernetesObject], **values: Any) -> None:
+    """The same values for all of them: two statements, however many they are."""
+    rows = list(found)
+    with transaction.atomic():
+        for row, version in zip(rows, next_versions(len(rows)), strict=True):
+            row.resource_version = version
+        for model, group in _by_model(rows).items():
+            model._default_manager.filter(pk__in=[row.pk for row in group]).update(**values)
+            model._default_manager.bulk_update(group, ["resource_version"], batch_size=500)
+        _log(rows, Change.MODIFIED)
+
+
 def delete(rows: Sequence[KubernetesObject]) -> None:
     if not rows:
         return

@@ -50,8 +50,7 @@ def polled(uid: str, look: Look, wake: Wake, now: float) -> int:
         if same.update(polled_at=now):
             return 0  # as nearly always: one write, and nobody is told
     row = Repository.objects.get(pk=uid)
-    if (look.failure, look.head or row.head) != (row.message, row.head):
-        objects.touch("Repository", "", row.name)
+    is_news = bool(look.failure or row.failures or look.contents is not None or look.head not in ("", row.head))
     if look.failure or row.failures:
         wake(incidents.LOOP, uid)
     row.failures = row.failures + 1 if look.failure else 0
@@ -64,6 +63,8 @@ def polled(uid: str, look: Look, wake: Wake, now: float) -> int:
         _tell(row, look.contents, wake)
         row.told_head = look.head
     row.save(update_fields=POLLED)
+    if is_news:
+        objects.touch("Repository", "", row.name)
     return row.failures
 
 

@@ -74,6 +74,7 @@ def up_to_date(assignment: Assignment, commit: str, tree: str) -> bool:
 
 def resume(assignment: Assignment, head: str, now: float) -> None:
     Application.objects.filter(pk=assignment.uid).update(pin={})
+    _tell(assignment.name)
     objects.record_event(
         "Application", "", assignment.name, "Normal", "Resumed",
         f"commit {head[:7]} changes {assignment.path}: the pin to {assignment.pinned_commit[:7]} ended", at=now,

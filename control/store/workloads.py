@@ -13,15 +13,14 @@ from typing import Any
 
 from django.db.models import F
 
-from control.models import Deployment, Pod, ReplicaSet, Sync
+from control.models import Deployment, Pod, ReplicaSet
 from control.models.budgets import budgets_of
-from control.store import canaries, doubt, incidents, objects, templates, unstarted, waking
+from control.store import canaries, doubt, incidents, objects, templates, timeline, unstarted, waking
 from control.store.statuses import deployment_status
 from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
 from deployer.core.survival.states import serves
 from deployer.core.workloads import values
 from deployer.core.workloads.canary import REASON as ABORTED_CANARY
-from deployer.core.workloads.progress import COMPLETE
 from deployer.ports import Wake
 
 
@@ -232,8 +231,7 @@ def _write_status(row: Deployment, plan: values.Plan, wake: Wake, now: float) ->
         objects.update([row], ["progress", "status"])
         if progress["reason"] != was:
             _wake_tellers(row, wake)
-        if is_done(row) and row.application_id:
-            _note_healthy(str(row.application_id), now)
+        timeline.note(row, now)
 
 
 def _wake_tellers(row: Deployment, wake: Wake) -> None:
@@ -241,23 +239,6 @@ def _wake_tellers(row: Deployment, wake: Wake) -> None:
     wake(incidents.LOOP, row.uid)
     if row.application_id:
         wake("status", str(row.application_id))
-
-
-def is_done(row: Deployment) -> bool:
-    """Every pod is of the template that Git asks for, available, and has proved itself. A pinned one is not done."""
-    if row.pin:
-        return False
-    progress, desired = row.progress, row.replicas
-    return bool(progress.get("reason") == COMPLETE and progress["updated"] == progress["available"] == desired)
-
-
-def _note_healthy(application: str, now: float) -> None:
-    """The end of a deploy's timeline: all workloads of the application are done for the first time since its sync."""
-    rows = Deployment.objects.filter(application=application, deleted_at=None)
-    last = Sync.objects.filter(application=application, phase=Sync.SUCCEEDED).order_by("-id").first()
-    if last is not None and not last.healthy_at and all(is_done(row) for row in rows):
-        Sync.objects.filter(pk=last.pk, healthy_at=0).update(healthy_at=now)
-        objects.touch("Application", "", last.application.name)
 
 
 def _pin_back(row: Deployment, rollback: values.Rollback, sets: Iterable[ReplicaSet], now: float) -> None:

@@ -10,7 +10,7 @@ import pytest
 from control.management import following
 from control.models import AuditEntry, Node, Pod
 from control.selectors.draining import left_words
-from control.selectors.overview_nodes import node_lines
+from control.selectors.overview_nodes import node_summary
 from control.selectors.pods import pod_words
 from deployer.composition import composition
 from tests.control import factories
@@ -170,7 +170,7 @@ def test_the_first_page_and_describe_say_what_a_drain_waits_for(run: Run) -> Non
         f"3 pods are left: 1 is being stopped, 2 wait: shop/web-1 ({HELD}), shop/web-3 (it was found running, and "
         "Deployment/old is not on record: it stays until Git names it, or is stopped by hand)"
     )
-    assert [line.drain for line in node_lines(factories.NOW)] == [said]
+    assert [line.drain for line in node_summary(30, factories.NOW).lines] == [said]
     assert said in run("describe", "node", "n1").out
     assert left_words([]) == "no pod is left"
     assert pod_words(pods[0]).ready == 1, "a pod that waits serves on"

@@ -39,10 +39,12 @@ def test_a_simulated_host_is_added_labelled_tainted_and_removed(run: Run) -> Non
     row = Node.objects.get()
     assert (row.labels["zone"], "disk" in row.labels) == ("b", False)
     assert row.taints == [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]
+    assert run("node", "taint", "s1", "gpu-").code == 0, "by its key alone, as the help says"
+    assert Node.objects.get().taints == []
     assert "Simulated" in run("node", "list").out
     assert run("node", "add", "s2", "sim://cli-1").err == ("error: this engine is registered already, as node s1\n")
     assert run("node", "remove", "s1").out.startswith("node/s1 removed")
-    assert AuditEntry.objects.filter(source="command line").count() == 5
+    assert AuditEntry.objects.filter(source="command line").count() == 6
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,12 @@ def test_loops_that_stand_still_are_said(admin: Client) -> None:
     assert "No heartbeat was written for 5m" in text
 
 
+def test_what_was_woken_a_moment_ago_is_not_late(admin: Client) -> None:
+    """The page said "Work has been due for 20780d" whenever somebody had woken a loop that was not at work yet."""
+    Work.objects.create(loop="sync", key="x", due_at=0)
+    assert "nobody does it" not in words(page(admin))
+
+
 def test_whatever_comes_from_outside_is_shown_and_not_obeyed(admin: Client) -> None:
     row = factories.deployment("web", application=factories.application(message=HOSTILE, namespace="shop"))
     current = factories.replica_set(row, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,10 @@ def words(client: Client, path: str, status: int = 200, **form: str) -> str:
     html = answer.content.decode()
     assert answer.status_code == status, html
     return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"(?s).*<main", "<main", html)).split())
+
+
+def words_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
 
 def field(client: Client, path: str, name: str) -> str:
@@ -92,6 +97,56 @@ def test_each_filter_counts_what_it_would_leave(ann: Client) -> None:
     assert "Repository other 1 shop 1" in text
     assert "Namespace mail 1 shop 2" in text
     assert 'href="?namespace=shop&amp;repository=other"' in ann.get("/applications?namespace=shop").content.decode()
+
+
+def labelled() -> None:
+    """Of shop the workload has a label of its own, of mail its pods alone; billing is a bare pod."""
+    three()
+    for name, own, of_pods in (("shop", {"app": "web", "tier": "front"}, {"app": "pod"}), ("mail", {}, {"app": "web"})):
+        spec = {"template": {"metadata": {"labels": of_pods}, "spec": {"containers": []}}}
+        owner = Application.objects.get(name=name)
+        factories.deployment(name, namespace=name, application=owner, labels=own, spec=spec)
+    factories.pod(None, "biller", labels={"app": "bill"}, application=Application.objects.get(name="billing"))
+
+
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [
+        ("", {"shop", "mail", "billing"}),
+        ("app=web", {"shop", "mail"}),
+        ("app==web,tier=front", {"shop"}),
+        ("app in (web,bill)", {"shop", "mail", "billing"}),
+        ("app notin (web)", {"billing"}),
+        ("app!=bill", {"shop", "mail"}),
+        ("tier", {"shop"}),
+        ("!tier", {"mail", "billing"}),
+        ("app=pod", set()),
+    ],
+)
+def test_labels_of_workloads_narrow_the_list(ann: Client, selector: str, found: set[str]) -> None:
+    """Kubernetes' grammar; of a workload without labels those of its pods count."""
+    labelled()
+    html = ann.get("/applications", {"label": selector}).content.decode()
+    assert set(re.findall(r'id="application-([a-z]+)"', html)) == found
+    assert f'name="label" value="{selector}"' in html
+
+
+def test_labels_are_counted_and_held_with_the_other_filters(ann: Client) -> None:
+    labelled()
+    text = words(ann, "/applications?label=app%3Dweb&namespace=shop")
+    assert "1 application of 3" in text and "Namespace mail 1 shop 1" in text
+    assert "Label app=web 2" in words(ann, "/applications")
+    html = ann.get("/applications?label=app%3Dweb").content.decode()
+    assert 'href="?namespace=shop&amp;label=app%3Dweb"' in html, "a link keeps the selector"
+    assert 'class="chip chosen"' in html, "it can be taken away"
+
+
+@pytest.mark.parametrize("selector", ["app=web tier=front", "app in web", "=web", "a=b" * 1000, "<script>"])
+def test_a_selector_that_cannot_be_read_is_said_and_lists_nothing(ann: Client, selector: str) -> None:
+    labelled()
+    html = ann.get("/applications", {"label": selector}).content.decode()
+    assert "is not a label selector: write app=web" in words_of(html)
+    assert 'id="application-' not in html and 'href="?"' in html.replace('href="/applications"', 'href="?"')
 
 
 def test_the_list_is_paged(ann: Client) -> None:

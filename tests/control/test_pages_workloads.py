@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from control.models import AuditEntry, Deployment, Measurement
+from control.models import AuditEntry, Deployment, Measurement, RoleBinding
 from control.services import workloads
 from control.services.audit import Actor
 from control.services.refusal import Refused
@@ -259,3 +259,35 @@ def test_a_budget_counts_what_was_scaled_to() -> None:
         )
     )
     assert budgets([budget])[0].expected == 10
+
+
+# All of them
+
+
+def test_workloads_are_listed_narrowed_and_paged(ann: Client) -> None:
+    """Of many, the first page showed thirty and named a command for the others."""
+    row, _, _ = factories.shop()
+    factories.pin(row, 1)
+    for number in range(60):
+        factories.deployment(f"job-{number:02}", namespace="batch", replicas=0, labels={"app": "batch"})
+    factories.pod(None, "lonely", namespace="batch")
+    text = words(ann, "/workloads")
+    assert "62 workloads" in text and "Kind Deployment 61 Pod 1" in text and "Page 1 of 2" in text
+    assert "all workloads" in words(ann, "/")
+    assert "1 workload of 62" in words(ann, "/workloads?kind=Pod")
+    found = ann.get("/workloads?label=app%21%3Dbatch&namespace=shop").content.decode()
+    assert re.findall(r'id="deployment-([a-z]+)-', found) == ["shop"] and "resume-deployment-shop-web" in found
+    assert "1 workload of 62" in words(ann, "/workloads?words=shop/web")
+    assert "No workload is like that" in words(ann, "/workloads?words=nothing")
+    assert "is not a label selector" not in words(ann, "/workloads?label=b%3D"), "an empty value is one"
+    assert "is not a label selector" in words(ann, "/workloads?label=%3Db")
+
+
+def test_of_workloads_those_of_other_namespaces_are_not_counted(client: Client) -> None:
+    factories.shop()
+    factories.deployment("mailer", namespace="mail")
+    looks = User.objects.create_user("bob")
+    RoleBinding.objects.create(subject=looks, role="viewer", namespace="shop")
+    client.force_login(looks)
+    html = client.get("/workloads").content.decode()
+    assert "1 workload<" in html.replace("</h1>", "<") and "mail" not in html

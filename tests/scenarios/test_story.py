@@ -26,8 +26,9 @@ def test_a_push_runs(world: World) -> None:
     assert world.ready() == 3
     assert world.condition("Progressing")["reason"] == "NewReplicaSetAvailable"
     attempt = Sync.objects.get()
-    assert attempt.started_at <= attempt.finished_at <= attempt.healthy_at
+    assert attempt.started_at <= attempt.finished_at <= attempt.ready_at <= attempt.healthy_at
     assert attempt.healthy_at - attempt.finished_at == pytest.approx(2, abs=0.1), "it had to prove itself"
+    assert attempt.ready_at == max(pod.ready_at for pod in world.pods())
     assert sum(map(len, world.running().values())) == 3
 
 
@@ -49,6 +50,25 @@ def test_a_new_image_rolls(world: World) -> None:
     assert world.ready() == 3
     assert not old & {pod.uid for pod in world.pods()}
     assert world.revisions() == {2}
+
+
+def test_a_deploy_is_ready_when_its_last_pod_is_and_healthy_when_it_has_proved_itself(world: World) -> None:
+    """Old pods that are ready make no new commit ready; and what proves itself for long is ready long before."""
+    world.push(web())
+    world.pass_time(20)
+    world.push(web(image="shop/web:2", spec="minReadySeconds: 30"))
+    moments: list[tuple[int, bool, bool]] = []
+    for _ in range(200):
+        world.pass_time(1)
+        attempt = Sync.objects.first()
+        assert attempt is not None
+        new = sum(pod.ready and pod.revision == 2 for pod in world.pods())
+        moments.append((new, attempt.ready_at > 0, attempt.healthy_at > 0))
+        if attempt.healthy_at:
+            break
+    assert all(new == 3 for new, ready, _ in moments if ready), "not before the last of them"
+    assert any(ready and not healthy for _, ready, healthy in moments)
+    assert attempt.healthy_at - attempt.ready_at >= 28
 
 
 def test_a_broken_file_changes_nothing(world: World) -> None:
@@ -79,7 +99,7 @@ def test_a_crashing_revision_rolls_back_with_its_last_words(world: World) -> Non
     assert "no database" in deployment.pin["log_tail"]
     attempt = Sync.objects.first()
     assert attempt is not None
-    assert attempt.healthy_at == 0, "the commit that failed was never healthy"
+    assert attempt.healthy_at == attempt.ready_at == 0, "the commit that failed was never healthy"
     assert len({one.image for engine in world.engines.values() for one in pods_of(engine)}) == 1
 
 

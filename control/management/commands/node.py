@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from control.management.commands.get import kind_table
 from control.management.failure import Command as PierheadCommand
@@ -16,11 +16,12 @@ from control.models import Node, Pod
 from control.selectors import draining
 from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find, get
+from control.services.node_marks import label_change, taint_change
+from control.services.refusal import Refused
 
 LONGEST_FILE_BYTES = 1 << 20
 TLS_FILES = ("ca", "cert", "key")
-_TAINT = re.compile(r"(?P<key>[^=:]+)(?:=(?P<value>[^=:]*))?(?::(?P<effect>[A-Za-z]+))?(?P<gone>-)?")
-_PAIR = re.compile(r"(?P<key>[^=]+?)(?:=(?P<value>.*)|(?P<gone>-))")
+T = TypeVar("T")
 
 
 class Command(PierheadCommand):
@@ -35,7 +36,7 @@ class Command(PierheadCommand):
         label.add_argument("changes", nargs="+", type=pair, metavar="K=V|K-")
         taint = make.add_parser("taint", help="set taints, or remove them: gpu=yes:NoSchedule gpu:NoSchedule-")
         taint.add_argument("name", metavar="NAME")
-        taint.add_argument("changes", nargs="+", type=taint_change, metavar="K=V:EFFECT|K:EFFECT-|K-")
+        taint.add_argument("changes", nargs="+", type=tainting, metavar="K=V:EFFECT|K:EFFECT-|K-")
         make.add_parser("cordon", help="no new pods on it").add_argument("name", metavar="NAME")
         make.add_parser("uncordon", help="new pods on it again").add_argument("name", metavar="NAME")
         drain = make.add_parser("drain", help="cordon it, and move its pods elsewhere")
@@ -191,10 +192,7 @@ def read_text(path: Path) -> str:
 
 def pair(text: str) -> tuple[str, str | None]:
     """`k=v` sets, `k-` removes."""
-    found = _PAIR.fullmatch(text)
-    if not found:
-        raise ArgumentTypeError(f"{text!r}: write key=value, or key- to remove it")
-    return found["key"], None if found["gone"] else found["value"]
+    return _read(label_change, text)
 
 
 def set_pair(text: str) -> tuple[str, str]:
@@ -204,14 +202,16 @@ def set_pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def taint_change(text: str) -> dict[str, str] | str:
+def tainting(text: str) -> dict[str, str] | str:
     """`k=v:Effect` and `k:Effect` set; `k:Effect-` and `k-` remove (answered as a text)."""
-    found = _TAINT.fullmatch(text)
-    if found and found["gone"]:
-        return f"{found['key']}:{found['effect']}" if found["effect"] else found["key"]
-    if not found or not found["effect"]:
-        raise ArgumentTypeError(f"{text!r}: write key=value:NoSchedule, or key:NoSchedule- to remove it")
-    return {"key": found["key"], "value": found["value"] or "", "effect": found["effect"]}
+    return _read(taint_change, text)
+
+
+def _read(reader: Callable[[str], T], text: str) -> T:
+    try:
+        return reader(text)
+    except Refused as refused:
+        raise ArgumentTypeError(refused.sentence) from refused
 
 
 def left_sentence(row: Node, left: list[Pod], total: int, timeout_seconds: float) -> str:

@@ -80,6 +80,7 @@ def describe_sync(row: Sync, now: float) -> str:
             ("Seen", parts.time_of(row.seen_at, now)),
             ("Started", parts.time_of(row.started_at, now)),
             ("Finished", parts.time_of(row.finished_at, now)),
+            ("Ready", parts.time_of(row.ready_at, now)),
             ("Healthy", parts.time_of(row.healthy_at, now)),
         ]
     )
