@@ -208,7 +208,7 @@ def test_a_host_whose_disk_is_full_keeps_nobody_waiting_and_heals(shop: Shop) ->
         full.free_disk()
     shop.wait(lambda: shop.ready() == 8 == len(shop.pods()), 60)
     rolled(shop, WEB)
-    assert nothing_is_doubled(shop)
+    eventually(lambda: nothing_is_doubled(shop), 60, shop.tell)
 
 
 def said_of(shop: Shop, app: str) -> str:

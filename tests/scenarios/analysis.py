@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from control.models import NEVER, AnalysisRun, AnalysisTick, Deployment, Work
-from control.store import analyses
+from control.models import NEVER, AnalysisRun, AnalysisTick, Work
+from control.store import analyses, objects
 from deployer.adapters.simulated_traffic import count
 from deployer.core.canary.kept import dump_state, load_analysis
 from deployer.core.canary.values import Analysis, CanaryState, Judge, NewRun
@@ -54,7 +54,9 @@ class Stage(World):
         return (web(spec=HELD, image="shop/web:2"), service(), *more)
 
     def keep(self, state: CanaryState) -> None:
-        Deployment.objects.filter(name="web").update(canary=dump_state(state))
+        row = self.deployment()
+        row.canary = dump_state(state)
+        objects.update([row], ["canary"])
 
     def run(self, loop: str, key: str) -> None:
         if loop in self.quiet and self._holds:
