@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from control.models import Application, AuditEntry, Deployment, Event, ImagePolicy, Repository, Secret, Sync
-from control.store import clock, image_hints, image_policies
+from control.store import clock, image_hints, image_policies, objects
 from deployer.ports import RegistryError
 from tests.scenarios.world import World, web
 
@@ -211,14 +211,19 @@ def test_a_pinned_application_waits_for_its_person(world: World) -> None:
     world.settle()
     row = Application.objects.get()
     pin = {"commit": row.commit, "skipped_commit": row.commit, "skipped_tree": row.tree, "by": "ann", "at": 1.0}
-    Application.objects.update(pin=pin)
+    pinned(pin)
     world.registry.put(WHOLE, "1.1.0")
     later(world, 660)
     assert policy().why == f"application shop is pinned to {row.commit[:7]}: resume it; 1.1.0 waits"
     assert len(world.source.commits) == 1
-    Application.objects.update(pin={})
+    pinned({})
     later(world, 660)
     assert image() == "shop/web:1.1.0"
+
+
+def pinned(pin: dict[str, Any]) -> None:
+    Application.objects.update(pin=pin)
+    objects.touch("Application", "", "shop")
 
 
 def test_a_digest_is_pinned_as_a_new_revision(world: World) -> None:

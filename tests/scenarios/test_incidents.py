@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from control.models import Application, Incident, Node, Notice, NotificationChannel, Repository, Work
-from control.store import heartbeats, notices, resync
+from control.store import heartbeats, notices, objects, resync
 from deployer.core.survival.guards import Verdict
 from deployer.core.survival.states import DEAD, READY
 from deployer.ports import NotifyError
@@ -220,6 +220,7 @@ def test_what_is_removed_ends_in_silence(world: World) -> None:
     world.pass_time(60)
     uid = Application.objects.get().uid
     Application.objects.all().delete()
+    objects.touch("Application", "", "shop")
     assert Work.objects.filter(loop="incident", key=uid).delete()
     world.resync()  # the safety net finds it
     world.settle()

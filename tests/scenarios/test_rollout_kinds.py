@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from control.models import AnalysisTemplate, Application, Deployment, Event, Pod, Sync, Work
+from control.store import objects
 from control.store.sync import known, stored
 from tests.scenarios.canary_shop import SERVICE, CanaryShop
 from tests.scenarios.world import web
@@ -97,6 +98,8 @@ def test_a_rollout_under_way_becomes_a_deployment_and_rolls(shop: CanaryShop) ->
 def test_another_applications_workload_is_not_taken(shop: CanaryShop) -> None:
     settled(shop, SERVICE, web())
     Application.objects.update(name="first", automatic=False)
+    for name in ("shop", "first"):
+        objects.touch("Application", "", name)
     other = shop.follow("other")
     shop.push(rollout())
     shop.settle()
