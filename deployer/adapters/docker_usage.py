@@ -88,4 +88,6 @@ class Usages:
     def _one(self, called: str, container: str) -> Usage | None:
         path, what = f"/containers/{container}/stats", f"read what {called} uses"
         response = self._wire.call(Request("GET", path, what, _QUERY, done=(404,), timeout_seconds=CALL_SECONDS))
-        return None if response.status == 404 else seen.usage_seen(json.loads(response.data))
+        if response.status == 404 or not response.data:  # it ended meanwhile, and the engine has no more to say
+            return None
+        return seen.usage_seen(json.loads(response.data))

@@ -23,7 +23,9 @@ from deployer.ports import Clock, EngineError, EngineUnreachable
 NAME = f"pierhead-{EDGE}"
 NOTE_FILE = "edge.loaded"
 TRIES = 4
-LOAD_SECONDS = 3.0
+LOAD_SECONDS = 15.0
+"""At most, for its word on what it loads: a busy host takes seconds, and nothing else tells of a port that is taken."""
+RETRY_SECONDS = 3.0
 POLL_SECONDS = 0.1
 EXEC_SECONDS = 30.0
 TAKEN_SECONDS = 300.0
@@ -52,7 +54,7 @@ class RouterEdge:
             return self._make()
         except EngineError as error:
             self._complain(error.reason, error.sentence)
-            return [self.clock.now() + LOAD_SECONDS]
+            return [self.clock.now() + RETRY_SECONDS]
 
     def _make(self) -> list[float]:
         memory, now = self.node.memory, self.clock.now()

@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_PUT = answer
 
     def send(self, status: int, value: Any) -> None:
-        data = json.dumps(value).encode()
+        data = b"" if value is None else json.dumps(value).encode()
         self.send_response(status)
         if self.server.version:
             self.send_header("Api-Version", self.server.version)

@@ -151,6 +151,12 @@ def test_one_that_fails_costs_only_itself() -> None:
             engine.usage(["c0"], WITHIN_SECONDS)
 
 
+def test_an_answer_without_a_body_is_of_a_container_that_just_ended() -> None:
+    """Bug: it ended the look at the whole host with a traceback."""
+    with serving(answers(2, c0=(200, None))) as (_, engine):
+        assert list(engine.usage([one.id for one in engine.containers()], WITHIN_SECONDS)) == ["c1"]
+
+
 @pytest.mark.parametrize(("takes", "at_a_time"), [(0.45, docker_usage.AT_A_TIME), (0.0, 1)])
 def test_an_engine_that_takes_long_is_asked_for_several_at_a_time(takes: float, at_a_time: int) -> None:
     """Its first answer may come at once, when its round of collecting is just due."""

@@ -24,6 +24,7 @@ from deployer.composition import composition
 from deployer.core import git_hosts
 from deployer.core.source import GitCredentials
 from deployer.loops import poll as poll_loop
+from deployer.loops import single_flight
 from deployer.loops import sync as sync_loop
 from tests.contracts.git_servers import Served
 from tests.control import commands, factories, people_data
@@ -35,6 +36,12 @@ ANN = Actor("ann")
 Files = dict[str, bytes | str]
 GOOD: Files = {"k8s/web.yaml": web(replicas=1), "README.md": "a\n"}
 BAD: Files = {"k8s/web.yaml": web(replicas=2), "README.md": "b\n"}
+
+
+@pytest.fixture(autouse=True)
+def nobody_looks_at_a_real_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a lease would be prolonged by a thread that waits for the test's transaction, in vain."""
+    monkeypatch.setattr(single_flight, "KEEP_SECONDS", 3600.0)
 
 
 class Town:

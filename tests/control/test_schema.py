@@ -18,12 +18,12 @@ from control.services import webhooks
 from control.services.audit import Actor
 from control.webhooks.intake import Intake, Request
 from tests.control import factories, openapi
-from tests.control.test_access import ALL, FILLED, shop
+from tests.control.test_access import ALL, FILLED, everybody, shop
 from tests.core.hooks import samples
 from tests.environment import require
 
 pytestmark = pytest.mark.django_db
-__all__ = ["shop"]  # a fixture
+__all__ = ["everybody", "shop"]  # fixtures
 
 UNASKED = {"sign-in/openid", "sign-in/openid/callback"}
 """They ask an identity provider."""
