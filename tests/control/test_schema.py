@@ -64,7 +64,7 @@ def test_no_question_breaks_a_page(shop: None, method: str) -> None:
 
 def test_no_payload_breaks_a_webhook() -> None:
     """Signed, and of the shape that the provider sends, more or less."""
-    repository, intake = factories.repository(), Intake()
+    repository, intake = factories.repository("hooked"), Intake()
     hooks = {one: webhooks.make(repository.name, one, Actor("ada")) for one in samples.SAMPLES}
 
     def ask(path: str, case: Any) -> None:
