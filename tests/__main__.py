@@ -1,20 +1,21 @@
 """All tests, as `manage.py test` runs them: in parts beside each other, where there are two processors.
 
 Tests on real engines wait most of the time, for hosts that start, die and are missed: two parts, each on hosts of its
-own. The others compute: two at a time, the longest first, and they stand back (nice), for it is the former that have
-deadlines. What a part has to say comes in one piece when it ends.
+own. The others compute: two at a time until those are done, then four, the longest first. They stand back (nice), as it
+is the former that have deadlines. What a part has to say comes in one piece when it ends.
 """
 
 from __future__ import annotations
 
 import collections
+import functools
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 PYTEST = (sys.executable, "-m", "pytest")
@@ -25,7 +26,8 @@ ON_ENGINES = {
     "on engines, the other stories": ("tests/engines", *(f"--ignore={one}" for one in KILLS)),
 }
 OTHERS = {
-    "of control": ("tests/control",),
+    "of control": ("tests/control", "--ignore-glob=tests/control/test_[p-z]*"),
+    "of control, the rest": ("tests/control", "--ignore-glob=tests/control/test_[!p-z]*"),
     "in a browser": ("tests/browser",),
     "of the scenarios": ("tests/scenarios",),
     "of the core": ("tests/core",),
@@ -69,11 +71,12 @@ def main() -> int:
     if (os.cpu_count() or 1) < 2:
         return subprocess.run(PYTEST, check=False).returncode
     run, on_engines, others = Run(), collections.deque(ON_ENGINES), collections.deque(OTHERS)
-    one, another = (
-        (on_engines, ON_ENGINES, ("-m", "engines", "-p", "no:cacheprovider")),
-        (others, OTHERS, ("-m", "not engines")),
-    )
-    lanes = [threading.Thread(target=run.lane, args=which) for which in (one, one, another, another)]
+    one = functools.partial(run.lane, on_engines, ON_ENGINES, ("-m", "engines", "-p", "no:cacheprovider"))
+    another = functools.partial(run.lane, others, OTHERS, ("-m", "not engines"))
+    lanes = [
+        threading.Thread(target=_in_turn, args=which)
+        for which in ((one, another), (one, another), (another,), (another,))
+    ]
     for lane in lanes:
         lane.start()
     for lane in lanes:
@@ -82,6 +85,11 @@ def main() -> int:
         code = run.codes.get(name)
         print(f"tests {name}: {'passed' if code == 0 else f'FAILED (exit code {code})'}")
     return max((run.codes.get(name, 1) for name in (*ON_ENGINES, *OTHERS)), key=abs)
+
+
+def _in_turn(*lanes: Callable[[], None]) -> None:
+    for lane in lanes:
+        lane()
 
 
 def _join(lane: threading.Thread, others: collections.deque[str]) -> None:

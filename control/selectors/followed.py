@@ -17,9 +17,10 @@ Bounded by the tables: about 350 bytes a pod, 2 kB a Deployment, a Service or an
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -73,10 +74,11 @@ Rows = Mapping[str, Mapping[str, T]]
 
 @dataclass(frozen=True)
 class _Kept:
-    """`mark`: the newest change that it holds, None when the log was empty."""
+    """`mark`: the newest change that it holds, None when the log was empty. `whole`: all of a table was read for it."""
 
     mark: Written | None
     rows: Mapping[Table[Any], Rows[Any]]
+    whole: bool = False
 
 
 @dataclass
@@ -90,12 +92,17 @@ class Followed:
         """The rows of each. One query when nothing was written; one more for each table in which something was."""
         if connection.in_atomic_block:
             return [_grouped(table.read(Q())) for table in tables]
-        return self.look(*tables)
+        return self._looked(tables, aside=True)
 
     def look(self, *tables: Table[Any]) -> list[Rows[Any]]:
-        """As `now`, in whatever transaction: for one who keeps it to himself."""
+        """As `now`, in whatever transaction: for one who keeps it to himself, and not for long."""
+        return self._looked(tables, aside=False)
+
+    def _looked(self, tables: Sequence[Table[Any]], *, aside: bool) -> list[Rows[Any]]:
         with self._lock:
             self._kept = kept = self._followed(tables)
+            if aside and kept.whole:
+                _set_aside()
         return [kept.rows[table] for table in tables]
 
     def _followed(self, tables: Iterable[Table[Any]]) -> _Kept:
@@ -104,11 +111,18 @@ class Followed:
         if kept is None or written is None:
             mark = _newest()
             known = {*tables, *(kept.rows if kept else ())}
-            return _Kept(mark, {table: _grouped(table.read(Q())) for table in known})
+            return _Kept(mark, {table: _grouped(table.read(Q())) for table in known}, whole=True)
         rows = {table: _with(table, before, written) for table, before in kept.rows.items()}
-        for table in set(tables) - rows.keys():
-            rows[table] = _grouped(table.read(Q()))
-        return _Kept(written[-1] if written else kept.mark, rows)
+        fresh = set(tables) - rows.keys()
+        rows |= {table: _grouped(table.read(Q())) for table in fresh}
+        return _Kept(written[-1] if written else kept.mark, rows, whole=bool(fresh))
+
+
+def _set_aside() -> None:
+    """What is kept stays: to walk through all of it at every full collection of garbage would hold a page up for longer
+    than all the rest."""
+    gc.collect()
+    gc.freeze()
 
 
 def _since(mark: Written | None) -> list[Written] | None:

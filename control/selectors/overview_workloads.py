@@ -80,15 +80,15 @@ class Trouble:
 def workload_line(row: Deployment, now: float) -> WorkloadLine:
     """One of them, for its own page."""
     of = Q(pk=row.pk)
-    sets, counts, troubles = _sets(of), _counts(of), _troubles(of)
+    (sets, counts), troubles = _sets(of), _troubles(of)
     return _deployment(row, sets[row.uid], counts[row.uid], troubles.get(row.uid, {}), now)
 
 
 def workload_lines(everything: Iterable[Facts], bare: Iterable[Pod], shown: int, now: float) -> list[WorkloadLine]:
-    """At most `shown` of them: rollouts under way first, then the worst. Four queries."""
+    """At most `shown` of them: rollouts under way first, then the worst. Three queries."""
     first = sorted(everything, key=lambda one: (*turn(state_of_facts(one)), one.namespace, one.name))[:shown]
     of = Q(pk__in=[one.uid for one in first])
-    sets, counts, troubles = _sets(of), _counts(of), _troubles(of)
+    (sets, counts), troubles = _sets(of), _troubles(of)
     rows = Deployment.objects.filter(of).defer("annotations", "labels")
     lines = [_deployment(row, sets[row.uid], counts[row.uid], troubles.get(row.uid, {}), now) for row in rows]
     lines += [_pod(row, now) for row in bare]
@@ -110,30 +110,24 @@ def turn(state: State) -> tuple[bool, int]:
     return (state.tone != "busy", WORST_FIRST.index(state.tone))
 
 
-def _sets(of: Q | None = None) -> dict[str, list[ReplicaSet]]:
-    found: dict[str, list[ReplicaSet]] = defaultdict(list)
-    rows = ReplicaSet.objects.filter(**_owner("deployment", of))
+def _sets(of: Q) -> tuple[dict[str, list[ReplicaSet]], dict[str, dict[str, PodCount]]]:
+    """Deployment uid -> its sets; and -> template hash -> pods that are not leaving. One query."""
+    sets: dict[str, list[ReplicaSet]] = defaultdict(list)
+    counts: dict[str, dict[str, PodCount]] = defaultdict(dict)
+    staying = Q(pods__deleted_at=None)
+    rows = ReplicaSet.objects.filter(**_owner("deployment", of)).annotate(
+        present=Count("pods", filter=staying), up=Count("pods", filter=staying & Q(pods__ready=True))
+    )
     for one in rows.defer("spec", "config", "labels", "annotations", "status"):
-        found[one.deployment_id].append(one)
-    return found
+        sets[one.deployment_id].append(one)
+        alike = counts[one.deployment_id].get(one.template_hash, PodCount())
+        counts[one.deployment_id][one.template_hash] = PodCount(alike.present + one.present, alike.ready + one.up)
+    return sets, counts
 
 
 def _owner(path: str, of: Q | None) -> dict[str, Any]:
     """A condition on the Deployment that `path` leads to; none for all."""
     return {f"{path}__in": Deployment.objects.filter(of)} if of is not None else {}
-
-
-def _counts(of: Q | None = None) -> dict[str, dict[str, PodCount]]:
-    """Deployment uid -> template hash -> pods that are not leaving."""
-    found: dict[str, dict[str, PodCount]] = defaultdict(dict)
-    counted = (
-        Pod.objects.filter(replica_set__isnull=False, deleted_at=None, **_owner("replica_set__deployment", of))
-        .values("replica_set__deployment_id", "template_hash")
-        .annotate(present=Count("uid"), up=Count("uid", filter=Q(ready=True)))
-    )
-    for one in counted:
-        found[one["replica_set__deployment_id"]][one["template_hash"]] = PodCount(one["present"], one["up"])
-    return found
 
 
 def _troubles(of: Q | None = None) -> dict[str, dict[str, Trouble]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
@@ -26,11 +27,10 @@ def within(visible: Collection[str]) -> set[str]:
 
 
 def spans(of: Q) -> dict[str, frozenset[str]]:
-    """Name -> namespaces, of the applications that fit. Two queries."""
-    rows = Application.objects.filter(of, deleted_at=None)
-    found = {name: {namespace} for name, namespace in rows.values_list("name", "namespace")}
-    held = [_held(kind, rows) for kind in HELD] if found else []
-    for name, namespace in held[0].union(*held[1:]) if held else ():
+    """Name -> namespaces, of the applications that fit. One query."""
+    rows, found = Application.objects.filter(of, deleted_at=None).order_by(), defaultdict(set)
+    own = rows.values_list("name", "namespace")
+    for name, namespace in own.union(*(_held(kind, rows) for kind in HELD)):
         found[name].add(namespace)
     return {name: frozenset(span) for name, span in found.items()}
 
@@ -38,5 +38,5 @@ def spans(of: Q) -> dict[str, frozenset[str]]:
 def _held(kind: str, rows: Any) -> Any:
     """A Namespace lies in the one that it is."""
     place = F("name") if kind == "Namespace" else F("namespace")
-    objects = getattr(models, kind)._default_manager.filter(application__in=rows.order_by()).order_by()
+    objects = getattr(models, kind)._default_manager.filter(application__in=rows).order_by()
     return objects.annotate(place=place).values_list("application__name", "place")
