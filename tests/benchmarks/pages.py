@@ -126,9 +126,9 @@ def signed_in() -> Any:
 def report(rows: list[Row], pods: int) -> None:
     at_least, aim = (150.0, 60.0) if pods <= 5000 else (200.0, 80.0)
     for path, median, worst, spent, queries, size in rows:
-        show(f"page {path}, p95", worst, "ms", at_least=at_least, aim=aim)
+        show(f"page {path}, {pods:,} pods, p95", worst, "ms", at_least=at_least, aim=aim)
         print(f"    median {median:.0f} ms, CPU {spent:.0f} ms, {queries} queries, {size:.1f} kB")
-    show("most queries of a page", max(row[4] for row in rows), "queries", at_least=20, aim=10)
+    show(f"most queries of a page, {pods:,} pods", max(row[4] for row in rows), "queries", at_least=20, aim=10)
     transferred(rows[0])
 
 
