@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
 from control.models import Deployment, Pod
 from control.store import objects
@@ -46,6 +48,31 @@ def test_a_change_is_seen_without_reloading(window: Open) -> None:
     expect(page).to_have_title("1 degraded - Pierhead")
     expect(page.locator("#deployment-shop-api")).to_contain_text("rolled back to revision 2")
     expect(page.locator("#said")).to_have_text("1 degraded")
+
+
+def test_a_change_while_an_answer_is_under_way_is_seen(window: Open) -> None:
+    """Bug: a look was dropped while another one was on its way, and a busy server's page stayed old for 30 s."""
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page = window()
+    with page.expect_response("**/?seen=*"):
+        page.goto("/")
+    expect(page.locator("#connection")).to_have_text("Live")
+    page.evaluate("() => live.addEventListener('refresh', () => { document.body.dataset.looks += '+'; })")
+    page.route("**/?seen=*", hold)
+    objects.touch("Node", "", "n1")
+    expect(page.locator("body")).to_have_attribute("data-looks", re.compile(r"\+"))
+    pages_data.healthy(None, "web")
+    expect(page.locator("body")).to_have_attribute("data-looks", re.compile(r"\+\+"))
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    expect(page.locator("#deployment-shop-web")).to_be_visible()
 
 
 def test_what_is_open_or_has_the_focus_stays_so(window: Open) -> None:
