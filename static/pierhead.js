@@ -122,5 +122,6 @@
     return pre.id || (around ? around.id : "");
   }
 
-  listen();
+  // Not before htmx hears: a stream that opens while another script is still on its way would ask for a look in vain.
+  document.addEventListener("DOMContentLoaded", listen);
 })();

@@ -75,6 +75,20 @@ def test_a_change_while_an_answer_is_under_way_is_seen(window: Open) -> None:
     expect(page.locator("#deployment-shop-web")).to_be_visible()
 
 
+def test_the_stream_opens_when_htmx_hears(window: Open) -> None:
+    """Bug: it opened while other scripts were on their way; the first look was asked for in vain, and what had changed
+    since the page was made was not seen for 30 s."""
+    page = window()
+    page.add_init_script(
+        "addEventListener('DOMContentLoaded', () => { window.parsed = true; });"
+        "window.EventSource = class extends EventSource {"
+        " constructor(...all) { super(...all); window.openedParsed = window.parsed === true; } };"
+    )
+    page.goto("/")
+    expect(page.locator("#connection")).to_have_text("Live")
+    assert page.evaluate("openedParsed")
+
+
 def test_what_is_open_or_has_the_focus_stays_so(window: Open) -> None:
     pages_data.rolled_back(None)
     page = window()
