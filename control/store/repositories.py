@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from control.models import AgeKey, Application, Repository
 from control.store import incidents, objects
@@ -14,6 +15,7 @@ from deployer.ports import Wake
 
 POLLED = ("failures", "failing_since", "message", "polled_at", "head", "head_seen_at", "head_by", "told_head")
 _FOLLOWER = ("uid", "path", "values", "commit", "tree", "request", "pin")
+_PLAIN: dict[str, Any] = {"values": [], "request": {}, "pin": {}}
 BATCH = 500
 """Of the variables of one query."""
 
@@ -39,8 +41,12 @@ def age_identities(uid: str) -> list[str]:
 
 def origins(uid: str) -> list[Origin]:
     """Of all that its applications are made from."""
-    found = Application.objects.filter(repository=uid, deleted_at=None).values_list("path", "values")
-    return [Origin(path, tuple(values)) for path, values in found]
+    rows = Application.objects.filter(repository=uid, deleted_at=None)
+    plain = {Origin(path) for path in rows.filter(values=[]).values_list("path", flat=True)}
+    return [
+        *plain,
+        *{Origin(path, tuple(values)) for path, values in rows.exclude(values=[]).values_list("path", "values")},
+    ]
 
 
 def polled(uid: str, look: Look, wake: Wake, now: float) -> int:
@@ -95,10 +101,13 @@ def _note(row: Repository, commit: str, uids: Sequence[str], wake: Wake) -> None
 
 
 def _followers(uid: str) -> list[Follower]:
-    rows = Application.objects.filter(repository=uid, deleted_at=None).order_by("uid")
-    return [
-        Follower(
-            uid, Origin(path, tuple(values)), commit, tree, bool(request), bool(pin), str(pin.get("skipped_tree", ""))
-        )
-        for uid, path, values, commit, tree, request, pin in rows.values_list(*_FOLLOWER)
+    """JSON is read of those alone that have any: of thousands it costs more than all the rest."""
+    rows = Application.objects.filter(repository=uid, deleted_at=None)
+    found = [
+        Follower(one, Origin(path), commit, tree)
+        for one, path, commit, tree in rows.filter(**_PLAIN).values_list("uid", "path", "commit", "tree")
     ]
+    for one, path, values, commit, tree, request, pin in rows.exclude(**_PLAIN).values_list(*_FOLLOWER):
+        origin, skipped = Origin(path, tuple(values)), str(pin.get("skipped_tree", ""))
+        found.append(Follower(one, origin, commit, tree, bool(request), bool(pin), skipped))
+    return found

@@ -11,11 +11,11 @@ way is remembered with the id, in this process: the next commit costs a look at 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deployer.adapters.git_looking import MirrorLook, oids_at
-from deployer.adapters.git_tree import contents_of, ids_at
+from deployer.adapters.git_tree import children, contents_of, ids_at
 from deployer.core.rendering.collecting import Asked, Found
 from deployer.core.rendering.needs import collect
 from deployer.core.rendering.ways import MARKERS, Way, way_of_file, way_of_folder
@@ -40,6 +40,7 @@ class Contents:
     """Safe for threads: what two of them find of one commit is the same."""
 
     _known: dict[Key, Remembered] = field(default_factory=dict)
+    _marked: dict[str, list[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ids(self, repository_id: str, look: MirrorLook, origins: Collection[Origin]) -> dict[Origin, str]:
@@ -48,12 +49,24 @@ class Contents:
         there = ids_at(look.reader, look.root, sorted(paths - {""}))
         there[""] = (look.root, "tree")
         trees = sorted({oid for path in paths if path in there for oid, kind in [there[path]] if kind == "tree"})
-        marked = {oid: _marked(data) for oid, data in contents_of(look.reader, trees).items()}
+        marked = self._markers(look, trees)
         ways = {one: _way(one.path, *there[one.path], marked) for one in origins if one.path in there}
         found = {one: there[one.path][0] if one in ways else "" for one in origins}
         rendered = {one: way for one, way in ways.items() if way.kind != "plain"}
         found.update(self._rendered(repository_id, look, rendered))
         return found
+
+    def _markers(self, look: MirrorLook, trees: Sequence[str]) -> dict[str, list[str]]:
+        """Tree -> the files in it that decide how it is rendered. What a tree holds never changes."""
+        with self._lock:
+            known = {oid: self._marked[oid] for oid in trees if oid in self._marked}
+        read = contents_of(look.reader, [oid for oid in trees if oid not in known])
+        fresh = {oid: _marked(data) for oid, data in read.items()}
+        with self._lock:
+            if len(self._marked) + len(fresh) > MAX_REMEMBERED:
+                self._marked.clear()
+            self._marked.update(fresh)
+        return known | fresh
 
     def _rendered(self, repository_id: str, look: MirrorLook, ways: Mapping[Origin, Way]) -> dict[Origin, str]:
         with self._lock:
@@ -80,15 +93,8 @@ def _way(path: str, oid: str, kind: str, marked: Mapping[str, list[str]]) -> Way
 
 
 def _marked(tree: bytes) -> list[str]:
-    """The files that decide how a folder is rendered, out of its tree object: mode, space, name, NUL, 20 bytes."""
-    found, at = [], 0
-    while at < len(tree):
-        space = tree.index(b" ", at)
-        end = tree.index(b"\0", space)
-        if tree[at:space] not in (b"40000", b"160000") and tree[space + 1 : end] in _MARKERS:
-            found.append(tree[space + 1 : end].decode())
-        at = end + 21
-    return found
+    """The files that decide how a folder is rendered, out of its tree object."""
+    return [name.decode() for kind, name, _ in children(tree) if kind == "blob" and name in _MARKERS]
 
 
 def _collected(origin: Origin, way: Way, look: MirrorLook) -> Remembered:

@@ -18,6 +18,8 @@ from deployer.core.repository import MAX_PATH_LENGTH, SourceFile, SourceTree, sh
 MAX_FILES = 20_000
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 MAX_REFUSALS = 100
+CROWD = 16
+"""Paths in one folder, from which on its tree is read."""
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 LFS_HEADER = b"version https://git-lfs.github.com/spec/"
@@ -38,11 +40,51 @@ Refusals = list[tuple[str, str]]
 
 def ids_at(reader: GitCommand, root: str, paths: Sequence[str]) -> dict[str, tuple[str, str]]:
     """(id, kind) of what the tree `root` holds at each of these (checked) paths; those where nothing is that could be
-    read are left out. A path has no line end: it was checked."""
+    read are left out.
+
+    Git looks each path up from the root, through every entry of the folders on the way: of folders that hold many of
+    the paths the tree is read instead, once.
+    """
+    by_folder: dict[str, list[str]] = {}
+    for path in paths:
+        by_folder.setdefault(path.rpartition("/")[0], []).append(path)
+    crowded = {folder: mine for folder, mine in by_folder.items() if len(mine) >= CROWD}
+    single = [path for folder, mine in by_folder.items() if folder not in crowded for path in mine]
+    asked = dict.fromkeys([*single, *(folder for folder in crowded if folder)])
+    known = _looked_up(reader, root, list(asked))
+    found = {path: known[path] for path in single if path in known}
+    known[""] = (root, "tree")
+    trees = {folder: known[folder][0] for folder in crowded if known.get(folder, ("", ""))[1] == "tree"}
+    contents = contents_of(reader, sorted(set(trees.values())))
+    for folder, oid in trees.items():
+        there = {name: (child, kind) for kind, name, child in children(contents[oid])}
+        for path in crowded[folder]:
+            if (entry := there.get(path.rpartition("/")[2].encode())) is not None:
+                found[path] = entry
+    return found
+
+
+def _looked_up(reader: GitCommand, root: str, paths: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A path has no line end: it was checked."""
+    if not paths:
+        return {}
     data = "".join(f"{root}:{path}\n" for path in paths).encode()
     lines = reader.run(["cat-file", "--batch-check"], data=data).decode("utf-8", "replace").split("\n")
     answers = ((path, line.split(" ")) for path, line in zip(paths, lines, strict=False))
     return {path: (words[0], words[1]) for path, words in answers if len(words) == 3 and words[1] in ("tree", "blob")}
+
+
+def children(tree: bytes) -> Iterator[tuple[str, bytes, str]]:
+    """Kind (tree or blob), name and id of what is in a tree object; submodules are left out. An entry is its mode, a
+    space, its name, NUL, and the 20 bytes of the id."""
+    at = 0
+    while at < len(tree):
+        space = tree.index(b" ", at)
+        end = tree.index(b"\0", space)
+        mode = tree[at:space]
+        if mode != b"160000":
+            yield "tree" if mode == b"40000" else "blob", tree[space + 1 : end], tree[end + 1 : end + 21].hex()
+        at = end + 21
 
 
 def read_tree(reader: GitCommand, entry: TreeEntry, omitted: set[str]) -> SourceTree:

@@ -9,6 +9,7 @@ import pytest
 
 from control.management.manifest_files import read_path
 from deployer.adapters.git import GitCredentials, GitSource
+from deployer.core.source import Origin
 from tests.contracts.git_servers import Served, _file_change
 
 NOTHING = GitCredentials()
@@ -84,6 +85,23 @@ def test_the_id_changes_with_what_is_needed_alone(source: GitSource, served: Ser
     assert changed("base/web.yaml") == {"apps/shop"}
     assert changed("base/other.yaml", "apps/shop/unused.txt", "stack/README.md") == set()
     assert changed("lib/d.env", "plain/notes.txt") == {"stack", "plain"}
+
+
+def test_of_many_paths_in_a_folder_each_is_what_it_is_by_itself(source: GitSource, served: Served) -> None:
+    """Git looks paths up one by one, through all that stands in their folder: 5,000 of them took it a second."""
+    files = {
+        f"{folder}app-{number:02}/web.yaml": f"{WEB}# {number}" for folder in ("apps/", "") for number in range(20)
+    }
+    whole = b"".join(_file_change(name, data) for name, data in {**FILES, **files, "apps/file": "x"}.items())
+    odd = b"M 120000 inline apps/link\ndata 6\napp-00\nM 160000 " + b"1" * 40 + b" apps/vendor\n"
+    sha = served.stream(whole + odd)
+    source.fetch("shop", str(served.path), "main", sha, NOTHING, True)
+    folders = ("apps/", "", "apps/file/", "apps/link/", "apps/vendor/", "gone/", "apps/app-01/")
+    asked = [Origin(f"{folder}app-{number:02}") for folder in folders for number in range(25)]
+    asked += [Origin(f"apps/{name}") for name in ("file", "link", "vendor", "gone", "shop")]
+    found = source.content_ids("shop", sha, asked)
+    assert found == {one: source.content_ids("shop", sha, [one])[one] for one in asked}
+    assert len({oid for oid in found.values() if oid}) == 20 + 3, "each of the 20, the file, the link and the shop"
 
 
 def test_what_is_not_to_be_had_is_refused_by_name(source: GitSource, served: Served, tmp_path: Path) -> None:
