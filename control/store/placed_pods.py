@@ -8,6 +8,7 @@ more (another database, a restored one, a transaction undone) has all rows read 
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -40,6 +41,9 @@ class PlacedPods:
             else:
                 self.pods, self.read_at = {}, now
                 self._put(Pod.objects.filter(node__isnull=False).values_list(*_COLUMNS))
+                # It stays: nobody need walk through it again and again for what could go.
+                gc.collect()
+                gc.freeze()
             self.known = newest
             return list(self.pods.values())
 

@@ -21,6 +21,10 @@ EVICTING_SECONDS = 2.0
 NOT_STARTED = "NotStarted"
 """Of a pod that was given up because of its node (`unstarted.py`)."""
 _FAILURES = ("FailedStart", "FailedCreate", "Failed", NOT_STARTED)
+_OF_A_NODE = (
+    "name", "labels", "taints", "cordoned", "ready", "observed_at", "reason", "cpu_millicores", "memory_bytes",
+    "images",
+)  # fmt: skip
 _placed = PlacedPods()
 
 
@@ -56,7 +60,7 @@ def nodes(now: float) -> list[values.Node]:
             allocatable=allocatable(row.cpu_millicores, row.memory_bytes),
             recent_failures=failures.get(row.name, {}), images=frozenset(row.images.values()),
         )
-        for row in Node.objects.all()
+        for row in Node.objects.only(*_OF_A_NODE)
     ]  # fmt: skip
 
 

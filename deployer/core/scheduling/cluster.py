@@ -52,9 +52,11 @@ class Cluster:
         if host is None:
             return
         host.take(pod.requests)
-        self.population.add(host.ordinal, pod.namespace, pod.labels, pod.owner, pod.terminating)
-        self.population.repel(host.ordinal, [pod_term(term, pod.namespace) for term in pod.anti_affinity])
-        self.population.occupy(host.ordinal, pod.host_ports)
+        self.population.add(host.ordinal, pod.namespace, pod.labels, pod.owner, pod.terminating, pod.label_set)
+        if pod.anti_affinity:
+            self.population.repel(host.ordinal, [pod_term(term, pod.namespace) for term in pod.anti_affinity])
+        if pod.host_ports:
+            self.population.occupy(host.ordinal, pod.host_ports)
 
 
 def _keys(pod: PendingPod) -> Iterator[str]:

@@ -30,7 +30,7 @@ class Host:
     """A node and what is left of it. `ordinal` is its rank by name: the last word in every ordering."""
 
     __slots__ = (
-        "cpu_left", "cpu_scored", "fullness", "labels", "listed", "memory_left", "memory_scored", "node", "ordinal",
+        "cpu_left", "cpu_scored", "labels", "listed", "memory_left", "memory_scored", "node", "ordinal",
         "pods_left", "pool", "size",
     )  # fmt: skip
 
@@ -43,7 +43,6 @@ class Host:
         self.pods_left = node.max_pods
         self.cpu_scored = 0
         self.memory_scored = 0
-        self.fullness = 0.0
         self.size = 0.0
         self.listed: float | None = None
         self.pool: Pool
@@ -58,7 +57,10 @@ class Host:
         self.pods_left -= 1
         self.cpu_scored += requests.cpu_millicores or SCORED_CPU_MILLICORES
         self.memory_scored += requests.memory_bytes or SCORED_MEMORY_BYTES
-        self.fullness = self.fullness_with(0, 0)
+
+    @property
+    def fullness(self) -> float:
+        return self.fullness_with(0, 0)
 
     def fullness_with(self, cpu_millicores: int, memory_bytes: int) -> float:
         """How full the host would be: the sum of the shares of CPU and of memory that are requested, 0 to 2."""

@@ -1,8 +1,8 @@
 """Who runs where: the pods that hold a place, counted so that no question walks over all of them.
 
-Pods with the same namespace and labels are one *kind*; a selector is asked once per kind, not once per pod, and a kind
-knows how many of it run on which host. The same goes for the anti-affinity of pods that are placed already (it keeps
-newcomers away just as the newcomer's own does): equal terms are one entry. Ten thousand replicas of a hundred
+Pods with the same namespace, labels and owner are one *kind*; a selector is asked once per kind, not once per pod, and
+a kind knows how many of it run on which host. The same goes for the anti-affinity of pods that are placed already (it
+keeps newcomers away just as the newcomer's own does): equal terms are one entry. Ten thousand replicas of a hundred
 Deployments are a hundred kinds, which is what makes spreading and anti-affinity cheap here.
 
 Hosts are known by their ordinal (their rank by name); nothing here knows their labels or resources.
@@ -23,36 +23,49 @@ Counted = dict[int, int]
 
 
 class Kind:
-    """The pods with one namespace and one set of labels. `staying` leaves out those that are terminating."""
+    """The pods with one namespace, one set of labels and one owner: where they are, and where some are terminating."""
 
-    __slots__ = ("labels", "namespace", "staying", "where")
+    __slots__ = ("labels", "leaving", "namespace", "where")
 
     def __init__(self, namespace: str, labels: Labels) -> None:
         self.namespace = namespace
         self.labels = labels
         self.where: Counted = {}
-        self.staying: Counted = {}
+        self.leaving: Counted = {}
+
+    @property
+    def staying(self) -> Counted:
+        """Without those that are terminating."""
+        if not self.leaving:
+            return self.where
+        counts = ((ordinal, count - self.leaving.get(ordinal, 0)) for ordinal, count in self.where.items())
+        return {ordinal: count for ordinal, count in counts if count}
 
 
 class Population:
     def __init__(self, namespaces: Namespaces) -> None:
         self.namespaces = namespaces
-        self._kinds: dict[tuple[str, frozenset[tuple[str, str]]], Kind] = {}
+        self._kinds: dict[tuple[str, str, frozenset[tuple[str, str]]], Kind] = {}
         self._by_label: dict[tuple[str, str], list[Kind]] = defaultdict(list)
         self._repelling: dict[PodTerm, Counted] = {}
-        self._owners: dict[str, Counted] = defaultdict(dict)
+        self._by_owner: dict[str, list[Kind]] = defaultdict(list)
         self._ports: dict[tuple[int, str], dict[int, set[str]]] = defaultdict(dict)
 
-    def add(self, ordinal: int, namespace: str, labels: Labels, owner: str = "", terminating: bool = False) -> None:
-        """One more pod on a host."""
-        kind = self._kind(namespace, labels)
+    def add(
+        self, ordinal: int, namespace: str, labels: Labels, owner: str = "", terminating: bool = False,
+        label_set: frozenset[tuple[str, str]] | None = None,
+    ) -> None:  # fmt: skip
+        """One more pod on a host. `label_set`: of its labels, where it is at hand."""
+        key = (owner, namespace, frozenset(labels.items()) if label_set is None else label_set)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = Kind(namespace, labels)
+            self._by_owner[owner].append(kind)
+            for pair in labels.items():
+                self._by_label[pair].append(kind)
         kind.where[ordinal] = kind.where.get(ordinal, 0) + 1
         if terminating:
-            return
-        kind.staying[ordinal] = kind.staying.get(ordinal, 0) + 1
-        if owner:
-            mine = self._owners[owner]
-            mine[ordinal] = mine.get(ordinal, 0) + 1
+            kind.leaving[ordinal] = kind.leaving.get(ordinal, 0) + 1
 
     def repel(self, ordinal: int, terms: Iterable[PodTerm]) -> None:
         """The pod just added keeps others away by these required anti-affinity terms."""
@@ -64,9 +77,13 @@ class Population:
         for address, port, protocol in ports:
             self._ports[port, protocol].setdefault(ordinal, set()).add(address)
 
-    def replicas(self, owner: str) -> Mapping[int, int]:
-        """Where the owner's pods run. Empty for a pod without owner."""
-        return self._owners.get(owner, {}) if owner else {}
+    def replicas(self, owner: str) -> Counted:
+        """Where the owner's pods run, without those that are terminating. Empty for a pod without owner."""
+        found: Counted = {}
+        for kind in self._by_owner.get(owner, ()) if owner else ():
+            for ordinal, count in kind.staying.items():
+                found[ordinal] = found.get(ordinal, 0) + count
+        return found
 
     def occupied(self, ports: Iterable[HostPort]) -> set[int]:
         """The hosts on which one of these ports is taken, on the same address or on all of them."""
@@ -99,15 +116,6 @@ class Population:
 
     def repelling_keys(self) -> set[str]:
         return {term.topology_key for term in self._repelling}
-
-    def _kind(self, namespace: str, labels: Labels) -> Kind:
-        key = (namespace, frozenset(labels.items()))
-        kind = self._kinds.get(key)
-        if kind is None:
-            kind = self._kinds[key] = Kind(namespace, labels)
-            for pair in labels.items():
-                self._by_label[pair].append(kind)
-        return kind
 
     def _candidates(self, selector: Selector) -> Iterable[Kind]:
         """A superset of the kinds that match: those with the rarest of the labels asked for."""

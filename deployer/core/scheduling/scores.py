@@ -78,7 +78,7 @@ class Taste:
         self._spreads = pod.strategy == "spread"
         self._cpu = pod.requests.cpu_millicores or SCORED_CPU_MILLICORES
         self._memory = pod.requests.memory_bytes or SCORED_MEMORY_BYTES
-        self._replicas = dict(cluster.population.replicas(pod.owner)) if self._apart else {}
+        self._replicas = cluster.population.replicas(pod.owner) if self._apart else {}
         self._zoned = self._apart and ZONE not in cluster.fleet.unique
         self._zones: dict[str | None, int] = {}
         for ordinal, replicas in self._replicas.items():
