@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from control.dashboard.access import actor, may, refusal
 from control.dashboard.live import Page, answer
+from control.dashboard.numbers import page_number
 from control.models import ADMIN
 from control.selectors import undo as questions
 from control.selectors.pod_page import pod_page
@@ -24,7 +25,7 @@ ask_or_do = require_http_methods(["GET", "HEAD", "POST"])
 
 @require_safe
 def workload(request: HttpRequest, namespace: str, name: str) -> HttpResponse:
-    found = workload_page(namespace, name, time.time())
+    found = workload_page(namespace, name, time.time(), page_number(request))
     if found is None:
         return refusal(request, f"Deployment {namespace}/{name} does not exist (any more).", 404)
     title = f"{namespace}/{name}: {found.line.state.word}"

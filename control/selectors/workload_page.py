@@ -10,6 +10,7 @@ from control.models import Deployment, Node, Pod, Service
 from control.selectors.canary_lines import CanaryLine, canary_line
 from control.selectors.event_lines import EventLine, events_of
 from control.selectors.image_policies import ImageLine, image_lines
+from control.selectors.narrowing import page_of
 from control.selectors.overview_workloads import WorkloadLine, workload_line
 from control.selectors.plots import Plot, traffic_plots
 from control.selectors.pod_lines import PodLine, pod_lines
@@ -38,7 +39,8 @@ class Berth:
 class WorkloadPage:
     """`sentence`: what the rollout waits for, "" when it is done. `paused`: by whom, "" when it is not.
 
-    `canary`: the newest one, under way or ended; `has_canaries`: its new revisions come in step by step.
+    `canary`: the newest one, under way or ended; `has_canaries`: its new revisions come in step by step. `pods`: page
+    `number` of `pages`.
     """
 
     line: WorkloadLine
@@ -55,15 +57,16 @@ class WorkloadPage:
     current: int
     berths: tuple[Berth, ...]
     pods: tuple[PodLine, ...]
-    more: int
+    number: int
+    pages: int
     events: tuple[EventLine, ...]
     plots: tuple[Plot, ...]
     conditions: tuple[tuple[str, str, str, Moment], ...]
     images: tuple[ImageLine, ...]
 
 
-def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
-    """None when there is none. About twenty queries, however many pods it has."""
+def workload_page(namespace: str, name: str, now: float, number: int = 1) -> WorkloadPage | None:
+    """None when there is none. About twenty queries, however many pods it has. `number`: the page of them."""
     row = Deployment.objects.select_related("application").filter(namespace=namespace, name=name).first()
     if row is None:
         return None
@@ -71,6 +74,7 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
     sets = {one.uid: one for one in row.replica_sets.defer("config", "spec")}
     found = list(Pod.objects.filter(replica_set__in=sets).select_related("node").defer("spec", "annotations"))
     lines = pod_lines(found, now)
+    shown, number, pages = page_of(lines, number, PODS)
     current = next((one.revision for one in sets.values() if one.template_hash == wanted), 0)
     question = undo_question(namespace, name, now)
     state = rollout_state(row, now)
@@ -88,8 +92,9 @@ def workload_page(namespace: str, name: str, now: float) -> WorkloadPage | None:
         revisions=_revisions(question),
         current=current,
         berths=tuple(_berths(lines, current)),
-        pods=tuple(lines[:PODS]),
-        more=max(len(lines) - PODS, 0),
+        pods=tuple(shown),
+        number=number,
+        pages=pages,
         events=tuple(events_of(row.kind, namespace, name, now, owns=("Pod", "ReplicaSet"))),
         plots=(*traffic_plots(namespace, _services(row), now), *workload_plots(namespace, name, now)),
         conditions=tuple(_conditions(row, now)),
