@@ -9,7 +9,8 @@ Every write is guarded by the state that was concluded from: two watchers that c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 from control.models import Node, Pod
 from control.store import incidents, objects, stranded, waking
@@ -35,11 +36,36 @@ def host(row: Node) -> Host:
     )  # fmt: skip
 
 
-def changed(before: Host, verdict: Verdict, wake: Wake, now: float) -> None:
-    """To be called in a fenced transaction."""
-    row = Node.objects.filter(pk=before.uid).first()
-    if row is None or (row.reason or UNKNOWN, row.evicting_at) != (before.state, before.evicting_at):
-        return
+@dataclass
+class _Told:
+    """Nodes by what became of them, to be followed up together: fifty that die at once wake everybody once."""
+
+    unreachable: list[Node] = field(default_factory=list)  # by us
+    lost: list[Node] = field(default_factory=list)
+    evicted: list[Node] = field(default_factory=list)
+    back: list[Node] = field(default_factory=list)
+    moved: list[Node] = field(default_factory=list)  # from serving to not, or the other way
+
+
+def changed(found: Iterable[tuple[Host, Verdict]], wake: Wake, now: float) -> None:
+    """What is concluded of hosts as they were. To be called in a fenced transaction."""
+    concluded = {before.uid: (before, verdict) for before, verdict in found}
+    told = _Told()
+    for row in Node.objects.filter(pk__in=list(concluded)).order_by("name"):
+        before, verdict = concluded[row.uid]
+        if (row.reason or UNKNOWN, row.evicting_at) == (before.state, before.evicting_at):
+            _conclude(row, before, verdict, told, wake, now)
+    if told.unreachable:
+        wake_released(wake)  # nobody waits for their routers any more
+    _lose(told.lost)
+    stranded.evict(told.evicted, wake, now)
+    _return(told.back, wake)
+    if told.moved:
+        waking.wake_all(wake)
+        _wake_owners(told.moved, wake)
+
+
+def _conclude(row: Node, before: Host, verdict: Verdict, told: _Told, wake: Wake, now: float) -> None:
     was_ready, was_serving, was_evicting = row.ready, serves(row.ready, row.reason), row.evicting_at
     _take_over(row, verdict, now)
     objects.touch("Node", "", row.name)
@@ -48,16 +74,15 @@ def changed(before: Host, verdict: Verdict, wake: Wake, now: float) -> None:
         _tell(row, now)
         wake(incidents.LOOP, row.uid)
     if was_ready and not row.ready:
-        wake_released(wake)  # nobody waits for its router any more
+        told.unreachable.append(row)
     if was_serving and not is_serving:
-        _lose(row)
+        told.lost.append(row)
     if row.evicting_at and not was_evicting:
-        stranded.evict(row, wake, now)
+        told.evicted.append(row)
     if row.ready and not was_ready:
-        _return(row, wake)
+        told.back.append(row)
     if (was_ready, was_serving) != (row.ready, is_serving):
-        waking.wake_all(wake)
-        _wake_owners(row, wake)
+        told.moved.append(row)
 
 
 def seen(nodes: Iterable[str], now: float) -> None:
@@ -87,18 +112,20 @@ def _tell(row: Node, now: float) -> None:
     objects.record_event("Node", "", row.name, level, _REASONS[row.reason], message, node=row.name, at=now)
 
 
-def _lose(row: Node) -> None:
+def _lose(rows: Collection[Node]) -> None:
     """What was observed there last does not hold any more. Of pods that were ready, routers have to be told."""
-    lost = Pod.objects.filter(node=row, orphaned=False).exclude(settled="", ready=False)
-    objects.update_alike(lost.only("uid", "namespace", "name"), settled="", ready=False)
+    if rows:
+        lost = Pod.objects.filter(node__in=rows, orphaned=False).exclude(settled="", ready=False)
+        objects.update_alike(lost.only("uid", "namespace", "name"), settled="", ready=False)
 
 
-def _return(row: Node, wake: Wake) -> None:
-    Pod.objects.filter(node=row).update(settled="")
-    wake("converge", row.uid)
-    wake("schedule", "cluster")
+def _return(rows: Collection[Node], wake: Wake) -> None:
+    if rows:
+        Pod.objects.filter(node__in=rows).update(settled="")
+        wake("converge", [row.uid for row in rows])
+        wake("schedule", "cluster")
 
 
-def _wake_owners(row: Node, wake: Wake) -> None:
-    pods = Pod.objects.filter(node=row, orphaned=False).exclude(replica_set=None)
+def _wake_owners(rows: Collection[Node], wake: Wake) -> None:
+    pods = Pod.objects.filter(node__in=rows, orphaned=False).exclude(replica_set=None)
     wake("reconcile", set(pods.values_list("replica_set__deployment_id", flat=True)))

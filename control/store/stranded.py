@@ -7,7 +7,7 @@ uid stays in `Node.replaced` until they have been removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q
@@ -29,20 +29,33 @@ _remembered: dict[str, float] = {}
 may become known later."""
 
 
-def evict(row: Node, wake: Wake, now: float) -> None:
+def evict(nodes: Sequence[Node], wake: Wake, now: float) -> None:
     """When it begins. To be called in a fenced transaction; what is left over `overdue` finds."""
-    rows = list(Pod.objects.filter(_WANTED, node=row, orphaned=False).select_related("replica_set"))
-    patience_of({pod.replica_set.uid for pod in rows if pod.replica_set is not None})  # of all of them at once
-    again = [pod for pod in rows if pod.replica_set is None and _is_due(pod, row, now)]
-    waiting = [pod for pod in rows if pod not in again and _lost_at(pod, row) > now]
-    _make_again(again, wake, now)
-    for pod in waiting:
-        _tell(pod, row, now)
-    moved = len(rows) - len(waiting)
-    words = f"{moved} {'pod is' if moved == 1 else 'pods are'} replaced elsewhere"
-    words += f", {len(waiting)} wait for it: see `get pods`" if waiting else ""
-    objects.record_event("Node", "", row.name, "Warning", "Evicting", words, node=row.name, at=now)
-    wake("reconcile", {str(pod.replica_set.deployment_id) for pod in rows if pod.replica_set is not None})
+    pods = Pod.objects.filter(_WANTED, node__in=nodes, orphaned=False)
+    owned: dict[str, list[tuple[str, str]]] = {}
+    owners = set[str]()
+    rows = pods.exclude(replica_set=None).values_list("node_id", "uid", "replica_set_id", "replica_set__deployment_id")
+    for node, uid, replica_set, owner in rows:
+        owned.setdefault(node, []).append((uid, replica_set))
+        owners.add(owner)
+    patience = patience_of({replica_set for mine in owned.values() for _, replica_set in mine})
+    bare: dict[str, list[Pod]] = {}
+    for pod in pods.filter(replica_set=None):
+        bare.setdefault(str(pod.node_id), []).append(pod)
+    for row in nodes:
+        mine = owned.get(row.uid, [])
+        staying = [uid for uid, replica_set in mine if not _is_lost(patience[replica_set], row, now)]
+        again = [pod for pod in bare.get(row.uid, ()) if _is_due(pod, row, now)]
+        _make_again(again, wake, now)
+        waiting = [pod for pod in bare.get(row.uid, ()) if pod not in again and _lost_at(pod, row) > now]
+        waiting += Pod.objects.filter(pk__in=staying).select_related("replica_set") if staying else ()
+        for pod in waiting:
+            _tell(pod, row, now)
+        moved = len(mine) + len(bare.get(row.uid, ())) - len(waiting)
+        words = f"{moved} {'pod is' if moved == 1 else 'pods are'} replaced elsewhere"
+        words += f", {len(waiting)} wait for it: see `get pods`" if waiting else ""
+        objects.record_event("Node", "", row.name, "Warning", "Evicting", words, node=row.name, at=now)
+    wake("reconcile", owners)
 
 
 def overdue(wake: Wake, now: float) -> None:
@@ -82,6 +95,11 @@ def given_up_at(since: float, patience: float) -> float | None:
 
 def _patience(spec: Mapping[str, Any]) -> float:
     return patience_seconds(PodSpec.model_validate(spec["template"]["spec"])) if spec else FOR_EVER
+
+
+def _is_lost(patience: float, row: Node, now: float) -> bool:
+    at = lost_at(row.evicting_at, row.declared_dead_by, patience)
+    return at is not None and at <= now
 
 
 def _lost_at(pod: Pod, row: Node) -> float:

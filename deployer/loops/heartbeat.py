@@ -35,8 +35,8 @@ GAP_SECONDS = 10.0
 
 
 class HeartbeatStore(Protocol):
-    def changed(self, before: Host, verdict: Verdict, wake: Any, now: float) -> None:
-        """In the caller's fenced transaction; guarded by the state that `before` says."""
+    def changed(self, found: Sequence[tuple[Host, Verdict]], wake: Any, now: float) -> None:
+        """In the caller's fenced transaction; guarded by the states that the hosts say."""
 
     def seen(self, nodes: Iterable[str], now: float) -> None: ...
 
@@ -164,8 +164,7 @@ class Heartbeats:
             return
         try:
             with self.work.fenced(self.lease):
-                for host, verdict in changed:
-                    self.store.changed(host, verdict, self.work.wake, now)
+                self.store.changed(changed, self.work.wake, now)
                 if alive:
                     self.store.seen(alive, now)
         except LeaseLost:

@@ -28,7 +28,7 @@ ADA = Actor("ada", "test")
 
 def concludes(row: Node, state: str, woken: Woken | None = None, **more: Any) -> Node:
     more = {"message": f"it is {state}", "witnesses": {}, **more}
-    heartbeats.changed(heartbeats.host(row), Verdict(state, **more), woken or Woken(), NOW)
+    heartbeats.changed([(heartbeats.host(row), Verdict(state, **more))], woken or Woken(), NOW)
     row.refresh_from_db()
     return row
 
@@ -69,7 +69,7 @@ def test_a_verdict_on_another_state_than_the_one_on_record_is_not_written() -> N
     row = three()["b"]
     before = heartbeats.host(row)
     concludes(row, UNKNOWN)
-    heartbeats.changed(before, Verdict(DEAD, "late", {}, NOW), Woken(), NOW)
+    heartbeats.changed([(before, Verdict(DEAD, "late", {}, NOW))], Woken(), NOW)
     row.refresh_from_db()
     assert (row.reason, row.evicting_at) == (UNKNOWN, 0)
 
@@ -91,13 +91,11 @@ def test_the_pods_of_a_dead_host_are_replaced_and_who_waits_says_why() -> None:
         "its node b is dead; it waits for it, since its volume /srv stays there; "
         "`manage.py node declare-dead b` replaces it",
     )
-    loaded = workload_store.load(owner.deployment.uid, NOW)
-    assert loaded is not None
+    (loaded,) = workload_store.load([owner.deployment.uid], NOW)
     plan = reconcile(loaded.snapshot)
     assert [one.uid for one in plan.delete_pods] == [lost.uid]
     assert len(plan.create_pods) == 2
-    waiting = workload_store.load(stays.deployment.uid, NOW)
-    assert waiting is not None
+    (waiting,) = workload_store.load([stays.deployment.uid], NOW)
     assert reconcile(waiting.snapshot).delete_pods == ()
 
 
@@ -118,9 +116,7 @@ def test_a_toleration_ends_at_its_time() -> None:
     concludes(nodes["b"], DEAD, evicting_at=NOW)
     pod.refresh_from_db()
     assert pod.message == "its node b is dead; it tolerates that for 30 s, then it is replaced elsewhere"
-    early, late = (workload_store.load(owner.deployment.uid, NOW + after) for after in (29, 30))
-    assert early is not None
-    assert late is not None
+    (early,), (late,) = (workload_store.load([owner.deployment.uid], NOW + after) for after in (29, 30))
     plan = reconcile(early.snapshot)
     assert (plan.delete_pods, plan.create_pods, plan.wake_at) == ((), (), NOW + 30)
     assert [one.uid for one in reconcile(late.snapshot).delete_pods] == [pod.uid]
@@ -175,8 +171,7 @@ def test_an_operator_declares_a_host_dead() -> None:
     assert node_services.declare_dead("b", ADA) == 1
     row = Node.objects.get(name="b")
     assert heartbeats.host(row).declared_dead
-    loaded = workload_store.load(owner.deployment.uid, NOW)
-    assert loaded is not None
+    (loaded,) = workload_store.load([owner.deployment.uid], NOW)
     assert [one.uid for one in reconcile(loaded.snapshot).delete_pods] == [pod.uid]
     row = concludes(row, READY)
     assert row.declared_dead_by == ""

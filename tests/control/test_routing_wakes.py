@@ -164,7 +164,7 @@ def test_a_node_that_is_not_seen_any_more_is_not_waited_for() -> None:
     made = cluster("a:6 b:5")
     factories.pod(node=made["a"], deleted_at=NOW, leaving_version=6)
     woken = Woken()
-    heartbeats.changed(heartbeats.host(made["b"]), Verdict("Unknown", "no answer", {}), woken, NOW)
+    heartbeats.changed([(heartbeats.host(made["b"]), Verdict("Unknown", "no answer", {}))], woken, NOW)
     assert (woken.only("converge"), woken.only("route")) == ("a", "a b")
 
 

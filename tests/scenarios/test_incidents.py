@@ -115,7 +115,7 @@ def test_a_dead_node_is_told_and_that_it_is_back_when_it_has_stayed(world: World
 
     def concluded(state: str) -> None:
         before = heartbeats.host(Node.objects.get())
-        heartbeats.changed(before, Verdict(state, "no peer sees it", {}), world.work.wake, 0.0)
+        heartbeats.changed([(before, Verdict(state, "no peer sees it", {}))], world.work.wake, 0.0)
         Work.objects.exclude(loop__in=("incident", "notify")).delete()  # there is no such host
 
     concluded(DEAD)
