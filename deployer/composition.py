@@ -13,7 +13,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -276,7 +276,7 @@ class Composition:
     def __init__(self) -> None:
         owner = f"{socket.gethostname()}-{os.getpid()}-{random.getrandbits(32):08x}"
         self.clock = WallClock()
-        self.alarms = Alarms(hints.send, self.clock.now)
+        self.alarms = Alarms(lambda loop, key: hints.send(loop, [key]), self.clock.now)
         self.work = work.WorkRows(owner, hints.send, self.alarms.set)
         self.nodes = Nodes()
         self._routes = Routes()
@@ -299,11 +299,16 @@ class Composition:
             ThreadPoolExecutor(ANALYSED_RUNS, "provider", initializer=_fresh_connections),
         )  # fmt: skip
 
-    def run(self, loop: str, key: str) -> None:
-        """One key of one loop, now, if it is due and nobody else is at it."""
+    def run(self, loop: str, keys: Sequence[str]) -> None:
+        """Keys of one loop, now, those that are due and that nobody else is at."""
+        if loop == reconcile.LOOP:
+            reconcile.run(keys, self.work, workload_store, self.clock)
+            return
+        for key in keys:
+            self._run(loop, key)
+
+    def _run(self, loop: str, key: str) -> None:
         match loop:
-            case reconcile.LOOP:
-                reconcile.run(key, self.work, workload_store, self.clock)
             case schedule.LOOP:
                 schedule.run(self.work, scheduling_store, self.clock)
             case drain.LOOP:

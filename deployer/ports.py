@@ -197,13 +197,21 @@ class Work(Protocol):
         """One key, or many of them at once. `dirty`: of one key, the containers to look at."""
 
     def claim(self, loop: str, key: str, now: float) -> Any: ...
+    def claim_many(self, loop: str, keys: Sequence[str], now: float) -> Any:
+        """The leases, each with its `key`, of those that are due and free."""
+
     def renew(self, lease: Any, now: float) -> Any: ...
     def woken(self, lease: Any) -> bool: ...
     def release(self, lease: Any, wake_at: float | None) -> bool: ...
+    def release_many(self, ended: Sequence[tuple[Any, float | None]]) -> list[str]:
+        """The keys that were woken meanwhile."""
+
     def hold(self, loop: str, key: str, lease: Any, now: float) -> Any:
         """For a loop that is never woken: `lease` prolonged in good time, or a new one; None while another has it."""
 
     def fenced(self, lease: Any) -> AbstractContextManager[None]: ...
+    def fenced_many(self, leases: Sequence[Any]) -> AbstractContextManager[Sequence[Any]]:
+        """With those that are still held: the others are left out of what is done."""
 
 
 class SourceError(Exception):

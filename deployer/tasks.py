@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from control import hints
 from control.alarms import AHEAD_SECONDS
 from deployer.composition import composition
 
 
 @shared_task(name="deployer.tasks.run", ignore_result=True)
-def run(loop: str, key: str) -> None:
-    """One key of one loop, if it is due."""
-    composition().run(loop, key)
+def run(loop: str, keys: list[str]) -> None:
+    """Keys of one loop, those that are due."""
+    composition().run(loop, keys)
 
 
 @shared_task(name="deployer.tasks.dispatch", ignore_result=True)
@@ -20,8 +21,14 @@ def dispatch() -> None:
     here = composition()
     here.look_at_the_clock()
     now = here.clock.now()
+    due: dict[str, list[str]] = {}
     for loop, key, at in here.work.coming(now, now + AHEAD_SECONDS):
-        here.alarms.set(loop, key, at)
+        if at <= now:
+            due.setdefault(loop, []).append(key)
+        else:
+            here.alarms.set(loop, key, at)
+    for loop, keys in due.items():
+        hints.send(loop, keys)
 
 
 @shared_task(name="deployer.tasks.resync", ignore_result=True)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import DatabaseError, connection, models, transaction
 
 from control.models import Change, Counter, Event, KubernetesObject
 
 # Every write comes by here: a statement that stands ready.
 _LOG = """
 INSERT INTO control_change (resource_version, type, kind, namespace, name, uid, at) VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+_FOLD = """
+UPDATE control_event SET count = count + 1, last_at = %s
+WHERE kind = %s AND namespace = %s AND name = %s AND reason = %s AND message = %s AND last_at > %s
+"""
+_TELL = """
+INSERT INTO control_event (type, kind, namespace, name, reason, message, node, count, first_at, last_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, 1, %s, %s)
 """
 EVENT_FOLD_SECONDS = 3600.0
 """The same event within an hour is counted on one row (Kubernetes' event series)."""
@@ -42,7 +50,7 @@ def _counted(count: int) -> int | None:
 def create(rows: Sequence[KubernetesObject]) -> None:
     if not rows:
         return
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         for row, version in zip(rows, next_versions(len(rows)), strict=True):
             row.resource_version = version
         for model, group in _by_model(rows).items():
@@ -54,30 +62,49 @@ def update(rows: Sequence[KubernetesObject], fields: Iterable[str]) -> None:
     if not rows:
         return
     names = [*fields, "resource_version"]
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         for row, version in zip(rows, next_versions(len(rows)), strict=True):
             row.resource_version = version
-        for row in rows:
-            row.save(update_fields=names)
+        write(rows, names)
         _log(rows, Change.MODIFIED)
 
 
+def write(rows: Sequence[models.Model], names: Iterable[str]) -> None:
+    """These fields of the rows, as `save(update_fields=...)` of each would, in one statement for each model. Nothing
+    is told to anybody. Raises DatabaseError when one of the rows is gone."""
+    for model, group in _by_model(rows).items():
+        meta = model._meta
+        fields = [meta.get_field(name) for name in dict.fromkeys(names)]
+        quote = connection.ops.quote_name
+        places = ", ".join(f"{quote(one.column)} = %s" for one in fields)
+        # Names of tables and columns are the models'; every value is a parameter.
+        statement = f"UPDATE {quote(meta.db_table)} SET {places} WHERE {quote(meta.pk.column)} = %s"  # noqa: S608
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, [[*(_stored(one, row) for one in fields), row.pk] for row in group])
+            if cursor.rowcount != len(group):
+                raise DatabaseError(f"{len(group) - cursor.rowcount} of {len(group)} rows of {model.__name__} are gone")
+
+
+def _stored(field: Any, row: models.Model) -> Any:
+    return field.get_db_prep_save(field.pre_save(row, False), connection)
+
+
 def update_alike(found: Iterable[KubernetesObject], **values: Any) -> None:
-    """The same values for all of them: two statements, however many they are."""
+    """The same values for all of them, in a few statements, however many they are."""
     rows = list(found)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         for row, version in zip(rows, next_versions(len(rows)), strict=True):
             row.resource_version = version
         for model, group in _by_model(rows).items():
             model._default_manager.filter(pk__in=[row.pk for row in group]).update(**values)
-            model._default_manager.bulk_update(group, ["resource_version"], batch_size=500)
+            write(group, ["resource_version"])
         _log(rows, Change.MODIFIED)
 
 
 def delete(rows: Sequence[KubernetesObject]) -> None:
     if not rows:
         return
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         for row, version in zip(rows, next_versions(len(rows)), strict=True):
             row.resource_version = version
         _log(rows, Change.DELETED)
@@ -88,9 +115,21 @@ def delete(rows: Sequence[KubernetesObject]) -> None:
 def touch(kind: str, namespace: str, name: str) -> None:
     """Log a write of something that is no Kubernetes object, so that the pages that show it look again."""
     with transaction.atomic(savepoint=False):
-        (version,) = next_versions(1)
-        with connection.cursor() as cursor:
-            cursor.execute(_LOG, [version, Change.MODIFIED, kind, namespace, name, "", time.time()])
+        _log_writes([(kind, namespace, name, "")], Change.MODIFIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event to be recorded: `level` is Normal or Warning, `at` in seconds since the epoch."""
+
+    kind: str
+    namespace: str
+    name: str
+    level: str
+    reason: str
+    message: str
+    node: str
+    at: float
 
 
 def record_event(
@@ -104,16 +143,20 @@ def record_event(
     node: str = "",
     at: float | None = None,
 ) -> None:
-    now = time.time() if at is None else at
-    same = Event.objects.filter(
-        kind=kind, namespace=namespace, name=name, reason=reason, message=message, last_at__gt=now - EVENT_FOLD_SECONDS
-    )
-    if not same.update(count=F("count") + 1, last_at=now):
-        Event.objects.create(
-            type=level, reason=reason, message=message, kind=kind, namespace=namespace, name=name, node=node,
-            first_at=now, last_at=now,
-        )  # fmt: skip
-    touch("Event", namespace, name)
+    record_events([Told(kind, namespace, name, level, reason, message, node, time.time() if at is None else at)])
+
+
+def record_events(found: Sequence[Told]) -> None:
+    """Each is counted on the row of the same event within the last hour, or gets one."""
+    if not found:
+        return
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        for one in found:
+            same = (one.kind, one.namespace, one.name, one.reason, one.message)
+            cursor.execute(_FOLD, (one.at, *same, one.at - EVENT_FOLD_SECONDS))
+            if not cursor.rowcount:
+                cursor.execute(_TELL, (one.level, *same, one.node, one.at, one.at))
+        _log_writes([("Event", one.namespace, one.name, "") for one in found], Change.MODIFIED)
 
 
 def record_once(kind: str, namespace: str, name: str, level: str, reason: str, message: str, **options: Any) -> None:
@@ -134,8 +177,15 @@ def _log(rows: Sequence[KubernetesObject], what: str) -> None:
         )
 
 
-def _by_model(rows: Sequence[KubernetesObject]) -> dict[type[Any], list[KubernetesObject]]:
-    grouped: dict[type[Any], list[KubernetesObject]] = {}
+def _log_writes(named: Sequence[tuple[str, str, str, str]], what: str) -> None:
+    """Kind, namespace, name and uid of what is no Kubernetes object."""
+    now, versions = time.time(), next_versions(len(named))
+    with connection.cursor() as cursor:
+        cursor.executemany(_LOG, [(at, what, *one, now) for at, one in zip(versions, named, strict=True)])
+
+
+def _by_model(rows: Sequence[Any]) -> dict[type[Any], list[Any]]:
+    grouped: dict[type[Any], list[Any]] = {}
     for row in rows:
         grouped.setdefault(type(row), []).append(row)
     return grouped

@@ -11,8 +11,8 @@ from django.db import transaction
 from control.models import Application, Deployment, ImagePolicy, Node, Pod, ReplicaSet, Repository, Work
 from control.store import analyses, commit_statuses, draining, incidents, notices, stranded
 from control.store.statuses import deployment_status
-from control.store.workload_values import POD_COLUMNS, pod_values, snapshot
-from control.store.workloads import Loaded, resumed
+from control.store.workload_values import snapshot
+from control.store.workloads import Loaded, pods_by_owner, resumed
 from deployer.core.workloads import values
 from deployer.ports import Wake
 
@@ -24,10 +24,7 @@ def load_all(now: float) -> Iterator[Loaded]:
     sets: dict[str, dict[str, ReplicaSet]] = defaultdict(dict)
     for one in ReplicaSet.objects.defer("spec", "config"):
         sets[one.deployment_id][one.uid] = one
-    owners = {uid: owner for owner, mine in sets.items() for uid in mine}
-    pods: dict[str, list[values.Pod]] = defaultdict(list)
-    for pod in pod_values(Pod.objects.filter(replica_set__isnull=False).values_list(*POD_COLUMNS), now):
-        pods[owners.get(pod.replica_set, "")].append(pod)
+    pods = pods_by_owner(Pod.objects.filter(replica_set__isnull=False), sets, now)
     runs = analyses.runs_of_all()
     for row in Deployment.objects.order_by("namespace", "name"):
         mine = sets.get(row.uid, {})

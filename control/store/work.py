@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -31,12 +32,11 @@ _AT_ONCE = 300
 
 
 # Every pass of every loop comes by these: they stand ready, as making them costs more than the database's part.
-_CLAIMED = "SELECT due_at, leased_until, epoch, dirty FROM control_work WHERE loop = %s AND key = %s"
+_READ = "SELECT {columns} FROM control_work WHERE loop = %s AND key IN ({keys}) ORDER BY key"
 _CLAIM = """
 UPDATE control_work SET owner = %s, leased_until = %s, epoch = %s, due_at = %s, dirty = '[]'
 WHERE loop = %s AND key = %s
 """
-_HELD = "SELECT due_at FROM control_work WHERE loop = %s AND key = %s AND epoch = %s AND owner = %s"
 _RELEASE = "UPDATE control_work SET leased_until = 0, owner = '', due_at = %s WHERE loop = %s AND key = %s"
 
 
@@ -57,12 +57,13 @@ def _no_alarm(_loop: str, _key: str, _at: float) -> None:
 
 
 class WorkRows:
-    """`hint(loop, key)` is called after commit for what is due now, `alarm(loop, key, at)` for what is due later: they
+    """`hint(loop, keys)` is called after commit for what is due now, `alarm(loop, key, at)` for what is due later: they
     only save the dispatcher's second."""
 
     def __init__(
-        self, owner: str, hint: Callable[[str, str], None], alarm: Callable[[str, str, float], None] = _no_alarm
-    ) -> None:
+        self, owner: str, hint: Callable[[str, Sequence[str]], None],
+        alarm: Callable[[str, str, float], None] = _no_alarm,
+    ) -> None:  # fmt: skip
         self.owner = owner
         self._hint, self._alarm = hint, alarm
 
@@ -81,11 +82,7 @@ class WorkRows:
             if at > 0:
                 transaction.on_commit(lambda: self._alarm_all(loop, keys, at))
             elif hinted:
-                transaction.on_commit(lambda: self._hint_all(loop, hinted))
-
-    def _hint_all(self, loop: str, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._hint(loop, key)
+                transaction.on_commit(lambda: self._hint(loop, hinted))
 
     def _alarm_all(self, loop: str, keys: Iterable[str], at: float) -> None:
         for key in keys:
@@ -93,14 +90,21 @@ class WorkRows:
 
     def claim(self, loop: str, key: str, now: float) -> Lease | None:
         """The lease, or None: not due, or somebody else is at it."""
+        return next(iter(self.claim_many(loop, [key], now)), None)
+
+    def claim_many(self, loop: str, keys: Sequence[str], now: float) -> list[Lease]:
+        """The leases of those that are due and free."""
         until = now + LEASE_SECONDS
         with transaction.atomic():
-            row = _asked(_CLAIMED, [loop, key])
-            if row is None or row[1] > now or row[0] > now:
-                return None
-            epoch, dirty = row[2] + 1, json.loads(row[3])
-            _said(_CLAIM, [self.owner, until, epoch, until, loop, key])
-        return Lease(loop, key, self.owner, epoch, until, frozenset(dirty))
+            leases = [
+                Lease(loop, key, self.owner, epoch + 1, until, frozenset(json.loads(dirty)))
+                for key, due_at, leased_until, epoch, dirty in _rows(
+                    "key, due_at, leased_until, epoch, dirty", loop, keys
+                )
+                if leased_until <= now and due_at <= now
+            ]
+            _said(_CLAIM, [[self.owner, until, one.epoch, until, loop, one.key] for one in leases])
+        return leases
 
     def renew(self, lease: Lease, now: float) -> tuple[Lease, bool]:
         """The lease prolonged, and whether the key was woken since it was claimed or last renewed."""
@@ -131,24 +135,48 @@ class WorkRows:
 
     def release(self, lease: Lease, wake_at: float | None) -> bool:
         """Give the lease back. True when the key was woken meanwhile: look again at once."""
-        due = NEVER if wake_at is None else wake_at
+        return bool(self.release_many([(lease, wake_at)]))
+
+    def release_many(self, ended: Sequence[tuple[Lease, float | None]]) -> list[str]:
+        """Give leases of one loop back, each with the time of the next look; the keys that were woken meanwhile."""
+        woken, written = list[str](), list[tuple[Lease, float]]()
         with transaction.atomic():
-            row = _asked(_HELD, [lease.loop, lease.key, lease.epoch, lease.owner])
-            if row is None:
-                return False
-            woken = row[0] < lease.until
-            _said(_RELEASE, [min(row[0], due) if woken else due, lease.loop, lease.key])
-            if not woken and due < NEVER:
-                transaction.on_commit(lambda: self._alarm(lease.loop, lease.key, due))
-        return bool(woken)
+            held = self._held([lease for lease, _ in ended])
+            for lease, wake_at in ended:
+                if lease.key not in held:
+                    continue
+                due_at, next_at = held[lease.key], NEVER if wake_at is None else wake_at
+                if due_at < lease.until:
+                    woken.append(lease.key)
+                    next_at = min(due_at, next_at)
+                elif next_at < NEVER:
+                    transaction.on_commit(partial(self._alarm, lease.loop, lease.key, next_at))
+                written.append((lease, next_at))
+            _said(_RELEASE, [[next_at, lease.loop, lease.key] for lease, next_at in written])
+        return woken
 
     @contextlib.contextmanager
     def fenced(self, lease: Lease) -> Iterator[None]:
         """A transaction in which the lease is known to be ours still; `LeaseLost` otherwise, and nothing is written."""
-        with transaction.atomic():
-            if _asked(_HELD, [lease.loop, lease.key, lease.epoch, lease.owner]) is None:
+        with self.fenced_many([lease]) as held:
+            if not held:
                 raise LeaseLost(f"the lease on {lease.loop} {lease.key} went to another worker; nothing was written")
             yield
+
+    @contextlib.contextmanager
+    def fenced_many(self, leases: Sequence[Lease]) -> Iterator[list[Lease]]:
+        """A transaction, with those of the leases, all of one loop, that are ours still."""
+        with transaction.atomic():
+            held = self._held(leases)
+            yield [lease for lease in leases if lease.key in held]
+
+    def _held(self, leases: Sequence[Lease]) -> dict[str, float]:
+        """Key -> when it is due, of those that are ours still."""
+        if not leases:
+            return {}
+        rows = _rows("key, due_at, epoch, owner", leases[0].loop, [one.key for one in leases])
+        epochs = {one.key: (one.epoch, one.owner) for one in leases}
+        return {key: due_at for key, due_at, *holder in rows if tuple(holder) == epochs[key]}
 
     def due(self, now: float, limit: int = 500) -> list[tuple[str, str]]:
         return [(loop, key) for loop, key, _ in self.coming(now, now, limit)]
@@ -178,15 +206,16 @@ def _woken(loop: str, keys: Sequence[str], at: float) -> list[str]:
     return fresh
 
 
-def _asked(question: str, values: Sequence[str | float]) -> tuple[Any, ...] | None:
-    """A row of the table, locked until the transaction ends; None when there is none."""
+def _rows(columns: str, loop: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Rows of the table, locked until the transaction ends."""
     lock = " FOR UPDATE" if connection.features.has_select_for_update else ""  # SQLite has one writer
+    question = _READ.format(columns=columns, keys=", ".join(["%s"] * len(keys)))
     with connection.cursor() as cursor:
-        cursor.execute(question + lock, values)
-        found: tuple[Any, ...] | None = cursor.fetchone()
-    return found
+        cursor.execute(question + lock, [loop, *keys])
+        return list(cursor.fetchall())
 
 
-def _said(statement: str, values: Sequence[str | float]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+def _said(statement: str, rows: Sequence[Sequence[str | float]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, rows)

@@ -7,11 +7,12 @@ concerns. A pin holds a template as long as Git still asks for what the pin skip
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from control.models import Deployment, Pod, ReplicaSet
 from control.models.budgets import budgets_of
@@ -22,6 +23,12 @@ from deployer.core.survival.states import serves
 from deployer.core.workloads import values
 from deployer.core.workloads.canary import REASON as ABORTED_CANARY
 from deployer.ports import Wake
+
+_TO_DELETE = (
+    "uid", "namespace", "name", "labels", "placement", "ready", "ip", "resource_version", "node__ready", "node__reason",
+)  # fmt: skip
+_NAMES_AT_ONCE = 1000
+"""Of one query: how many values one may have differs between databases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +42,64 @@ class Loaded:
     wait_until: float = 0.0  # nothing is to be done before
 
     @property
+    def uid(self) -> str:
+        return self.row.uid
+
+    @property
     def terminating(self) -> bool:
         return self.row.deleted_at is not None
 
+    @property
+    def shares(self) -> bool:
+        """It may take something of which there is one for several workloads."""
+        return bool(self.snapshot.budgets)
 
-def load(uid: str, now: float) -> Loaded | None:
-    row = Deployment.objects.filter(pk=uid).annotate(**doubt.COLUMNS).first()
-    if row is None:
-        return None
-    if doubt.holds(row, now):
-        return Loaded(row, {}, snapshot(row, (), (), now), wait_until=now + doubt.HOLD_SECONDS)
-    if has_resumed := resumed(row):
-        resume(row, "a newer commit changed the template")
-    sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
-    if any(one.adopted and one.template_hash == row.live_hash for one in sets.values()):
-        _recognise(row)
-        sets = {found.uid: found for found in row.replica_sets.defer("spec", "config")}
-    pods = pod_values(Pod.objects.filter(replica_set__deployment_id=uid).values_list(*POD_COLUMNS), now)
-    drained = [pod.uid for pod in pods if pod.evicting and not pod.deleting]
-    budgets = budgets_of(row.namespace, drained) if drained else ()
-    seen = dataclasses.replace(snapshot(row, sets.values(), pods, now), budgets=budgets)
-    return Loaded(row, sets, seen, has_resumed)
+
+def load(uids: Sequence[str], now: float) -> list[Loaded]:
+    """Those that there are, in a handful of queries; a few more for each that is out of the ordinary."""
+    rows, waiting = list[Deployment](), list[Loaded]()
+    for row in Deployment.objects.filter(pk__in=uids).annotate(**doubt.COLUMNS).order_by("namespace", "name"):
+        if doubt.holds(row, now):
+            waiting.append(Loaded(row, {}, snapshot(row, (), (), now), wait_until=now + doubt.HOLD_SECONDS))
+        else:
+            rows.append(row)
+    has_resumed = {row.uid for row in rows if resumed(row)}
+    for row in rows:
+        if row.uid in has_resumed:
+            resume(row, "a newer commit changed the template")
+    sets = _sets_of(rows)
+    pods = pods_by_owner(Pod.objects.filter(replica_set__in=[uid for mine in sets.values() for uid in mine]), sets, now)
+    found = []
+    for row in rows:
+        mine = pods.get(row.uid, [])
+        drained = [pod.uid for pod in mine if pod.evicting and not pod.deleting]
+        budgets = budgets_of(row.namespace, drained) if drained else ()
+        seen = dataclasses.replace(snapshot(row, sets[row.uid].values(), mine, now), budgets=budgets)
+        found.append(Loaded(row, sets[row.uid], seen, row.uid in has_resumed))
+    return [*waiting, *found]
+
+
+def pods_by_owner(
+    pods: QuerySet[Pod], sets: Mapping[str, Mapping[str, ReplicaSet]], now: float
+) -> dict[str, list[values.Pod]]:
+    """Deployment -> the core's values of its pods. `sets`: Deployment -> its replica sets by uid."""
+    owners = {uid: owner for owner, mine in sets.items() for uid in mine}
+    found: dict[str, list[values.Pod]] = {}
+    for pod in pod_values(pods.values_list(*POD_COLUMNS), now):
+        if pod.replica_set in owners:
+            found.setdefault(owners[pod.replica_set], []).append(pod)
+    return found
+
+
+def _sets_of(rows: Sequence[Deployment]) -> dict[str, dict[str, ReplicaSet]]:
+    found: dict[str, dict[str, ReplicaSet]] = {row.uid: {} for row in rows}
+    for one in ReplicaSet.objects.filter(deployment__in=list(found)).defer("spec", "config"):
+        found[one.deployment_id][one.uid] = one
+    for row in rows:
+        if any(one.adopted and one.template_hash == row.live_hash for one in found[row.uid].values()):
+            _recognise(row)
+            found[row.uid] = {one.uid: one for one in row.replica_sets.defer("spec", "config")}
+    return found
 
 
 def _recognise(row: Deployment) -> None:
@@ -83,30 +127,39 @@ def resume(row: Deployment, why: str) -> None:
     objects.update([row], ["pin"])
 
 
-def apply(loaded: Loaded, plan: values.Plan, wake: Wake) -> None:
-    """Write the plan. To be called inside a fenced transaction; may be called again with a plan made anew."""
-    row, now = loaded.row, loaded.snapshot.now
-    sets = {**{one.name: one for one in loaded.sets.values()}, **loaded.sets}
-    if plan.create_replica_set:
-        made = _create_set(row, plan.create_replica_set, now)
-        sets[made.uid] = sets[made.name] = made
-    _write_sets(plan, sets)
-    if plan.create_pods and _create_pods(row, [(sets[pod.replica_set], pod.name) for pod in plan.create_pods], now):
+def apply(decided: Sequence[tuple[Loaded, values.Plan]], wake: Wake) -> None:
+    """Write the plans. To be called inside a fenced transaction; may be called again with plans made anew."""
+    now = decided[0][0].snapshot.now
+    to_make: list[tuple[Deployment, ReplicaSet, str]] = []
+    for loaded, plan in decided:
+        sets = {**{one.name: one for one in loaded.sets.values()}, **loaded.sets}
+        if plan.create_replica_set:
+            made = _create_set(loaded.row, plan.create_replica_set, now)
+            loaded.sets[made.uid] = sets[made.uid] = sets[made.name] = made
+        _write_sets(plan, sets)
+        to_make += [(loaded.row, sets[pod.replica_set], pod.name) for pod in plan.create_pods]
+    if to_make and _create_pods(to_make, now):
         wake("schedule", "cluster")
-    unstarted.tell(plan.delete_pods, now)
-    delete_pods([(pod.uid, pod.reason) for pod in plan.delete_pods], wake, now)
-    tell_held({held.uid: held.why for held in plan.held}, now)
-    for uid, _ in plan.delete_replica_sets:
-        objects.delete([sets[uid]])
-    canaries.write(row, plan, wake, now)
-    _write_status(row, plan, wake, now)
-    if plan.rollback:
-        _pin_back(row, plan.rollback, sets.values(), now)
-    if plan.rollback or plan.canary is not None or loaded.has_resumed:
-        _wake_tellers(row, wake)
-    for event in plan.events:
-        kind, name = event.object
-        objects.record_event(kind, row.namespace, name, event.type, event.reason, event.message, at=now)
+    doomed = [pod for _, plan in decided for pod in plan.delete_pods]
+    unstarted.tell(doomed, now)
+    delete_pods([(pod.uid, pod.reason) for pod in doomed], wake, now)
+    tell_held({held.uid: held.why for _, plan in decided for held in plan.held}, now)
+    objects.delete([loaded.sets[uid] for loaded, plan in decided for uid, _ in plan.delete_replica_sets])
+    for loaded, plan in decided:
+        canaries.write(loaded.row, plan, wake, now)
+    to_tell = _write_statuses(decided, now)
+    for loaded, plan in decided:
+        if plan.rollback:
+            _pin_back(loaded.row, plan.rollback, loaded.sets.values(), now)
+        if plan.rollback or plan.canary is not None or loaded.has_resumed:
+            to_tell.append(loaded.row)
+    _wake_tellers(to_tell, wake)
+    objects.record_events([_told(loaded.row, event, now) for loaded, plan in decided for event in plan.events])
+
+
+def _told(row: Deployment, event: values.Event, now: float) -> objects.Told:
+    kind, name = event.object
+    return objects.Told(kind, row.namespace, name, event.type, event.reason, event.message, "", now)
 
 
 def tear_down(loaded: Loaded, wake: Wake) -> None:
@@ -127,7 +180,8 @@ def delete_pods(doomed: Iterable[tuple[str, str]], wake: Wake, now: float) -> No
     they have let go already, and they look again when it is back: a thousand lost pods wake nobody a thousand times.
     """
     uids = [uid for uid, _ in doomed]
-    rows = list(Pod.objects.filter(pk__in=uids, deleted_at=None).select_related("node")) if uids else []
+    found = Pod.objects.filter(pk__in=uids, deleted_at=None).select_related("node").only(*_TO_DELETE)
+    rows = list(found) if uids else []
     unplaced = [row for row in rows if row.node_id is None]
     placed = [row for row in rows if row.node_id is not None]
     for row in placed:
@@ -185,30 +239,34 @@ def _write_sets(plan: values.Plan, sets: dict[str, ReplicaSet]) -> None:
     objects.update(list(changed.values()), ["revision", "replicas", "max_replicas", "healthy", "failed"])
 
 
-def _create_pods(row: Deployment, wanted: list[tuple[ReplicaSet, str]], now: float) -> int:
-    """The pods that a plan names. A name that exists already was made by an earlier pass: it only moves the counter."""
-    taken = set(
-        Pod.objects.filter(namespace=row.namespace, name__in=[name for _, name in wanted]).values_list(
-            "name", flat=True
+def _create_pods(wanted: Sequence[tuple[Deployment, ReplicaSet, str]], now: float) -> int:
+    """Pods by name, of these sets. A name that is there was made by an earlier pass: it only moves the counter."""
+    taken = set[tuple[str, str]]()
+    for start in range(0, len(wanted), _NAMES_AT_ONCE):
+        some = wanted[start : start + _NAMES_AT_ONCE]
+        there = Pod.objects.filter(
+            namespace__in={row.namespace for row, _, _ in some}, name__in=[name for _, _, name in some]
         )
-    )
-    full = {owner.uid: ReplicaSet.objects.get(pk=owner.uid) for owner, _ in wanted}
+        taken.update(there.values_list("namespace", "name"))
+    owners = ReplicaSet.objects.filter(pk__in={owner.uid for _, owner, _ in wanted})
+    full = {one.uid: one for one in owners.only("uid", "spec", "created_count")}
     summaries = {uid: templates.placement_of(found.spec["template"]) for uid, found in full.items()}
+    costs = {uid: _deletion_cost(found.spec["template"]) for uid, found in full.items()}
     made = [
         Pod(
             namespace=row.namespace, name=name, application_id=row.application_id, commit=owner.commit,
             labels={**owner.labels, "pod-template-hash": owner.template_hash}, replica_set=owner,
             owner=row.pods_owner, template_hash=owner.template_hash, revision=owner.revision,
-            placement=summaries[owner.uid], created_at=now,
-            deletion_cost=_deletion_cost(full[owner.uid].spec["template"]),
+            placement=summaries[owner.uid], created_at=now, deletion_cost=costs[owner.uid],
         )
-        for owner, name in wanted
-        if name not in taken
+        for row, owner, name in wanted
+        if (row.namespace, name) not in taken
     ]  # fmt: skip
     objects.create(made)
+    counted = Counter(owner.uid for _, owner, _ in wanted)
     for uid, found in full.items():
-        found.created_count += sum(1 for owner, _ in wanted if owner.uid == uid)
-        ReplicaSet.objects.filter(pk=uid).update(created_count=found.created_count)
+        found.created_count += counted[uid]
+    objects.write(list(full.values()), ["created_count"])
     return len(made)
 
 
@@ -223,22 +281,27 @@ def tell_held(words: Mapping[str, str], now: float) -> None:
     objects.update(pods, ["message"])
 
 
-def _write_status(row: Deployment, plan: values.Plan, wake: Wake, now: float) -> None:
-    progress, was = dataclasses.asdict(plan.progress), row.progress.get("reason")
-    status = deployment_status(row.status, plan, now)
-    if progress != row.progress or status != row.status:
-        row.progress, row.status = progress, status
-        objects.update([row], ["progress", "status"])
-        if progress["reason"] != was:
-            _wake_tellers(row, wake)
+def _write_statuses(decided: Sequence[tuple[Loaded, values.Plan]], now: float) -> list[Deployment]:
+    """Those whose progress is another one now: somebody is to be told."""
+    changed, told = list[Deployment](), list[Deployment]()
+    for loaded, plan in decided:
+        row, progress = loaded.row, dataclasses.asdict(plan.progress)
+        status = deployment_status(row.status, plan, now)
+        if progress != row.progress or status != row.status:
+            if progress["reason"] != row.progress.get("reason"):
+                told.append(row)
+            row.progress, row.status = progress, status
+            changed.append(row)
+    objects.update(changed, ["progress", "status"])
+    for row in changed:
         timeline.note(row, now)
+    return told
 
 
-def _wake_tellers(row: Deployment, wake: Wake) -> None:
+def _wake_tellers(rows: Collection[Deployment], wake: Wake) -> None:
     """People are told when it fails and when that is over, and its Git host how the commit fares."""
-    wake(incidents.LOOP, row.uid)
-    if row.application_id:
-        wake("status", str(row.application_id))
+    wake(incidents.LOOP, {row.uid for row in rows})
+    wake("status", {str(row.application_id) for row in rows if row.application_id})
 
 
 def _pin_back(row: Deployment, rollback: values.Rollback, sets: Iterable[ReplicaSet], now: float) -> None:

@@ -113,7 +113,7 @@ class Intake:
             if request.answer.set_running_or_notify_cancel():
                 request.answer.set_result(answer)
         for loop, key in woken:
-            hints.send(loop, key)
+            hints.send(loop, [key])
 
     def _judged(self, batch: Sequence[Request], woken: list[tuple[str, str]]) -> list[Answer]:
         hooks = rows.hooks_of({request.webhook for request in batch})

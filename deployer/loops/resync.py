@@ -32,6 +32,6 @@ def run(work: Work, store: ResyncStore, clock: Clock) -> int:
     store.overdue(work.wake, clock.now())
     if store.has_pending_pods():
         woken.append(("schedule", "cluster"))
-    for loop, key in woken:
-        work.wake(loop, key)
+    for loop in sorted({loop for loop, _ in woken}):
+        work.wake(loop, {key for one, key in woken if one == loop})
     return len(woken)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deployer.ports import Clock, LeaseLost, Work
@@ -42,6 +42,30 @@ def run(
         if not woken and (wake_at is None or wake_at > clock.now()):
             return
     work.wake(loop, key)
+
+
+def run_many(
+    work: Work, loop: str, keys: Sequence[str], clock: Clock,
+    one_pass: Callable[[list[Any]], Mapping[str, float | None]],
+) -> None:  # fmt: skip
+    """The same for many keys at once. `one_pass` gets their leases and returns when to look at each again; what it
+    leaves out is due at once. Raises what the pass raises, with all of its keys due: one by one, the others get on."""
+    for _ in range(ROUNDS):
+        leases = work.claim_many(loop, keys, clock.now())
+        if not leases:
+            return
+        try:
+            wake_at = one_pass(leases)
+        except BaseException:
+            work.release_many([(lease, 0.0) for lease in leases])
+            raise
+        woken = work.release_many([(lease, wake_at.get(lease.key, 0.0)) for lease in leases])
+        now = clock.now()
+        due = (key for key in (one.key for one in leases) if (at := wake_at.get(key, 0.0)) is not None and at <= now)
+        keys = list(dict.fromkeys([*woken, *due]))
+        if not keys:
+            return
+    work.wake(loop, keys)
 
 
 class Kept:

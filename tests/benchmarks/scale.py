@@ -11,6 +11,7 @@ real ones; one thread does everything, on SQLite.
 from __future__ import annotations
 
 import argparse
+import itertools
 import subprocess
 import sys
 import time
@@ -263,10 +264,19 @@ def drive(world: Any, loops: tuple[str, ...], done: Callable[[], bool]) -> None:
         due = list(rows.order_by("due_at", "loop", "key").values_list("loop", "key")[:500])
         if not due:
             return
-        for loop, key in due:
-            world.run(loop, key)
+        for loop, keys in _in_turn(due):
+            world.run_all(loop, keys)
             if loop in ("converge", "schedule") and done():
                 return
+
+
+def _in_turn(due: Sequence[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """What is due, in bundles as workers get it."""
+    from control import hints
+
+    for loop, rows in itertools.groupby(due, key=lambda one: one[0]):
+        for keys in hints.bundles(loop, [key for _, key in rows]):
+            yield loop, keys
 
 
 @contextmanager

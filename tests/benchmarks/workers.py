@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,15 +21,16 @@ def workers() -> Iterator[Any]:
 
     with ThreadPoolExecutor(THREADS, "worker") as pool:
 
-        def work(loop: str, key: str) -> None:
+        def work(loop: str, keys: list[str]) -> None:
             try:
-                composition().run(loop, key)
+                composition().run(loop, keys)
             finally:
                 close_old_connections()
 
-        def send(loop: str, key: str) -> None:
+        def send(loop: str, keys: Sequence[str]) -> None:
             with contextlib.suppress(RuntimeError):  # the pool has ended
-                pool.submit(work, loop, key)
+                for some in hints.bundles(loop, keys):
+                    pool.submit(work, loop, some)
 
         hints.send = send
         yield composition()
@@ -39,8 +40,11 @@ def dispatch(here: Any) -> None:
     """What is due and was not hinted at."""
     from control import hints
 
+    due: dict[str, list[str]] = {}
     for loop, key in here.work.due(here.clock.now()):
-        hints.send(loop, key)
+        due.setdefault(loop, []).append(key)
+    for loop, keys in due.items():
+        hints.send(loop, keys)
 
 
 def until(true: Callable[[], bool], here: Any, within_seconds: float = 600) -> None:

@@ -87,20 +87,18 @@ def test_its_pods_go_when_all_routers_have_it() -> None:
     canaries.command("abort", "shop", "web", ANN)
     node = row.replica_sets.get(revision=3).pods.get().node
     Router.objects.update_or_create(node=node, defaults={"applied_at": NOW, "version": 1})
-    loaded = workload_store.load(row.uid, NOW + 1)
-    assert loaded is not None
+    (loaded,) = workload_store.load([row.uid], NOW + 1)
     plan = reconcile(loaded.snapshot)
     assert (plan.rollback, plan.delete_pods) == (None, ())
     Work.objects.all().delete()
     Router.objects.update(version=state_of(Deployment.objects.get()).zero_version)
     wake_released(composition().work.wake)
     assert Work.objects.filter(loop="reconcile", key=row.uid).exists()
-    loaded = workload_store.load(row.uid, NOW + 1)
-    assert loaded is not None
+    (loaded,) = workload_store.load([row.uid], NOW + 1)
     plan = reconcile(loaded.snapshot)
     assert plan.rollback is not None
     assert (plan.rollback.to_revision, plan.rollback.by) == (2, "ann")
-    workload_store.apply(loaded, plan, composition().work.wake)
+    workload_store.apply([(loaded, plan)], composition().work.wake)
     row.refresh_from_db()
     assert (row.pin["by"], row.pin["aborted"], row.pin["automatic"]) == ("ann", True, False)
     assert health_of_deployment(row).status == "Degraded"

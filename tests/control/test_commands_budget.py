@@ -156,7 +156,7 @@ def test_a_worker_moves_bare_pods_when_nobody_waits(run: Run, here: World) -> No
     run("node", "drain", "n1", "--timeout", "1s")
     assert Pod.objects.filter(deleted_at=None).count() == 1, "no worker was there"
     assert ("drain", node.uid) in composition().work.due(time.time())
-    composition().run("drain", node.uid)
+    composition().run("drain", [node.uid])
     assert Pod.objects.get(name="tool").replacement
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def rows(name: str = "one") -> WorkRows:
-    return WorkRows(name, lambda loop, key: None)
+    return WorkRows(name, lambda loop, keys: None)
 
 
 def side_by_side(*bodies: Callable[[], None]) -> list[Exception]:
@@ -130,7 +130,7 @@ def test_two_workloads_never_spend_one_budget_twice() -> None:
     def reconciled(uid: str) -> None:
         work = rows(uid)
         work.wake("reconcile", uid)
-        reconcile.run(uid, work, workloads, At(factories.NOW))
+        reconcile.run([uid], work, workloads, At(factories.NOW))
 
     assert side_by_side(*(partial(reconciled, uid) for uid in uids)) == []
     assert Pod.objects.filter(deleted_at__isnull=False).count() == 1

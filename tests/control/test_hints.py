@@ -14,7 +14,7 @@ from kombu.utils import functional
 rests = []
 functional.sleep = rests.append
 from control import hints
-hints.send("schedule", "cluster")
+hints.send("schedule", ["cluster"])
 print(rests)
 """
 

@@ -104,7 +104,7 @@ def test_a_registrys_word_makes_the_policies_that_follow_the_image_due(
     provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[tuple[str, str]] = []
-    monkeypatch.setattr(hints, "send", lambda loop, key: sent.append((loop, key)))
+    monkeypatch.setattr(hints, "send", lambda loop, keys: sent.extend((loop, key) for key in keys))
     application = factories.application()
     pushed = test_registry_hooks.PUSHED[provider]
     one = followed(factories.deployment(application=application), image=f"{pushed.whole}:0.9")

@@ -35,7 +35,7 @@ ADA = Actor("ada")
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Hints to workers."""
     found: list[tuple[str, str]] = []
-    monkeypatch.setattr(hints, "send", lambda loop, key: found.append((loop, key)))
+    monkeypatch.setattr(hints, "send", lambda loop, keys: found.extend((loop, key) for key in keys))
     return found
 
 

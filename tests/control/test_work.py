@@ -18,7 +18,7 @@ NOW = 1_000_000.0
 
 
 def rows(name: str = "one") -> WorkRows:
-    return WorkRows(name, lambda loop, key: None)
+    return WorkRows(name, lambda loop, keys: None)
 
 
 @pytest.mark.django_db
@@ -129,7 +129,7 @@ class TestWake:
     @pytest.mark.django_db(transaction=True)
     def test_many_are_woken_at_once_and_only_those_that_were_not_due_are_hinted_at(self) -> None:
         hinted: list[str] = []
-        work = WorkRows("one", lambda loop, key: hinted.append(key))
+        work = WorkRows("one", lambda loop, keys: hinted.extend(keys))
         work.wake("route", "b")
         work.wake("route", "c", at=NOW + 60)
         lease = work.claim("route", "b", NOW)
@@ -286,7 +286,7 @@ class TestAlarm:
     def test_what_is_due_later_is_told_with_its_time(self, django_capture_on_commit_callbacks: Any) -> None:
         hints: list[str] = []
         alarm = Alarm()
-        work = WorkRows("one", lambda loop, key: hints.append(key), alarm)
+        work = WorkRows("one", lambda loop, keys: hints.extend(keys), alarm)
         with django_capture_on_commit_callbacks(execute=True):
             work.wake("sync", "now")
             work.wake("sync", "later", at=NOW + 1)

@@ -25,7 +25,7 @@ class Guillotine:
         self.at, self.steps, self.armed = at, 0, armed
         for owner, name in watched:
             patches.setattr(owner, name, self._around(getattr(owner, name)))
-        patches.setattr(WorkRows, "fenced", self._committing(WorkRows.fenced))
+        patches.setattr(WorkRows, "fenced_many", self._committing(WorkRows.fenced_many))
 
     def step(self) -> None:
         if self.armed:
@@ -49,9 +49,9 @@ class Guillotine:
 
     def _committing(self, fenced: Callable[..., Any]) -> Callable[..., Any]:
         @contextlib.contextmanager
-        def watched(*args: Any) -> Iterator[None]:
-            with fenced(*args):
-                yield
+        def watched(*args: Any) -> Iterator[Any]:
+            with fenced(*args) as held:
+                yield held
                 self.step()
             self.step()
 

@@ -13,7 +13,7 @@ import contextlib
 import copy
 import itertools
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, Self
@@ -111,7 +111,7 @@ class World:
 
     def new_worker(self) -> work_store.WorkRows:
         """Another worker on the same database; the one before it is as good as dead."""
-        self.work = work_store.WorkRows(f"worker-{next(self._workers)}", lambda loop, key: None)
+        self.work = work_store.WorkRows(f"worker-{next(self._workers)}", lambda loop, keys: None)
         return self.work
 
     # What people do
@@ -198,10 +198,18 @@ class World:
             self.run(*due[0])
         raise AssertionError(f"still busy after {STEPS} turns: {self.work.due(self.clock.now())}")
 
+    def run_all(self, loop: str, keys: Sequence[str]) -> None:
+        """What a worker does that gets many keys in one message."""
+        if loop == "reconcile":
+            reconcile.run(keys, self.work, workload_store, self.clock)
+            return
+        for key in keys:
+            self.run(loop, key)
+
     def run(self, loop: str, key: str) -> None:
         match loop:
             case "reconcile":
-                reconcile.run(key, self.work, workload_store, self.clock)
+                reconcile.run([key], self.work, workload_store, self.clock)
             case "drain":
                 drain.run(key, self.work, draining, self.clock)
             case "schedule":
