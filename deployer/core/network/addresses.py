@@ -14,12 +14,15 @@ host: between hosts only the mesh port is used. Nothing here knows which index i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network
 
 from deployer.core.container import Subnet
 
 MOST_NETWORKS = 256
 MOST_SERVICES = 2040
+KEPT = 1 << 16
+"""Virtual addresses that are remembered: a router's pass asks for each Service's in each of its networks."""
 _NETWORK_BITS = 20
 _NETWORK_SIZE = 1 << (32 - _NETWORK_BITS)
 _GATEWAY = 1
@@ -44,6 +47,7 @@ def addresses(pod_range: str, network_index: int) -> Addresses:
     return Addresses(str(network), str(pods), str(network[_GATEWAY]), str(network[_ROUTER]), str(virtual))
 
 
+@lru_cache(maxsize=KEPT)
 def virtual_address(pod_range: str, network_index: int, service_index: int) -> str:
     """Where pods on that network reach the Service: index 1 on network 0 of 10.208.0.0/12 is 10.208.8.2.
 
@@ -60,6 +64,7 @@ def subnet(pod_range: str, network_index: int) -> Subnet:
     return Subnet(found.range, found.pods, found.gateway)
 
 
+@lru_cache(maxsize=MOST_NETWORKS)
 def _network(pod_range: str, index: int) -> IPv4Network:
     try:
         whole = IPv4Network(pod_range)

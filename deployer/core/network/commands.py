@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 
 LONGEST_LINE = 12_000
 """HAProxy takes 16 KiB at a time (tune.bufsize), escapes included."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPED = re.compile(r"([\\; <])")
 _VERSION = re.compile(r"New version created: (\d+)")
 
@@ -107,4 +108,4 @@ def _entry(key: str, value: str) -> str:
 
 
 def _is_printable(text: str) -> bool:
-    return not any(ord(letter) < 32 or ord(letter) == 127 for letter in text)
+    return _CONTROL.search(text) is None
