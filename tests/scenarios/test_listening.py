@@ -65,11 +65,12 @@ class Town:
 
     # The records
 
-    def changed(self, before: Host, verdict: Verdict, _wake: Any, _now: float) -> None:
-        if self.hosts[before.uid].state == before.state:
-            self.written.append((self.since(), before.uid, verdict.state))
-            evicting = {"state": verdict.state, "evicting_at": verdict.evicting_at, "witnesses": verdict.witnesses}
-            self.hosts[before.uid] = replace(before, pulse=Pulse(), **evicting)
+    def changed(self, found: Sequence[tuple[Host, Verdict]], _wake: Any, _now: float) -> None:
+        for before, verdict in found:
+            if self.hosts[before.uid].state == before.state:
+                self.written.append((self.since(), before.uid, verdict.state))
+                evicting = {"state": verdict.state, "evicting_at": verdict.evicting_at, "witnesses": verdict.witnesses}
+                self.hosts[before.uid] = replace(before, pulse=Pulse(), **evicting)
 
     def seen(self, _nodes: object, _now: float) -> None: ...
     def wake(self, *_: object) -> None: ...
