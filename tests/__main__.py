@@ -2,7 +2,10 @@
 
 Tests on real engines wait most of the time, for hosts that start, die and are missed: two parts, each on hosts of its
 own. The others compute: two at a time until those are done, then four, the longest first. They stand back (nice), as it
-is the former that have deadlines. What a part has to say comes in one piece when it ends.
+is the former that have deadlines. What a part has to say comes in one piece when it ends, with what it has cost.
+
+Files of tests are in one folder, which goes at the end unless something failed: pytest itself would keep those of three
+runs, and take longer to remove a repository's thousands of folders than the tests that made them.
 """
 
 from __future__ import annotations
@@ -40,8 +43,9 @@ NICENESS = 5
 
 @dataclass
 class Run:
-    """Exit codes by part. `said`: one part speaks at a time."""
+    """Exit codes by part. `folder`: where their files are. `said`: one part speaks at a time."""
 
+    folder: str
     codes: dict[str, int] = field(default_factory=dict)
     said: threading.Lock = field(default_factory=threading.Lock)
 
@@ -55,22 +59,25 @@ class Run:
             self._part(name, [*how, *places[name]])
 
     def _part(self, name: str, words: Sequence[str]) -> None:
-        began = time.monotonic()
+        began, files = time.monotonic(), f"--basetemp={self.folder}/{[*ON_ENGINES, *OTHERS].index(name)}"
         with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen([*PYTEST, *words], stdout=said, stderr=said)
+            process = subprocess.Popen([*PYTEST, files, *words], stdout=said, stderr=said)
             if "engines" not in words:
                 os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
-            self.codes[name] = process.wait()
+            _, status, used = os.wait4(process.pid, 0)
+            self.codes[name] = process.returncode = os.waitstatus_to_exitcode(status)
             said.seek(0)
             text = said.read().decode(errors="replace")
+        cost = f"{time.monotonic() - began:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of CPU"
         with self.said:
-            print(f"\n{f' tests {name}, {time.monotonic() - began:.0f} s ':=^100}\n{text}", flush=True)
+            print(f"\n{f' tests {name}, {cost} ':=^100}\n{text}", flush=True)
 
 
 def main() -> int:
     if (os.cpu_count() or 1) < 2:
         return subprocess.run(PYTEST, check=False).returncode
-    run, on_engines, others = Run(), collections.deque(ON_ENGINES), collections.deque(OTHERS)
+    folder = tempfile.mkdtemp(prefix="ph-tests-")
+    run, on_engines, others = Run(folder), collections.deque(ON_ENGINES), collections.deque(OTHERS)
     one = functools.partial(run.lane, on_engines, ON_ENGINES, ("-m", "engines", "-p", "no:cacheprovider"))
     another = functools.partial(run.lane, others, OTHERS, ("-m", "not engines"))
     lanes = [
@@ -84,7 +91,12 @@ def main() -> int:
     for name in (*ON_ENGINES, *OTHERS):
         code = run.codes.get(name)
         print(f"tests {name}: {'passed' if code == 0 else f'FAILED (exit code {code})'}")
-    return max((run.codes.get(name, 1) for name in (*ON_ENGINES, *OTHERS)), key=abs)
+    code = max((run.codes.get(name, 1) for name in (*ON_ENGINES, *OTHERS)), key=abs)
+    if code:
+        print(f"What the tests have written is kept: {folder}")
+    else:
+        subprocess.run(["rm", "-rf", folder], check=False)
+    return code
 
 
 def _in_turn(*lanes: Callable[[], None]) -> None:
