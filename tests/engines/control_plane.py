@@ -8,10 +8,8 @@ with control_plane() as plane:
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,24 +21,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tests import tables
 from tests.engines.hosts import Host
 from tests.engines.router_image import ROUTER
-from tests.environment import FOLDER
 
 HOME = Path(__file__).resolve().parents[2]
 START_SECONDS = 120  # usually 5: several are started beside each other, and beside all other tests
 LONGEST_REST_SECONDS = 0.5
-
-
-@functools.cache
-def _tables() -> Path:
-    """A database with tables and no rows, made once: a dozen control planes need not wait for their migrations."""
-    folder = Path(tempfile.mkdtemp(prefix="tables-", dir=FOLDER))
-    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")}
-    environment = {**kept, "PIERHEAD_DATA": str(folder), "PIERHEAD_NO_BOOTSTRAP": "1"}
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=HOME, env=environment, check=True)
-    return folder / "db.sqlite3"
 
 
 class Refused(AssertionError):
@@ -58,7 +45,7 @@ class ControlPlane:
 
     def start(self, *options: str) -> None:
         if not (self.folder / "db.sqlite3").exists():  # its first start, or the first after all rows were lost
-            shutil.copy(_tables(), self.folder / "db.sqlite3")
+            tables.copy(self.folder / "db.sqlite3")
         command = [sys.executable, "manage.py", "up", "--port", str(self.port), "--data", str(self.folder), *options]
         with (self.folder / "up.log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=HOME, stdout=log, stderr=log, env=self._environment())
