@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from control.models import NEVER, AnalysisRun, AnalysisTick, Work
 from control.store import analyses, objects
@@ -30,25 +30,40 @@ HELD = (
 
 
 class Stage(World):
-    """`woken`: how often the workload was, since the stage stands."""
+    """`woken`: how often the workload was, since the stage stands. `stood` makes one that does."""
+
+    canary: list[str]
+    stable: list[str]
+    state: CanaryState
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.woken, self._holds, self.quiet = 0, False, set(QUIET)
+
+    @classmethod
+    def stood(cls, folder: Path) -> Stage:
+        made = cls(folder)
         for name in NODES:
-            self.add_node(name)
-        self.push(web(spec=HELD), service())
-        self.pass_time(8)
-        self.push(*self.documents())
-        self.pass_time(8)
-        row = self.deployment()
+            made.add_node(name)
+        made.push(web(spec=HELD), service())
+        made.pass_time(8)
+        made.push(*made.documents())
+        made.pass_time(8)
+        row = made.deployment()
         stable, canary = row.replica_sets.order_by("revision")
         assert [one.revision for one in (stable, canary)] == [1, 2]
-        self.canary, self.stable = self._servers(canary.template_hash), self._servers(stable.template_hash)
-        assert (len(self.canary), len(self.stable)) == (1, 3)
-        self.state = CanaryState(canary.template_hash, stable.template_hash, "Progressing", attempt=1)
-        self.keep(self.state)
-        self._holds = True
+        made.canary, made.stable = made._servers(canary.template_hash), made._servers(stable.template_hash)
+        assert (len(made.canary), len(made.stable)) == (1, 3)
+        made.state = CanaryState(canary.template_hash, stable.template_hash, "Progressing", attempt=1)
+        made.keep(made.state)
+        made._holds = True
+        return made
+
+    def twin(self, folder: Path) -> Self:
+        twin = super().twin(folder)
+        twin.canary, twin.stable, twin.state = list(self.canary), list(self.stable), self.state
+        twin._holds = self._holds
+        return twin
 
     def documents(self, *more: str) -> tuple[str, ...]:
         return (web(spec=HELD, image="shop/web:2"), service(), *more)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,13 +13,19 @@ from control.models import AnalysisRun, AnalysisTick, Change, Deployment, Work
 from control.store import analyses
 from deployer.core.canary.values import BACKGROUND, Analysis, Judge
 from tests.scenarios.analysis import QUICK, Stage
+from tests.scenarios.standing import standing
 
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def base(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    yield from standing(django_db_blocker, lambda: Stage.stood(tmp_path_factory.mktemp("base")))
+
+
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def stage(base: Stage, db: None, tmp_path: Path) -> Stage:
+    return base.twin(tmp_path)
 
 
 def test_a_good_canary_succeeds_and_wakes_its_workload(stage: Stage) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from control.store import analyses
 from deployer.adapters.simulated import Faults
 from deployer.core.canary.values import BACKGROUND, Analysis, Metric, Prometheus, Traffic
 from tests.scenarios.analysis import NODES, QUICK, Stage
+from tests.scenarios.standing import standing
 
 pytestmark = pytest.mark.django_db
 TOKEN = "t0p-secret-token"
@@ -21,9 +24,14 @@ SUCCESS = Metric("success-rate", ASKED, 20, count=3, success_condition="result[0
 ERRORS = Metric("errors", Traffic("errors"), 30, count=3, success_condition="result < 0.05")
 
 
+@pytest.fixture(scope="module")
+def base(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    yield from standing(django_db_blocker, lambda: Stage.stood(tmp_path_factory.mktemp("base")))
+
+
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def stage(base: Stage, db: None, tmp_path: Path) -> Stage:
+    return base.twin(tmp_path)
 
 
 def ticks(stage: Stage, metric: str) -> list[tuple[object, str]]:

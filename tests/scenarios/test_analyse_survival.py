@@ -4,8 +4,10 @@ twice, and nobody is promoted or killed because somebody could not look."""
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from deployer.adapters.simulated_router import SimulatedLine
 from deployer.core.canary.values import Analysis
 from tests.scenarios.analysis import NODES, QUICK, Stage
 from tests.scenarios.guillotine import Guillotine, Icebox, Killed
+from tests.scenarios.standing import standing
 from tests.scenarios.test_router import service
 
 pytestmark = pytest.mark.django_db
@@ -24,9 +27,14 @@ LASTING = replace(QUICK, warmup_seconds=0, min_seconds=9000, max_seconds=90_000)
 CALLS: list[tuple[type, str]] = [(SimulatedLine, "ask")]
 
 
+@pytest.fixture(scope="module")
+def base(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    yield from standing(django_db_blocker, lambda: Stage.stood(tmp_path_factory.mktemp("base")))
+
+
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def stage(base: Stage, db: None, tmp_path: Path) -> Stage:
+    return base.twin(tmp_path)
 
 
 def test_a_router_that_is_reloaded_loses_one_look_at_most(stage: Stage) -> None:

@@ -235,7 +235,6 @@ ROWS = {"text": TEXT, "injection": INJECTION, "numbers": NUMBERS, "secrets": SEC
     [pytest.param(*row, id=f"{kind}-{name}"[:60]) for kind in ROWS for name, row in ROWS[kind].items()],
 )
 def test_a_bad_commit_changes_nothing(shop: Shop, files: dict[str, bytes], sentence: str) -> None:
-    shop.good()
     before = shop.state()
     attempt = refused(shop, shop.bad({"0.yaml": web(image="shop/web:bad").encode(), **files}), sentence)
     assert shop.state() == before

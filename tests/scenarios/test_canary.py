@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,21 +15,37 @@ from control.selectors.rollouts import rollout_state
 from control.services.refusal import Refused
 from deployer.composition import composition
 from tests.scenarios.canary_shop import SERVICE, CanaryShop, shop
+from tests.scenarios.standing import standing
 
 pytestmark = pytest.mark.django_db
 
 
+def served(folder: Path) -> CanaryShop:
+    """Revision 1 serves, on two hosts."""
+    made = CanaryShop(folder)
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(time, "time", made.clock.now)
+        for name in ("a", "b"):
+            made.add_node(name)
+        made.push(shop(), SERVICE)
+        made.pass_time(10)
+    assert made.where() == "Completed at 0, 0 %, 1:3"
+    return made
+
+
+@pytest.fixture(scope="module")
+def base(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CanaryShop]:
+    yield from standing(django_db_blocker, lambda: served(tmp_path_factory.mktemp("base")))
+
+
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CanaryShop:
-    """Revision 1 serves, on two hosts; people's commands live in the same time."""
-    made = CanaryShop(tmp_path)
+def world(base: CanaryShop, db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CanaryShop:
+    """People's commands live in the same time."""
+    made = base.twin(tmp_path)
     monkeypatch.setattr(composition(), "work", made.work)
     monkeypatch.setattr(time, "time", made.clock.now)
-    for name in ("a", "b"):
-        made.add_node(name)
-    made.push(shop(), SERVICE)
-    made.pass_time(10)
-    assert made.where() == "Completed at 0, 0 %, 1:3"
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import SimulatedLine
 from deployer.core.container import LABEL_COMPONENT, ExecResult
 from deployer.core.network.runtime import read_servers, read_stats
+from tests.scenarios.standing import standing
 from tests.scenarios.world import World, web
 
 pytestmark = pytest.mark.django_db
@@ -31,15 +32,24 @@ def service(name: str = "web", **words: Any) -> str:
     )
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    made = World(tmp_path)
+def served(folder: Path) -> World:
+    made = World(folder)
     for name in ("a", "b"):
         made.add_node(name)
     made.push(web(), service())
     made.pass_time(20)
     assert made.ready() == 3
     return made
+
+
+@pytest.fixture(scope="module")
+def base(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    yield from standing(django_db_blocker, lambda: served(tmp_path_factory.mktemp("base")))
+
+
+@pytest.fixture
+def world(base: World, db: None, tmp_path: Path) -> World:
+    return base.twin(tmp_path)
 
 
 def servers(world: World, node: str, backend: str = BACKEND) -> set[str]:
@@ -227,25 +237,6 @@ def test_a_refused_configuration_keeps_the_old_one_and_pods_still_come_and_go(
     world.pass_time(60)
     assert router(world, "a").reason == "RouterReady"
     assert len(servers(world, "a", "svc.shop.api.80")) == 1
-
-
-def test_an_image_that_cannot_be_had_is_told_with_the_setting_until_it_is_there(tmp_path: Path, settings: Any) -> None:
-    from dataclasses import replace
-
-    settings.PIERHEAD = replace(settings.PIERHEAD, router_image="registry.test/missing-router:1")
-    world = World(tmp_path)
-    engine = world.add_node("a")
-    world.push(web(replicas=1), service())
-    world.pass_time(20)
-    one = router(world, "a")
-    assert (one.ready, one.reason) == (False, "RouterImageMissing")
-    assert "PIERHEAD_ROUTER_IMAGE" in one.message
-    assert "registry.test/missing-router:1" in one.message
-    assert world.ready() == 1, "pods without network probes run without a router"
-    engine.load_image("registry.test/missing-router:1")
-    world.pass_time(70)
-    assert router(world, "a").reason == "RouterReady"
-    assert servers(world, "a") == pods(world)
 
 
 def test_a_silent_host_is_unknown_and_catches_up(world: World) -> None:

@@ -132,8 +132,8 @@ class World:
         return engine
 
     def twin(self, folder: Path) -> Self:
-        """The same cluster at this moment, over a copy of its hosts; its processes remember of the routers what these
-        do. Rows are shared: roll them back."""
+        """The same cluster at this moment, over a copy of its hosts; its processes remember of hosts and routers what
+        these do, and their lines are open. Rows are shared: roll them back."""
         twin = type(self)(folder)
         twin.clock.at, twin.source.commits = self.clock.at, list(self.source.commits)
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,6 +145,11 @@ class World:
             row = Node.objects.get(name=name)
             twin._reach(row, twin._engine(name))
             twin.routers[row.uid].memory = copy.deepcopy(self.routers[row.uid].memory)
+            if line := self.routers[row.uid]._line:
+                twin.routers[row.uid]._line = (line[0], twin.line(name))
+            mine, theirs = self.access[row.uid].images, twin.access[row.uid].images
+            for kept in ("networks_told", "present", "_seen_at"):
+                setattr(theirs, kept, copy.copy(getattr(mine, kept)))
         return twin
 
     def _engine(self, name: str) -> SimulatedEngine:
