@@ -1,7 +1,8 @@
 """A walk over many pages in one window: axe on each, and whether anything sticks out of it.
 
 One window and one set of rows for all of them: a test for each page would spend most of its time on making these. A
-page is loaded once, and then looked at in every width and theme: nothing here asks for either but style sheets.
+page is loaded once, and then looked at in every width and theme: nothing here asks for either but style sheets. So what
+does not depend on these is looked for once, in the first look.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ Look = tuple[int, Literal["light", "dark"]]
 LOOKS: tuple[Look, ...] = ((1280, "light"), (390, "dark"))
 """Width and theme."""
 CROSSED: tuple[Look, ...] = ((1280, "dark"), (390, "light"))
+OF_A_LOOK = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
+"""Rules about what style sheets alone decide: colours, sizes, what scrolls. All others ask for elements, words and
+attributes, and a narrow window shows none of these that a wide one does not."""
 _UNFOLD = "document.querySelectorAll('details').forEach(one => { one.open = true })"
 
 
-def faults(page: Page) -> list[str]:
-    """What axe finds: rule and element."""
+def faults(page: Page, *rules: str) -> list[str]:
+    """What axe finds: rule and element. It looks for everything, unless rules are named."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    how: dict[str, Any] = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found: list[dict[str, Any]] = page.evaluate("how => axe.run(document, how)", how)["violations"]
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
@@ -41,11 +46,13 @@ def walked(page: Page, paths: Iterable[str], looks: Iterable[Look]) -> dict[str,
     for path in paths:
         page.goto(path)
         page.evaluate(_UNFOLD)
+        rules: tuple[str, ...] = ()
         for width, theme in looks:
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme=theme)
             shoot(page, f"{path.strip('/').translate(str.maketrans('/?=&', '----')) or 'overview'}-{width}-{theme}")
-            found = faults(page)
+            found = faults(page, *rules)
+            rules = OF_A_LOOK
             if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
                 found.append(f"{wide} pixels wide")
             if found:
