@@ -150,7 +150,7 @@ class ControlPlane:
         return found
 
     def ready_pods(self, namespace: str = "shop") -> list[dict[str, Any]]:
-        return [pod for pod in self.objects("pods", namespace) if _is_ready(pod)]
+        return [pod for pod in self.objects("pods", namespace) if is_ready(pod)]
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIERHEAD_", "DOCKER_"))}
@@ -221,7 +221,8 @@ def control_plane(*options: str) -> Iterator[ControlPlane]:
 def eventually(true: Callable[[], object], seconds: float, tell: Callable[[], str] = lambda: "") -> float:
     """Poll until `true()` holds; how long it took. Fails with what `tell()` says at the deadline.
 
-    It rests for three times as long as a look takes: whoever waits on a busy machine must not be what keeps it busy.
+    It rests for six times as long as a look takes: whoever waits on a busy machine must not be what keeps it busy. With
+    three times, what tests waited with took as much of the processors as what they waited for.
     """
     began = time.monotonic()
     while True:
@@ -230,10 +231,10 @@ def eventually(true: Callable[[], object], seconds: float, tell: Callable[[], st
             return time.monotonic() - began
         if time.monotonic() - began > seconds:
             raise AssertionError(f"not within {seconds:g} s: {tell()}")
-        time.sleep(min(LONGEST_REST_SECONDS, max(0.05, 3 * (time.monotonic() - look))))
+        time.sleep(min(LONGEST_REST_SECONDS, max(0.1, 6 * (time.monotonic() - look))))
 
 
-def _is_ready(pod: dict[str, Any]) -> bool:
+def is_ready(pod: dict[str, Any]) -> bool:
     conditions = {one["type"]: one["status"] for one in pod.get("status", {}).get("conditions", [])}
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 

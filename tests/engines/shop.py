@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.engines.control_plane import Checkout, ControlPlane, deployment, eventually
+from tests.engines.control_plane import Checkout, ControlPlane, deployment, eventually, is_ready
 from tests.engines.hosts import Host, Hosts
 
 HTTPD = ["/bin/httpd", "-f", "-p", "8080", "-h", "/"]
@@ -63,9 +63,13 @@ class Shop:
         return {pod["spec"]["containers"][0]["image"] for pod in self.plane.ready_pods(self.name)}
 
     def wait_ready(self, count: int, *, image: str = "", seconds: float = 40) -> None:
-        self.wait(
-            lambda: self.ready() == count == len(self.pods()) and (not image or self.images() == {image}), seconds
-        )
+        self.wait(lambda: self._are_ready(count, image), seconds)
+
+    def _are_ready(self, count: int, image: str) -> bool:
+        """With one look: each is a command."""
+        pods = self.pods()
+        images = {pod["spec"]["containers"][0]["image"] for pod in pods}
+        return len(pods) == count and all(map(is_ready, pods)) and (not image or images == {image})
 
     def wait_ready_elsewhere(self, count: int, node: str, seconds: float = 40) -> None:
         """So many pods are ready on other nodes than this one."""
