@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests import tables
 from tests.control import forks
 
 HOME = Path(__file__).resolve().parents[2]
@@ -61,6 +62,13 @@ def left(data: Path) -> Path:
         database.executescript((BEFORE / "database.sql").read_text())
     for name in ("keys", "cluster"):
         shutil.copy(BEFORE / name, data / name)
+    return data
+
+
+def emptied(data: Path) -> Path:
+    """A data folder with today's tables, and nothing in them: where it is not told how they come about."""
+    data.mkdir(mode=0o700)
+    tables.copy(data / "db.sqlite3")
     return data
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.control.installed import counts, left, manage, objects, start, without
+from tests.control.installed import counts, emptied, left, manage, objects, start, without
 
 
 @pytest.fixture
@@ -102,7 +102,8 @@ def test_a_backup_holds_everything_and_comes_back_on_an_empty_machine(today: Pat
 
 
 def test_how_people_sign_in_comes_back(today: Path, tmp_path: Path) -> None:
-    data, file, fresh = shutil.copytree(today, tmp_path / "data"), tmp_path / "pierhead.tar.gz", tmp_path / "fresh"
+    data, file = shutil.copytree(today, tmp_path / "data"), tmp_path / "pierhead.tar.gz"
+    fresh = emptied(tmp_path / "fresh")
     manage(data, "user", "add", "olga", "--role", "operator", "-n", "shop")
     secret = manage(data, "user", "token", "make", "olga", "ci", "--role", "viewer", "-n", "shop").split()[0]
     manage(data, "shell", "-c", _SECOND_FACTOR)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tables
 from tests.control.installed import manage, objects
 from tests.control.test_up import Up
 from tests.engines.control_plane import eventually
@@ -30,6 +31,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_ends_nothing_and_is_told_in_a_sentence(small: Path) -> None:
+    tables.copy(small / "db.sqlite3")
     up = Up(small, "--simulate", "1")
     try:
         up.says("Pierhead is ready at")

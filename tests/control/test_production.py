@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from control.data import HOME
-from tests.control.installed import counts, left, manage, without
+from tests.control.installed import counts, emptied, left, manage, without
 from tests.control.production import Installation, installation
 from tests.control.servers import PostgreSQL, Redis, postgresql, redis_server
 from tests.engines.control_plane import Checkout, deployment, eventually
@@ -152,8 +152,9 @@ def test_a_backup_moves_between_sqlite_and_postgresql(database: PostgreSQL, tmp_
     assert "(3 nodes, 1 applications, 4 pods)" in manage(tmp_path / "server", "restore", str(files[0]), **server)
     manage(tmp_path / "server", "backup", str(files[1]), **server)
     assert "the database holds" in manage(tmp_path / "server", "restore", str(files[0]), code=1, **server)
-    manage(tmp_path / "again", "restore", str(files[1]))
-    assert without(counts(tmp_path / "again")) == without(counts(before))
+    again = emptied(tmp_path / "again")
+    manage(again, "restore", str(files[1]))
+    assert without(counts(again)) == without(counts(before))
     assert "web" in manage(tmp_path / "server", "get", "pods", "-n", "shop", **server)
     said = manage(tmp_path / "server", "node", "cordon", "sim-1", **server)
     assert "cordoned" in said, "numbers go on where they were"
