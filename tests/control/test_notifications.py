@@ -36,7 +36,7 @@ def ann(client: Client) -> Client:
 
 
 def words(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"(?s).*<main", "<main", html)).split())
+    return " ".join(re.sub(r"<[^>]*>", " ", html[max(html.rfind("<main"), 0) :]).split())
 
 
 def channel(name: str = "ops", url: str = URL, **options: Any) -> NotificationChannel:

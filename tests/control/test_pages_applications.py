@@ -37,7 +37,7 @@ def words(client: Client, path: str, status: int = 200, **form: str) -> str:
     answer = client.post(path, form) if form else client.get(path)
     html = answer.content.decode()
     assert answer.status_code == status, html
-    return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"(?s).*<main", "<main", html)).split())
+    return " ".join(re.sub(r"<[^>]*>", " ", html[max(html.rfind("<main"), 0) :]).split())
 
 
 def words_of(html: str) -> str:

@@ -45,7 +45,7 @@ def html_of(client: Client, path: str, status: int = 200) -> str:
 
 def words(client: Client, path: str, status: int = 200) -> str:
     html = html_of(client, path, status)
-    return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"(?s).*<main", "<main", html)).split())
+    return " ".join(re.sub(r"<[^>]*>", " ", html[max(html.rfind("<main"), 0) :]).split())
 
 
 # What it says
