@@ -1,7 +1,7 @@
 """All tests, as `manage.py test` runs them: in parts beside each other, where there are two processors.
 
 Tests on real engines wait most of the time, for hosts that start, die and are missed: two parts, each on hosts of its
-own. The others compute: two at a time until those are done, then four, the longest first. They stand back (nice), as it
+own. The others compute: two at a time until those are done, then four, the dearest first. They stand back (nice), as it
 is the former that have deadlines. What a part has to say comes in one piece when it ends, with what it has cost.
 
 Files of tests are in one folder, which goes at the end unless something failed: pytest itself would keep those of three
@@ -29,15 +29,15 @@ ON_ENGINES = {
     "on engines, the other stories": ("tests/engines", *(f"--ignore={one}" for one in KILLS)),
 }
 OTHERS = {
-    "of control": ("tests/control", "--ignore-glob=tests/control/test_[p-z]*"),
     "of control, the rest": ("tests/control", "--ignore-glob=tests/control/test_[!p-z]*"),
-    "in a browser": ("tests/browser",),
     "of the scenarios": ("tests/scenarios",),
+    "in a browser": ("tests/browser",),
     "of the core": ("tests/core",),
+    "of control": ("tests/control", "--ignore-glob=tests/control/test_[p-z]*"),
     "of the contracts": ("tests/contracts",),
     "of the house": ("tests/test_architecture.py", "tests/test_readme.py"),
 }
-"""The longest first. A test sees to it that nothing is left out, here and above."""
+"""What costs most comes first. A test sees to it that nothing is left out, here and above."""
 NICENESS = 5
 
 
