@@ -127,7 +127,7 @@ def _rolled(shop: Installation, revision: int) -> bool:
     return shop.revisions() == [revision] * REPLICAS and len(shop.ready_pods()) == REPLICAS
 
 
-def test_the_stories_and_leases_hold_on_postgresql_too(database: PostgreSQL) -> None:
+def test_the_stories_and_leases_hold_on_postgresql_too(database: PostgreSQL, tmp_path: Path) -> None:
     names = (
         "control/test_work", "control/test_contention", "control/on_postgresql", "control/test_sign_in",
         "control/test_canaries", "control/test_analyses", "control/test_splits", "control/test_usage",
@@ -135,7 +135,7 @@ def test_the_stories_and_leases_hold_on_postgresql_too(database: PostgreSQL) -> 
     )  # fmt: skip
     files = [f"tests/{name}.py" for name in names]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", *files],
         cwd=HOME, env={**os.environ, "TEST_DATABASE_URL": database.create("stories")}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
