@@ -37,7 +37,7 @@ def host(row: Node) -> Host:
 
 
 @dataclass
-class _Told:
+class _Outcomes:
     """Nodes by what became of them, to be followed up together: fifty that die at once wake everybody once."""
 
     unreachable: list[Node] = field(default_factory=list)  # by us
@@ -50,22 +50,22 @@ class _Told:
 def changed(found: Iterable[tuple[Host, Verdict]], wake: Wake, now: float) -> None:
     """What is concluded of hosts as they were. To be called in a fenced transaction."""
     concluded = {before.uid: (before, verdict) for before, verdict in found}
-    told = _Told()
+    outcomes = _Outcomes()
     for row in Node.objects.filter(pk__in=list(concluded)).order_by("name"):
         before, verdict = concluded[row.uid]
         if (row.reason or UNKNOWN, row.evicting_at) == (before.state, before.evicting_at):
-            _conclude(row, before, verdict, told, wake, now)
-    if told.unreachable:
+            _conclude(row, before, verdict, outcomes, wake, now)
+    if outcomes.unreachable:
         wake_released(wake)  # nobody waits for their routers any more
-    _lose(told.lost)
-    stranded.evict(told.evicted, wake, now)
-    _return(told.back, wake)
-    if told.moved:
+    _lose(outcomes.lost)
+    stranded.evict(outcomes.evicted, wake, now)
+    _return(outcomes.back, wake)
+    if outcomes.moved:
         waking.wake_all(wake)
-        _wake_owners(told.moved, wake)
+        _wake_owners(outcomes.moved, wake)
 
 
-def _conclude(row: Node, before: Host, verdict: Verdict, told: _Told, wake: Wake, now: float) -> None:
+def _conclude(row: Node, before: Host, verdict: Verdict, outcomes: _Outcomes, wake: Wake, now: float) -> None:
     was_ready, was_serving, was_evicting = row.ready, serves(row.ready, row.reason), row.evicting_at
     _take_over(row, verdict, now)
     objects.touch("Node", "", row.name)
@@ -74,15 +74,15 @@ def _conclude(row: Node, before: Host, verdict: Verdict, told: _Told, wake: Wake
         _tell(row, now)
         wake(incidents.LOOP, row.uid)
     if was_ready and not row.ready:
-        told.unreachable.append(row)
+        outcomes.unreachable.append(row)
     if was_serving and not is_serving:
-        told.lost.append(row)
+        outcomes.lost.append(row)
     if row.evicting_at and not was_evicting:
-        told.evicted.append(row)
+        outcomes.evicted.append(row)
     if row.ready and not was_ready:
-        told.back.append(row)
+        outcomes.back.append(row)
     if (was_ready, was_serving) != (row.ready, is_serving):
-        told.moved.append(row)
+        outcomes.moved.append(row)
 
 
 def seen(nodes: Iterable[str], now: float) -> None:
