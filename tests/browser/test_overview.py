@@ -80,7 +80,7 @@ def test_the_stream_opens_when_htmx_hears(window: Open) -> None:
     since the page was made was not seen for 30 s."""
     page = window()
     page.add_init_script(
-        "addEventListener('DOMContentLoaded', () => { window.parsed = true; });"
+        "addEventListener('DOMContentLoaded', () => { window.parsed = true; }, true);"
         "window.EventSource = class extends EventSource {"
         " constructor(...all) { super(...all); window.openedParsed = window.parsed === true; } };"
     )
