@@ -92,7 +92,7 @@ class RouterTurn:
         version, found = self._moved(tries.config if tries else served, found)
         push_maps(self.node, self.routed, {name: them for name, them in served.maps.items() if name in FIRST})
         # For a start without us: with the servers of today, unless they would not be accepted.
-        self._put(contents(config) | ({CONFIG_FILE: config.text.encode()} if refused is None else {}))
+        self._kept(contents(config) | ({CONFIG_FILE: config.text.encode()} if refused is None else {}))
         tried = self._tried(tries) if tries else ()
         if tries:
             version, found = self._moved(served, self._look())
@@ -129,6 +129,17 @@ class RouterTurn:
             self.node.engine.put_files(NAME, FOLDER, entries(unsent))
             memory.sent(unsent)
         memory.full_at = memory.full_at or self.clock.now()
+
+    def _kept(self, files: Mapping[str, bytes]) -> None:
+        """Files for later. Where they cannot be written (the host's disk is full), what runs is as it should be all the
+        same: what its probes find counts, and it is tried again."""
+        try:
+            self._put(files)
+        except EngineUnreachable:
+            raise
+        except EngineError as error:
+            self.problems.append(f"{error.sentence}; a restart would bring back what its router was before")
+            self.wake_ats.append(self.clock.now() + LONGEST_RETRY_SECONDS)
 
     def _loaded(self, config: RouterConfig) -> RouterOutcome | None:
         """Have the running HAProxy be of this structure. None: it is; else what to tell."""

@@ -92,9 +92,9 @@ class Host:
                 self.docker(*remove, *names, check=False)
 
     def fill_disk(self) -> None:
-        """Not a block is left to the engine, if its disk is a small one."""
+        """Not a block is left to the engine, if its disk is a small one. May be said again."""
         assert self._disk, f"{self.name} shares its disk with this machine"
-        with (self.folder / "data" / "ballast").open("wb", buffering=0) as file:
+        with (self.folder / "data" / "ballast").open("ab", buffering=0) as file:
             for size in (1 << 20, 1 << 12):
                 with contextlib.suppress(OSError):
                     while True:

@@ -68,8 +68,9 @@ class Shop:
     def _are_ready(self, count: int, image: str) -> bool:
         """With one look: each is a command."""
         pods = self.pods()
-        images = {pod["spec"]["containers"][0]["image"] for pod in pods}
-        return len(pods) == count and all(map(is_ready, pods)) and (not image or images == {image})
+        if len(pods) != count or not all(map(is_ready, pods)):
+            return False
+        return not image or {pod["spec"]["containers"][0]["image"] for pod in pods} == {image}
 
     def wait_ready_elsewhere(self, count: int, node: str, seconds: float = 40) -> None:
         """So many pods are ready on other nodes than this one."""

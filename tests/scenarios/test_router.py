@@ -13,6 +13,7 @@ from deployer.adapters.simulated import SimulatedEngine
 from deployer.adapters.simulated_router import SimulatedLine
 from deployer.core.container import LABEL_COMPONENT, ExecResult
 from deployer.core.network.runtime import read_servers, read_stats
+from deployer.ports import EngineError
 from tests.scenarios.standing import standing
 from tests.scenarios.world import World, web
 
@@ -151,6 +152,31 @@ def test_a_readiness_probe_decides(world: World, monkeypatch: pytest.MonkeyPatch
     assert world.ready() == 3
     assert servers(world, "a") == servers(world, "b") == pods(world)
     assert pods(world).isdisjoint(old)
+
+
+def test_a_host_whose_disk_is_full_still_tells_who_is_ready(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: files that could not be written ended the pass before it had said what the probes found."""
+    world.push(web(container=READINESS), service())
+    world.pass_time(20)
+    put, full = SimulatedEngine.put_files, True
+
+    def refusing(self: SimulatedEngine, name: str, *arguments: Any) -> None:
+        if full and self.host.name == "b" and name == "pierhead-router":
+            raise EngineError("DiskFull", "b: cannot put files: no space left on device")
+        put(self, name, *arguments)
+
+    monkeypatch.setattr(SimulatedEngine, "put_files", refusing)
+    world.push(web(replicas=6, container=READINESS), service())
+    world.pass_time(20)
+    assert (world.ready(), {pod.node.name for pod in world.pods() if pod.node}) == (6, {"a", "b"})
+    found = router(world, "b")
+    assert found.ready
+    assert found.message == (
+        "b: cannot put files: no space left on device; a restart would bring back what its router was before"
+    )
+    full = False
+    world.pass_time(61)
+    assert router(world, "b").message == "serves 2 networks"
 
 
 def test_a_rolling_update_is_out_of_every_router_before_it_stops(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
