@@ -47,7 +47,8 @@ def test_nobody_notices_that_a_canary_dies_nor_that_the_others_do(
             load.more()
             ends[0].close()
             ends[1].close()
-            eventually(lambda: town.router.states(BACKEND)["shop.web-2"], lambda state: state == "DOWN")
+            for pod in ("shop.web-1", "shop.web-2"):
+                eventually(lambda pod=pod: town.router.states(BACKEND)[pod], lambda state: state == "DOWN")
             assert set(load.more(100)) == {"web-3"}
         assert load.failed.total() <= 2 * len(load.clients), load.failed
 
