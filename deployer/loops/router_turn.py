@@ -109,11 +109,13 @@ class RouterTurn:
 
     def _wake_at(self, outcome: RouterOutcome) -> float:
         now = self.clock.now()
-        if not outcome.ready:
-            pause = min(FIRST_RETRY_SECONDS * 2.0 ** min(self.routed.retry, 10), LONGEST_RETRY_SECONDS)
-            return min([now + pause, *self.wake_ats])
         pass_seconds = now - self.began_at if self.began_at else 0.0
-        moments = [now + resync_seconds(pass_seconds, len(self.routed.cluster.nodes)), *self.wake_ats]
+        resync = resync_seconds(pass_seconds, len(self.routed.cluster.nodes))
+        if not outcome.ready:
+            # All of them may fail for one reason, such as an image that nobody has: together they take what looks do.
+            pause = min(FIRST_RETRY_SECONDS * 2.0 ** min(self.routed.retry, 10), max(LONGEST_RETRY_SECONDS, resync))
+            return min([now + pause, *self.wake_ats])
+        moments = [now + resync, *self.wake_ats]
         return min([*moments, self.routed.wake_at] if self.routed.wake_at is not None else moments)
 
     # Files and the configuration
