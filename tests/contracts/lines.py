@@ -84,12 +84,22 @@ class LineBench:
         found = [dict(zip(names, row.split(","), strict=True)) for row in rows]
         return next(row for row in found if (row["pxname"], row["svname"]) == (BACKEND, server))
 
-    def eventually(self, condition: Callable[[], bool]) -> None:
-        waited = 0.0
+    def eventually(self, condition: Callable[[], bool], again: Callable[[], None] | None = None) -> None:
+        """`again` is done every few seconds until then."""
+        waited, repeated_at = 0.0, 0.0
         while not condition():
             assert waited < _DEADLINE_SECONDS, "not true in time"
             self.sleep(0.05)
             waited += 0.05
+            if again is not None and waited - repeated_at > _REPEAT_SECONDS:
+                repeated_at = waited
+                again()
+
+    def reload(self, structure: str) -> None:
+        """Push it, and wait until it runs. A master that is still busy with the reload before may miss a signal: it is
+        given again."""
+        self.push(structure)
+        self.eventually(lambda: f"<{structure}>" in self.one("get var proc.structure"), lambda: self.push(structure))
 
 
 @dataclass
@@ -145,16 +155,7 @@ def real_bench(router: RealRouter) -> Iterator[LineBench]:
     bench = LineBench(line, str(router.folder), up, f"127.0.0.1:{free_port()}", push, time.sleep)
     bench.eventually(lambda: (router.folder / "admin.sock").exists())
     with closing(line):
-        structure, asked_at = f"new-{time.monotonic_ns()}", [0.0]
-
-        def reloaded() -> bool:
-            """A master that is still busy with the reload before may miss a signal: it is given again."""
-            if time.monotonic() - asked_at[0] > _REPEAT_SECONDS:
-                asked_at[0] = time.monotonic()
-                push(structure)
-            return structure in bench.one("get var proc.structure")
-
-        bench.eventually(reloaded)
+        bench.reload(f"new-{time.monotonic_ns()}")
         yield bench
 
 

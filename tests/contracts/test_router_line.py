@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +49,10 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LineBench]
 
 
 def test_a_reload_brings_the_pushed_structure(bench: LineBench) -> None:
-    def runs(structure: str) -> bool:
-        return bench.one("get var proc.structure").endswith(f"<{structure}>")
-
     bench.one(f"add server {BACKEND}/late {bench.up}")
     for structure in ("abc", "abd"):
-        bench.push(structure)
-        bench.eventually(partial(runs, structure))
+        bench.reload(structure)
+        assert bench.one("get var proc.structure").endswith(f"<{structure}>")
     assert bench.one(f"set server {BACKEND}/late state maint") == "No such server."
     assert bench.one("get var proc.other") == "Variable not found."
 
