@@ -42,7 +42,7 @@ _RELEASE = "UPDATE control_work SET leased_until = 0, owner = '', due_at = %s WH
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to act on one key. `claimed_due_at` tells whether the key was woken while it was held."""
+    """The right to act on one key. `dirty`: the containers that whoever woke it has named."""
 
     loop: str
     key: str

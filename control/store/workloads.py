@@ -63,10 +63,9 @@ def load(uids: Sequence[str], now: float) -> list[Loaded]:
             waiting.append(Loaded(row, {}, snapshot(row, (), (), now), wait_until=now + doubt.HOLD_SECONDS))
         else:
             rows.append(row)
-    has_resumed = {row.uid for row in rows if resumed(row)}
-    for row in rows:
-        if row.uid in has_resumed:
-            resume(row, "a newer commit changed the template")
+    fresh = [row for row in rows if resumed(row)]
+    for row in fresh:
+        resume(row, "a newer commit changed the template")
     sets = _sets_of(rows)
     pods = pods_by_owner(Pod.objects.filter(replica_set__in=[uid for mine in sets.values() for uid in mine]), sets, now)
     found = []
@@ -75,7 +74,7 @@ def load(uids: Sequence[str], now: float) -> list[Loaded]:
         drained = [pod.uid for pod in mine if pod.evicting and not pod.deleting]
         budgets = budgets_of(row.namespace, drained) if drained else ()
         seen = dataclasses.replace(snapshot(row, sets[row.uid].values(), mine, now), budgets=budgets)
-        found.append(Loaded(row, sets[row.uid], seen, row.uid in has_resumed))
+        found.append(Loaded(row, sets[row.uid], seen, row in fresh))
     return [*waiting, *found]
 
 
