@@ -1,13 +1,18 @@
 """A child process of `up`: started, its words written to a log of bounded size, started again when it dies."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+
+from control.nursery import Nursery
 
 LOG_BYTES = 5_000_000  # then the file is renamed to NAME.log.1, which replaces the one before
 CHUNK_BYTES = 65536
@@ -58,56 +63,72 @@ class Child:
         descriptors: Sequence[int],
         log: Log | None,
     ) -> None:
-        """`descriptors` stay open in it. Without a log it speaks to the terminal."""
+        """`command`: Python's arguments. `descriptors` stay open in it. Without a log it speaks to the terminal."""
         self.name = name
         self.log = log
         self.failures = 0  # in a row, not counting one after a healthy time
-        self._command = list(command)
+        self.command = list(command)
         self._environment = environment
-        self._descriptors = list(descriptors)
+        self.descriptors = list(descriptors)
         self._started_at = 0.0
         self._due_at = 0.0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: _Process | None = None
 
-    def start(self) -> int | None:
-        """Starts it; the descriptor that its words come from, which is the caller's to close."""
+    def start(self, nursery: Nursery | None = None) -> int | None:
+        """Starts it, in the nursery where that can; the descriptor that its words come from, which is the caller's to
+        close."""
         self._started_at = time.monotonic()
         reading, writing = os.pipe() if self.log else (None, None)
         try:
-            self._process = subprocess.Popen(
-                self._command,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=writing,
-                stderr=writing,
-                pass_fds=self._descriptors,
-                # Its own group: Ctrl-C reaches `up` alone, which ends them in order, with all that they have started.
-                start_new_session=True,
-            )
+            self._process = self._forked(nursery, writing) or self._run(writing)
         finally:
             if writing is not None:
                 os.close(writing)
         return reading
 
+    def _forked(self, nursery: Nursery | None, output: int | None) -> _Process | None:
+        outputs = (1, 2) if output is None else (output, output)
+        pid = nursery.fork(self.command, self.descriptors, outputs) if nursery else None
+        return None if pid is None else _Process(pid)
+
+    def _run(self, output: int | None) -> _Process:
+        started = subprocess.Popen(
+            [sys.executable, *self.command],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=self.descriptors,
+            # Its own group: Ctrl-C reaches `up` alone, which ends them in order, with all that they have started.
+            start_new_session=True,
+        )
+        started.returncode = 0  # it is waited for here, as a forked one is
+        return _Process(started.pid)
+
+    @property
+    def pid(self) -> int | None:
+        """While it runs, and until it was noticed that it does not."""
+        return self._process.pid if self._process is not None and self.running else None
+
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and self._process.exit_code is None
 
     @property
     def exit_code(self) -> int | None:
-        return self._process.returncode if self._process else None
+        return self._process.exit_code if self._process else None
 
     def ended(self) -> str | None:
         """How it ended, once: "exit code 1" or "killed by SIGKILL". Sets when it is to be started again."""
         if self._process is None or not self.running or not _has_ended(self._process.pid):
             return None
-        self._reap()
+        code = self._process.end()
         now = time.monotonic()
         if now - self._started_at > HEALTHY_AFTER_SECONDS:
             self.failures = 0
         self._due_at = now + BACKOFF_SECONDS[min(self.failures, len(BACKOFF_SECONDS) - 1)]
         self.failures += 1
-        return describe(self._process.returncode)
+        return describe(code)
 
     def seconds_to_start(self) -> float:
         return max(0.0, self._due_at - time.monotonic())
@@ -125,20 +146,40 @@ class Child:
 
     def ask_to_end(self) -> None:
         if self._process is not None and self.running:
-            self._process.terminate()
+            os.kill(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """Ends it and everything it started, now."""
-        if self.running:
-            self._reap()
+        if self._process is not None and self.running:
+            self._process.end()
 
-    def _reap(self) -> None:
-        if self._process is None:
-            return
+
+class _Process:
+    """A child of this process that nobody else waits for."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.exit_code: int | None = None  # negative: the signal that killed it
+
+    def end(self) -> int:
+        """Ends it with everything that it has started; its exit code."""
         # Before the wait: until then the process id, and with it the group's, cannot be given to anyone else.
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)  # it may have no group of its own yet
+        _, status = os.waitpid(self.pid, 0)
+        self.exit_code = os.waitstatus_to_exitcode(status)
+        return self.exit_code
+
+
+def reap_strangers(known: Collection[int]) -> None:
+    """Whoever lost its parent below this process is this process's to wait for; `known` ones have somebody who does."""
+    with contextlib.suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid in known:
+                return  # it hides what stands behind it until the next look
+            os.waitpid(ended.si_pid, 0)
 
 
 def describe(returncode: int) -> str:

@@ -6,21 +6,30 @@
 Imports are local to each: a process loads what it needs and no more.
 """
 
+import importlib
 import logging
 import os
 import socket
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from control import lifeline, pulse, servers
+from control import nursery as forks
 
 NAMES = ("web", "worker", "beat", "watch")
 WORKER_THREADS = 8
 WEB_GRACE_SECONDS = 3
 DEAF_SECONDS = 30
+LOADED = (
+    "uvicorn.protocols.http.h11_impl", "uvicorn.protocols.websockets.wsproto_impl", "celery.worker.consumer",
+    "celery.concurrency.thread", "celery.beat", "kombu.transport.redis", "kombu.pidbox", "docker",
+    "control.management.commands.prepare", "control.asgi", "control.celery", "deployer.tasks", "deployer.watch",
+)  # fmt: skip
+"""By the nursery, for all of them."""
 STANDBY_SECONDS = 15  # after which a standby beat takes over
 
 
@@ -103,6 +112,17 @@ def watch() -> None:
 
     pulse.beat("watch")
     streams.main()
+
+
+def nursery(requests: int, lifeline_descriptor: int, shared: Sequence[int]) -> list[str]:
+    """Loads what the others run, and forks them from itself; returns in each of them, with the words of its command."""
+    from django.urls import get_resolver
+
+    for module in LOADED:
+        importlib.import_module(module)
+    get_resolver().check()  # the pages' modules
+    identify("nursery")
+    return forks.serve(requests, lifeline_descriptor, shared)
 
 
 def hold_lifeline(descriptor: int | None) -> None:

@@ -1,7 +1,8 @@
 """`up`: everything that Pierhead is, as the children of one small process.
 
-The story is `Supervisor.run`: claim the data folder and the port, start the broker, prepare the database, start web,
-worker and watch, say that they are ready, start again what dies, and end them all when asked to.
+The story is `Supervisor.run`: claim the data folder and the port, start the broker and the nursery that the others are
+forked from, prepare the database, start web, worker and watch, say that they are ready, start again what dies, and end
+them all when asked to.
 
 This process uses the standard library alone (Django would triple its memory), sleeps until a signal or a child's output
 wakes it, and holds the listening socket, so that pages wait rather than fail while web starts again.
@@ -17,14 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from control import broker, data, lifeline, prepared, pulse
-from control.child import Child, Log
+from control import broker, data, lifeline, nursery, prepared, pulse
+from control.child import Child, Log, reap_strangers
 from control.probe import Probe
 from control.wakeups import Wakeups
 
 DESCRIPTION = "Runs all of Pierhead on this machine: pages, worker, event streams; a broker unless REDIS_URL is set."
 MANAGE = str(data.HOME / "manage.py")
-BROKER = "broker"
+BROKER, NURSERY = "broker", "nursery"
 START_SECONDS = 60.0
 LAST_PORT = 65535
 STARTS_BEFORE_GIVING_UP = 3
@@ -68,6 +69,8 @@ class Supervisor:
         self._data_dir = data_dir
         self._wakeups = Wakeups()
         self._children: list[Child] = []
+        self._passing: list[Child] = []  # those that are not started again
+        self._nursery: nursery.Nursery | None = None
         self._ready = False
         self._disk_failure = ""
         # Nobody ever writes to it: that its writing end is open says that `up` lives. See control/lifeline.py.
@@ -87,9 +90,13 @@ class Supervisor:
 
     def _run_on(self, listener: socket.socket) -> NoReturn:
         self._environment = environment(os.environ, self._data_dir, self._options.host)
+        self._listener = listener.fileno()
+        if nursery.adopt():
+            self._add_nursery()
         self._start_broker()
+        self._await_nursery()
         self._prepare()
-        self._start_processes(listener)
+        self._start_processes()
         self._await_ready(listener)
         say(f"Pierhead is ready at {url(listener)}")
         while True:
@@ -101,16 +108,17 @@ class Supervisor:
         path = broker.socket_path(self._data_dir)
         data.private_folder(path.parent)
         path.unlink(missing_ok=True)
-        self._start(BROKER, ["-m", "control.broker", str(path)])
+        self._add(BROKER, ["-m", "control.broker", str(path)])
         self._wait_until(partial(broker.listens, path), "The embedded broker does not answer")
 
     def _prepare(self) -> None:
         """Migrations and first registrations, by a process that goes away again with all that it has loaded."""
         if prepared.holds(self._data_dir, self._mark()):
             return
-        command = self._python([MANAGE, "prepare", "--simulate", str(self._options.simulate)])
+        command = self._completed([MANAGE, "prepare", "--simulate", str(self._options.simulate)])
         child = Child("prepare", command, self._environment, [self._lifeline], log=None)
-        child.start()
+        child.start(self._nursery)
+        self._passing.append(child)
         try:
             while (how := child.ended()) is None:
                 self._wait(POLL_SECONDS)
@@ -122,13 +130,18 @@ class Supervisor:
     def _mark(self) -> str:
         return prepared.mark(self._data_dir, os.environ, self._options.simulate)
 
-    def _start_processes(self, listener: socket.socket) -> None:
+    def _await_nursery(self) -> None:
+        """One that ends instead of being ready leaves it to the processes to say what is wrong."""
+        self._wait_until(
+            lambda: self._nursery is None or self._nursery.ready, "The nursery, which loads Pierhead, is not ready"
+        )
+
+    def _start_processes(self) -> None:
         for name in ("worker", "watch"):
             pulse.forget(self._data_dir, name)
-        descriptor = listener.fileno()
-        self._start("web", [MANAGE, "run", "web", "--listener", str(descriptor)], [descriptor])
-        self._start("worker", [MANAGE, "run", "worker", "--beat"])
-        self._start("watch", [MANAGE, "run", "watch"])
+        self._add("web", [MANAGE, "run", "web", "--listener", str(self._listener)], [self._listener])
+        self._add("worker", [MANAGE, "run", "worker", "--beat"])
+        self._add("watch", [MANAGE, "run", "watch"])
 
     def _await_ready(self, listener: socket.socket) -> None:
         probe = Probe(reachable(listener), listener.family, self._wakeups)
@@ -140,19 +153,47 @@ class Supervisor:
             self._wait_until(partial(pulse.heard, self._data_dir, name), f"The {name} does not answer")
         self._ready = True
 
-    def _start(self, name: str, command: list[str], descriptors: list[int] | None = None) -> None:
+    def _add(self, name: str, command: list[str], descriptors: list[int] | None = None) -> None:
         log = Log(self._data_dir / "logs" / f"{name}.log")
-        child = Child(name, self._python(command), self._environment, [self._lifeline, *(descriptors or [])], log)
+        words = self._completed(command)
+        child = Child(name, words, self._environment, [self._lifeline, *(descriptors or [])], log)
+        self._children.append(child)
+        self._launch(child)
+
+    def _add_nursery(self) -> None:
+        child = Child(NURSERY, [], self._environment, [], Log(self._data_dir / "logs" / f"{NURSERY}.log"))
         self._children.append(child)
         self._launch(child)
 
     def _launch(self, child: Child) -> None:
-        output = child.start()
+        made = self._renewed(child) if child.name == NURSERY else None
+        output = child.start(None if made else self._nursery)
         if output is not None:
             self._wakeups.listen(output, partial(self._pump, output, child))
+        if made is not None:
+            made.theirs.close()
 
-    def _python(self, command: list[str]) -> list[str]:
-        return [sys.executable, *command, "--lifeline", str(self._lifeline)]
+    def _renewed(self, child: Child) -> nursery.Nursery:
+        """A nursery that was started again is asked on a new channel."""
+        self._nursery = made = nursery.Nursery()
+        shared = [self._listener]
+        child.command = self._completed(
+            [MANAGE, "run", "--nursery", str(made.theirs.fileno()), "--shared", *map(str, shared)]
+        )
+        child.descriptors = [self._lifeline, made.theirs.fileno(), *shared]
+        self._wakeups.listen(made.descriptor, partial(self._hear, made))
+        return made
+
+    def _hear(self, made: nursery.Nursery) -> None:
+        """It says one thing of itself; after that it answers when it is asked."""
+        made.hear()
+        self._wakeups.forget(made.descriptor)
+        if not made.ready:
+            made.close()
+            self._nursery = None if self._nursery is made else self._nursery
+
+    def _completed(self, command: list[str]) -> list[str]:
+        return [*command, "--lifeline", str(self._lifeline)]
 
     def _pump(self, output: int, child: Child) -> None:
         lines = child.pump(output)
@@ -183,6 +224,7 @@ class Supervisor:
                 self._on_ended(child, how)
             if child.is_due():
                 self._launch(child)
+        reap_strangers({child.pid for child in [*self._children, *self._passing] if child.pid})
 
     def _wait_until(self, condition: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -192,6 +234,8 @@ class Supervisor:
             self._wait(POLL_SECONDS)
 
     def _on_ended(self, child: Child, how: str) -> None:
+        if child.name == NURSERY and not self._ready:
+            return  # what keeps it from loading keeps others as well, and they say it to the person who waits
         log = child.log.path if child.log else ""
         if not self._ready and child.failures >= STARTS_BEFORE_GIVING_UP:
             raise StartError(f"{child.name} does not start ({how}): {child.last_words()}. Its log: {log}")

@@ -132,8 +132,8 @@ def processes(estate: Estate, folder: Path) -> None:
     plane.start()
     try:
         time.sleep(SETTLING_SECONDS + WATCHED_SECONDS)
-        for word in ("web", "worker", "watch"):
-            tell(estate, f"memory of {word}", memory_mb(plane.processes(f"run {word}")), "MB")
+        for word in ("web", "worker", "watch", "--nursery"):
+            tell(estate, f"memory of {word.strip('-')}", memory_mb(plane.processes(f"run {word}")), "MB")
     finally:
         plane.stop()
     Work.objects.update(due_at=NEVER, leased_until=0)

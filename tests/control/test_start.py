@@ -271,7 +271,7 @@ def test_a_child_that_dies_again_waits_longer(tmp_path: Path, monkeypatch: pytes
     now = 1000.0
     monkeypatch.setattr(child, "time", Namespace(monotonic=lambda: now))
     log = child.Log(tmp_path / "logs" / "web.log")
-    web = child.Child("web", [sys.executable, "-c", "print('no such table'); raise SystemExit(3)"], {}, [], log)
+    web = child.Child("web", ["-c", "print('no such table'); raise SystemExit(3)"], {}, [], log)
     waits = []
     for lifetime in (1.0, 1.0, 1.0, 100.0):
         output = web.start()

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,11 +91,21 @@ def process_of(data_dir: Path, words: str) -> int:
     return next(pid for pid, command in processes_of(data_dir).items() if words in command)
 
 
+def parents_of(data_dir: Path, words: str) -> list[int]:
+    """Of the processes whose command line has these words."""
+    return [int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+            for pid, command in processes_of(data_dir).items() if words in command]  # fmt: skip
+
+
 def nothing_is_left(data_dir: Path, seconds: float) -> bool:
+    return until(lambda: not processes_of(data_dir), seconds)
+
+
+def until(true: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while processes_of(data_dir) and time.monotonic() < deadline:
+    while not (found := true()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return not processes_of(data_dir)
+    return found
 
 
 @pytest.fixture
@@ -145,6 +155,12 @@ def test_a_person_starts_it_and_ends_it(tmp_path: Path, starts: list[Up], broker
 
     os.kill(process_of(tmp_path, "run worker"), signal.SIGKILL)
     up.says(r"^worker ended \(killed by SIGKILL\): starting it again in 0\.\d s\. Its log: .*worker\.log")
+    os.kill(process_of(tmp_path, "run --nursery"), signal.SIGKILL)
+    up.says(r"^nursery ended \(killed by SIGKILL\): starting it again in 0\.\d s\. Its log: .*nursery\.log")
+    os.kill(process_of(tmp_path, "run watch"), signal.SIGKILL)  # there may be no nursery yet for the next one
+    up.says(r"^watch ended \(killed by SIGKILL\)")
+    for word in ("web", "worker", "watch"):
+        assert until(lambda word=word: parents_of(tmp_path, f"run {word}") == [up.process.pid], READY_SECONDS)  # type: ignore[misc]
 
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(timeout=END_SECONDS) == 0

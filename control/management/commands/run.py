@@ -1,12 +1,13 @@
 """`manage.py run PROCESS`: one process of Pierhead in the foreground; `up` and docker-compose.yml start them so."""
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from control import processes
+from control.management.listing import run
 
 
 class Command(BaseCommand):
@@ -14,15 +15,22 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("process", choices=processes.NAMES)
+        parser.add_argument("process", choices=processes.NAMES, nargs="?")
         parser.add_argument("--host", default="127.0.0.1", help="web: the address to listen on (%(default)s)")
         parser.add_argument("--port", type=int, default=8000, help="web: the port to listen on (%(default)s)")
         parser.add_argument("--listener", type=int, metavar="FD", help="web: a socket that listens already")
         parser.add_argument("--threads", type=int, default=processes.WORKER_THREADS, help="worker: tasks at once")
         parser.add_argument("--beat", action="store_true", help="worker: also say when periodic tasks are due")
+        parser.add_argument("--nursery", type=int, metavar="FD", help=SUPPRESS)  # of `up`: where it asks for forks
+        parser.add_argument("--shared", type=int, nargs="*", default=[], metavar="FD", help=SUPPRESS)
         parser.add_argument("--lifeline", type=int, metavar="FD", help="end when the other end of this pipe is closed")
 
     def handle(self, **options: Any) -> None:
+        if options["nursery"] is not None:
+            run(processes.nursery(options["nursery"], options["lifeline"], options["shared"]))
+            return
+        if options["process"] is None:
+            raise CommandError(f"which process? One of: {', '.join(processes.NAMES)}", returncode=2)
         processes.hold_lifeline(options["lifeline"])
         processes.identify(options["process"])
         processes.warn_of_open_redis(settings.REDIS_URL)
