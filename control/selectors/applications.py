@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import Q
@@ -31,11 +32,15 @@ _SYNC: dict[str, State] = {
     "OutOfSync": State("OutOfSync", "warn"),
     "Unknown": State("Unknown", "idle"),
 }
+_RANK = {tone: rank for rank, tone in enumerate(WORST_FIRST)}
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationLine:
-    """`trouble`: why Git says something else than what is applied, "" when nothing is wrong. `pin`: the banner."""
+    """`trouble`: why Git says something else than what is applied, "" when nothing is wrong. `pin`: the banner.
+
+    `turn`: its place among all of them, the worst first.
+    """
 
     name: str
     repository: str
@@ -50,6 +55,11 @@ class ApplicationLine:
     trouble: str
     pin: str
     applied: Moment
+    turn: tuple[bool, int, int, str] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        turn = (not self.trouble, _RANK[self.health.tone], _RANK[self.sync.tone], self.name)
+        object.__setattr__(self, "turn", turn)
 
     def seen(self, now: float) -> ApplicationLine:
         return replace(self, applied=Moment(self.applied.at, now))
@@ -120,11 +130,7 @@ def summarised(
 ) -> list[ApplicationLine]:
     """The worst first, each without how long ago it was applied: `line.seen(now)`. `names`: of these only."""
     shown = [row for row in rows if names is None or row.name in names]
-    return sorted((_told(row, health.get(row.uid) or health_of_nothing(row)) for row in shown), key=_worst_first)
-
-
-def _worst_first(line: ApplicationLine) -> tuple[int, int, int, str]:
-    return (not line.trouble, WORST_FIRST.index(line.health.tone), WORST_FIRST.index(line.sync.tone), line.name)
+    return sorted((_told(row, health.get(row.uid) or health_of_nothing(row)) for row in shown), key=attrgetter("turn"))
 
 
 @lru_cache(KEPT)

@@ -21,6 +21,7 @@ from control.models import Pod, ReplicaSet, Service
 from control.selectors.connecting import Connecting
 from control.selectors.followed import Rows, Table, by_name
 from control.selectors.raw import KEPT, parsed, text
+from deployer.core.health import Health, service_health
 
 MANY = 200
 """Namespaces; of more than these all pods are read."""
@@ -32,7 +33,7 @@ EXTERNAL_PORTS = ({"port": 80}, {"port": 443})
 class Backing:
     """`selected` pods of which `ready` get traffic on some port; `by_port`: port -> how many do.
 
-    `lacking`: a targetPort by a name that none of them has, "" when there is none.
+    `lacking`: a targetPort by a name that none of them has, "" when there is none. `health`: what follows.
     """
 
     row: Service | Connecting
@@ -40,6 +41,10 @@ class Backing:
     ready: int = 0
     by_port: Mapping[int, int] = field(default_factory=dict)
     lacking: str = ""
+    health: Health = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "health", _health(self))
 
     @property
     def has_selector(self) -> bool:
@@ -49,6 +54,15 @@ class Backing:
     def ports(self) -> Sequence[Mapping[str, Any]]:
         found = self.row.spec.get("ports") or ()
         return found if found or self.row.spec.get("type") != "ExternalName" else EXTERNAL_PORTS
+
+
+def _health(one: Backing) -> Health:
+    """By the pods that get traffic: one that is ready behind a port that it does not have is none."""
+    if one.lacking and one.selected == 1:
+        return Health("Degraded", f"the pod that it selects has no port named {one.lacking}")
+    if one.lacking:
+        return Health("Degraded", f"none of the {one.selected} pods that it selects has a port named {one.lacking}")
+    return service_health(one.ready, one.has_selector, one.selected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +117,7 @@ def backings_of_all(
     for one in late:
         those = [_backing(row, counted[one], ports) for _, row in sorted(services[one].items())]
         found[one] = _known[one] = (services[one], pods.get(one, _NONE), those)
-    for gone in [one for one in list(_known) if one not in services]:
+    for gone in _known.keys() - services.keys():
         _known.pop(gone, None)
     return [backing for known in found.values() if known for backing in known[2]]
 

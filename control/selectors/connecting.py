@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q
@@ -17,7 +17,7 @@ _COLUMNS = ("uid", "namespace", "name", "application_id", text("spec"))
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """Named as the columns of its row are: either stands where this is asked for."""
+    """Named as the columns of its row are: either stands where this is asked for. `title`: "Service shop/web"."""
 
     kind: str
     uid: str
@@ -25,6 +25,10 @@ class Connecting:
     name: str
     application_id: str | None
     spec: Mapping[str, Any]
+    title: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", f"{self.kind} {self.namespace}/{self.name}")
 
     @property
     def key(self) -> tuple[str, str, str]:

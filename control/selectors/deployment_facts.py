@@ -7,7 +7,7 @@ only when they were written (`followed.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q
@@ -17,6 +17,7 @@ from control.models import Deployment
 from control.models.workloads import scaled
 from control.selectors.followed import Table
 from control.selectors.raw import parsed, text
+from control.selectors.words import WORST_FIRST, State, state_of
 from deployer.core.health import Health, deployment_health
 from deployer.core.workloads.values import Progress
 
@@ -25,11 +26,16 @@ _COLUMNS = (
     "live_hash", text("labels"), text("spec__template__metadata__labels"), text("spec__paused"), text("spec__replicas"),
     text("scale"), text("progress"), text("pin"), text("status__conditions"), KeyTextTransform("phase", "canary"),
 )  # fmt: skip
+TERMINATING = State("Terminating", "idle")
+TURN = {tone: (tone != "busy", rank) for rank, tone in enumerate(WORST_FIRST)}
+"""Rollouts under way first, then the worst."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """`application`: its uid, "" for nobody's and for one that leaves. `labels`: its own and those of its pods.
+    `title`: "Deployment shop/web". `state`: its health, or that it leaves; `turn`: its place among all of them,
+    rollouts under way first, then the worst.
 
     `in_force`: hash of the template that should run. `held`: a pin keeps it from being Git's. `canary`: its phase.
     """
@@ -49,6 +55,15 @@ class Facts:
     progressed_at: float
     health: Health
     canary: str
+    title: str = field(init=False, compare=False)
+    state: State = field(init=False, compare=False)
+    turn: tuple[tuple[bool, int], str, str] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        state = TERMINATING if self.leaving else state_of(self.health)
+        object.__setattr__(self, "title", f"{self.kind} {self.namespace}/{self.name}")
+        object.__setattr__(self, "state", state)
+        object.__setattr__(self, "turn", (TURN[state.tone], self.namespace, self.name))
 
 
 def in_force(pin: Mapping[str, Any], live_hash: str) -> str:

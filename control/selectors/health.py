@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db.models import Q
 
 from control.models import Deployment, Ingress, Pod, Service
-from control.selectors.backing import PODS, Backing, PodFact, backings, backings_of_all
+from control.selectors.backing import PODS, PodFact, backings, backings_of_all
 from control.selectors.connecting import INGRESSES, SERVICES, Connecting, connecting
 from control.selectors.deployment_facts import DEPLOYMENTS, Facts, facts, judged
 from control.selectors.followed import Rows, each, followed, in_order
 from control.selectors.ingresses import IngressRoutes, routes_of_ingresses
-from control.selectors.raw import KEPT
-from deployer.core.health import (
-    Health,
-    ingress_health,
-    pod_health,
-    rollup,
-    service_health,
-)
+from deployer.core.health import Health, all_healthy, ingress_health, pod_health, rollup
 
 MANY = 200
 """Of so many applications all rows are read: databases bound the length of a list of ids."""
-Parts = dict[str, list[tuple[str, Health]]]
 Judged = list[tuple[Service | Ingress | Connecting, Health]]
 
 
@@ -52,22 +44,33 @@ def application_health(
     wanted = Q(application__in=[row.uid for row in rows]) if rows is not None and few else Q(application__isnull=False)
     if everything is None:
         everything = facts(wanted & Q(deleted_at=None)) if few else each(followed.now(DEPLOYMENTS)[0])
-    parts: Parts = defaultdict(list)
-    for one in everything:
-        if not one.leaving and one.application:
-            parts[one.application].append((_title(one), one.health))
-    for pod in bare_pods(wanted) if bare is None else bare:
-        if pod.deleted_at is None:
-            parts[str(pod.application_id)].append((_title(pod), health_of_pod(pod)))
     if network is None:
         network = network_health(wanted if few else None)
-    for row, health in network:
-        parts[str(row.application_id)].append((_title(row), health))
-    found = {uid: _rolled_up(tuple(those)) for uid, those in parts.items()}
+    found = _rolled_up(
+        itertools.chain(
+            ((one.application, one.title, one.health) for one in everything if one.application and not one.leaving),
+            (
+                (str(pod.application_id), pod.title, health_of_pod(pod))
+                for pod in (bare_pods(wanted) if bare is None else bare)
+                if pod.deleted_at is None
+            ),
+            ((str(row.application_id), row.title, health) for row, health in network),
+        )
+    )
     return found | {row.uid: health_of_nothing(row) for row in rows or () if row.uid not in found}
 
 
-_rolled_up = lru_cache(KEPT)(rollup)
+def _rolled_up(parts: Iterable[tuple[str, str, Health]]) -> dict[str, Health]:
+    """`rollup` of what is of one application (uid, title, health), without putting together what is healthy: as nearly
+    everything is."""
+    counts: dict[str, int] = defaultdict(int)
+    others: dict[str, list[tuple[str, Health]]] = defaultdict(list)
+    for uid, title, health in parts:
+        counts[uid] += 1
+        if health.status != "Healthy":
+            others[uid].append((title, health))
+    known = {count: all_healthy(count) for count in set(counts.values())}
+    return {uid: known[count] for uid, count in counts.items()} | {uid: rollup(ill) for uid, ill in others.items()}
 
 
 def health_of_nothing(row: Applied) -> Health:
@@ -87,7 +90,7 @@ def network_health(of: Q | None = None) -> Judged:
     """
     if of is None:
         return health_of_network(*followed.now(SERVICES, INGRESSES, PODS))
-    judged: Judged = [(one.row, health_of_backing(one)) for one in backings(connecting(Service, of))]
+    judged: Judged = [(one.row, one.health) for one in backings(connecting(Service, of))]
     # an Ingress may lead to a Service of somebody else
     return judged + [(one.row, health_of_routes(one)) for one in routes_of_ingresses(connecting(Ingress, of))]
 
@@ -96,7 +99,7 @@ def health_of_network(
     services: Rows[Connecting], ingresses: Rows[Connecting], pods: Rows[PodFact], visible: Collection[str] | None = None
 ) -> Judged:
     backed = backings_of_all(services, pods, visible)
-    judged: Judged = [(one.row, health_of_backing(one)) for one in backed]
+    judged: Judged = [(one.row, one.health) for one in backed]
     routes = routes_of_ingresses(in_order(ingresses, visible), backed)
     return judged + [(one.row, health_of_routes(one)) for one in routes]
 
@@ -117,21 +120,8 @@ def health_of_pod(row: Pod) -> Health:
 
 
 def health_of_service(row: Service) -> Health:
-    return health_of_backing(backings([row])[0])
-
-
-def health_of_backing(one: Backing) -> Health:
-    """By the pods that get traffic: one that is ready behind a port that it does not have is none."""
-    if one.lacking and one.selected == 1:
-        return Health("Degraded", f"the pod that it selects has no port named {one.lacking}")
-    if one.lacking:
-        return Health("Degraded", f"none of the {one.selected} pods that it selects has a port named {one.lacking}")
-    return service_health(one.ready, one.has_selector, one.selected)
+    return backings([row])[0].health
 
 
 def health_of_routes(one: IngressRoutes) -> Health:
     return ingress_health(len(one.ready_services), len(one.services), one.problems)
-
-
-def _title(row: Any) -> str:
-    return f"{row.kind} {row.namespace}/{row.name}"

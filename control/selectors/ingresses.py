@@ -65,15 +65,17 @@ def routes_of_ingresses(
 ) -> list[IngressRoutes]:
     """In the order of `rows`; at most six queries. `known`: what backs all services, `told`: what the routers say,
     where that is at hand."""
+    if not rows:
+        return []
     found = _backings(rows) if known is None else known
     services = {(one.row.namespace, one.row.name): one for one in found}
-    secrets, said = _secrets(rows), (told or routers()).problems_of(Ingress.kind) if rows else {}
+    secrets, said = _secrets(rows), (told or routers()).problems_of(Ingress.kind)
     return [_routes(row, services, secrets, said.get((row.namespace, row.name), ())) for row in rows]
 
 
 def _backings(rows: Sequence[Ingress | Connecting]) -> list[Backing]:
     namespaces = {row.namespace for row in rows}
-    return backings(connecting(Service, Q(namespace__in=namespaces))) if rows else []
+    return backings(connecting(Service, Q(namespace__in=namespaces)))
 
 
 def _secrets(rows: Sequence[Ingress | Connecting]) -> dict[Key, set[str]]:

@@ -64,6 +64,7 @@ class NodeFacts(NamedTuple):
         return bool(self.ready and self.router_ready is False and self.router_reason)
 
 
+_RANK = {tone: rank for rank, tone in enumerate(WORST_FIRST)}
 _COLUMNS = (
     "uid", "name", "ready", "reason", "draining", "cordoned", "heartbeat_at", "router__ready", "router__reason",
     "address", "engine_version",
@@ -74,7 +75,7 @@ def node_facts() -> list[NodeFacts]:
     """The worst first."""
     rows: Any = Node.objects.order_by("name").values_list(*_COLUMNS, text("labels"), text("taints"))
     found = [NodeFacts(*row) for row in rows]
-    return sorted(found, key=lambda one: WORST_FIRST.index(one.state.tone))
+    return sorted(found, key=lambda one: _RANK[one.state.tone])
 
 
 def state_of_node(row: Stateful) -> State:

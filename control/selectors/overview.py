@@ -25,7 +25,7 @@ from control.selectors.event_lines import EventLine, event_line
 from control.selectors.followed import each, followed
 from control.selectors.health import Judged, application_health, bare_pods, health_of_network
 from control.selectors.overview_nodes import NO_NODES, NodeLine, NodeSummary, node_summary
-from control.selectors.overview_workloads import WorkloadLine, state_of_facts, state_of_pod, workload_lines
+from control.selectors.overview_workloads import WorkloadLine, state_of_pod, workload_lines
 from control.selectors.spans import within
 from control.selectors.words import WORST_FIRST, Moment, State, sentence, state_of
 
@@ -135,7 +135,7 @@ def _canaries(everything: Iterable[Facts], now: float) -> list[CanaryLine]:
 
 
 def _counts(everything: Iterable[Facts], bare: Iterable[Pod]) -> tuple[tuple[State, int], ...]:
-    counted = Counter([*map(state_of_facts, everything), *map(state_of_pod, bare)])
+    counted = Counter([*(one.state for one in everything), *map(state_of_pod, bare)])
     return tuple(sorted(counted.items(), key=lambda one: (WORST_FIRST.index(one[0].tone), one[0].word)))
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import Count, Q
 
 from control.models import Deployment, Pod, ReplicaSet
-from control.selectors.deployment_facts import Facts
+from control.selectors.deployment_facts import TERMINATING, TURN, Facts
 from control.selectors.health import health_of_deployment, health_of_pod
 from control.selectors.rollouts import in_force
 from control.selectors.undo import undo_revision
-from control.selectors.words import WORST_FIRST, Moment, State, commit, log, sentence, state_of
+from control.selectors.words import Moment, State, commit, log, sentence, state_of
 
 TROUBLED = 200
-_TERMINATING = State("Terminating", "idle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +87,20 @@ def workload_line(row: Deployment, now: float) -> WorkloadLine:
 
 def workload_lines(everything: Iterable[Facts], bare: Iterable[Pod], shown: int, now: float) -> list[WorkloadLine]:
     """At most `shown` of them: rollouts under way first, then the worst. Three queries."""
-    first = sorted(everything, key=lambda one: (*turn(state_of_facts(one)), one.namespace, one.name))[:shown]
+    first = heapq.nsmallest(shown, everything, key=attrgetter("turn"))
     of = Q(pk__in=[one.uid for one in first])
     (sets, counts), troubles = _sets(of), _troubles(of)
     rows = Deployment.objects.filter(of).defer("annotations", "labels")
     lines = [_deployment(row, sets[row.uid], counts[row.uid], troubles.get(row.uid, {}), now) for row in rows]
     lines += [_pod(row, now) for row in bare]
-    return sorted(lines, key=lambda line: (*turn(line.state), line.namespace, line.name, line.kind))[:shown]
-
-
-def state_of_facts(one: Facts) -> State:
-    return _TERMINATING if one.leaving else state_of(one.health)
+    return sorted(lines, key=lambda line: (TURN[line.state.tone], line.namespace, line.name, line.kind))[:shown]
 
 
 def state_of_pod(row: Pod) -> State:
     """Of a bare one."""
     if row.orphaned:
         return State("Orphaned", "warn")
-    return _TERMINATING if row.deleted_at else state_of(health_of_pod(row))
-
-
-def turn(state: State) -> tuple[bool, int]:
-    return (state.tone != "busy", WORST_FIRST.index(state.tone))
+    return TERMINATING if row.deleted_at else state_of(health_of_pod(row))
 
 
 def _sets(of: Q) -> tuple[dict[str, list[ReplicaSet]], dict[str, dict[str, PodCount]]]:
@@ -156,7 +149,7 @@ def _deployment(
 ) -> WorkloadLine:
     wanted = in_force(row)
     current = next((one for one in sets if one.template_hash == wanted), None)
-    state = state_of(health := health_of_deployment(row)) if row.deleted_at is None else _TERMINATING
+    state = state_of(health := health_of_deployment(row)) if row.deleted_at is None else TERMINATING
     desired = 0 if row.deleted_at else row.replicas
     trouble = Trouble() if state.tone == "good" else troubles.get(wanted, Trouble())
     held = wanted != row.live_hash

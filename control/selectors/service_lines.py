@@ -12,7 +12,6 @@ from django.conf import settings
 from control.models import Pod, PodNetwork, Service, ServiceAddress
 from control.selectors.backing import Backing
 from control.selectors.connecting import Connecting
-from control.selectors.health import health_of_backing
 from control.selectors.pod_lines import why
 from control.selectors.words import WORST_FIRST, State, sentence, state_of
 from deployer.core.network.addresses import virtual_address
@@ -103,7 +102,7 @@ def port_words(port: Mapping[str, Any]) -> str:
 
 
 def _line(one: Backing, said: Sequence[str]) -> ServiceLine:
-    health, row = health_of_backing(one), one.row
+    health, row = one.health, one.row
     state, told = state_of(health), [health.message] if health.status != "Healthy" else []
     if said and state.tone == "good":
         state = State("Degraded", "warn")

@@ -13,7 +13,6 @@ from control.models import Ingress, Service
 from control.selectors.backing import Backing
 from control.selectors.endpoints import PodEndpoint, PortEndpoints, ServiceEndpoints, endpoints_of_services
 from control.selectors.event_lines import EventLine, events_of
-from control.selectors.health import health_of_backing
 from control.selectors.ingress_lines import IngressLine, ingress_lines, with_certificates
 from control.selectors.ingresses import routes_of_ingresses
 from control.selectors.kubernetes_network import balancing_nodes, openings_for
@@ -82,7 +81,7 @@ def service_page(namespace: str, name: str, number: int, now: float) -> ServiceP
         return None
     one, opened, told = endpoints_of_services([row])[0], openings_for([row]), routers()
     backing = _backing(row, one)
-    health = health_of_backing(backing)
+    health = backing.health
     pages = max(-(-max((len(port.endpoints) for port in one.ports), default=0) // PAGE), 1)
     number = min(max(number, 1), pages)
     return ServicePage(

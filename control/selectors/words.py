@@ -11,7 +11,7 @@ import re
 import time
 import unicodedata
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from deployer.core.health import Health
 
@@ -30,8 +30,7 @@ _TONES: dict[str, Tone] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """A word and how it is meant; icon and colour follow from the tone."""
 
     word: str
@@ -70,8 +69,11 @@ class Moment:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.at))
 
 
+_STATES = {word: State(word, tone) for word, tone in _TONES.items()}
+
+
 def state_of(health: Health) -> State:
-    return State(health.status, _TONES[health.status])
+    return _STATES[health.status]
 
 
 def age(seconds: float) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from control.models import Pod
-from control.selectors.deployment_facts import DEPLOYMENTS, Facts
+from control.selectors.deployment_facts import DEPLOYMENTS, TURN, Facts
 from control.selectors.followed import each, followed
 from control.selectors.health import bare_pods
 from control.selectors.labels import parse_selector
 from control.selectors.narrowing import PAGE, Labels, Narrowed, narrow
-from control.selectors.overview_workloads import WorkloadLine, state_of_facts, state_of_pod, turn, workload_lines
+from control.selectors.overview_workloads import WorkloadLine, state_of_pod, workload_lines
 from control.selectors.words import State
 
 
@@ -51,7 +51,7 @@ def workload_list(
         lambda one: test(one.labels),
         lambda one: (f"{key}={value}" for key, value in one.labels.items()),
     )
-    entries = sorted(_entries(visible), key=lambda one: (*turn(one.state), one.namespace, one.name, one.kind))
+    entries = sorted(_entries(visible), key=lambda one: (TURN[one.state.tone], one.namespace, one.name, one.kind))
     found = narrow(entries, asked, FACETS, lambda one: one.searched, number, by_label)
     deployments = [one.facts for one in found.lines if one.facts]
     pods = [one.pod for one in found.lines if one.pod]
@@ -62,7 +62,7 @@ def workload_list(
 def _entries(visible: Collection[str] | None) -> Iterator[Entry]:
     (deployments,) = followed.now(DEPLOYMENTS)
     for one in each(deployments, visible):
-        yield Entry(state_of_facts(one), one.kind, one.namespace, one.name, one.labels, one, None)
+        yield Entry(one.state, one.kind, one.namespace, one.name, one.labels, one, None)
     for pod in bare_pods():
         if visible is None or pod.namespace in visible:
             yield Entry(state_of_pod(pod), pod.kind, pod.namespace, pod.name, pod.labels, None, pod)

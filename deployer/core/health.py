@@ -10,8 +10,7 @@ Healthy means that it converged, never that a command was accepted. Nothing here
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from deployer.core.workloads.progress import CANARY, CANARY_PAUSED, FAILED
 from deployer.core.workloads.values import Progress
@@ -20,8 +19,9 @@ Status = Literal["Unknown", "Degraded", "Missing", "Progressing", "Suspended", "
 WORST_FIRST: tuple[Status, ...] = ("Unknown", "Degraded", "Missing", "Progressing", "Suspended", "Healthy")
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
+    """A tuple, which pages that hold thousands of them hash at no cost."""
+
     status: Status
     message: str = ""
 
@@ -108,11 +108,16 @@ def rollup(parts: Iterable[tuple[str, Health]]) -> Health:
         return Health("Healthy", "there is nothing that could be unhealthy")
     name, worst = by_badness[0]
     if worst.status == "Healthy":
-        return Health("Healthy", f"{_plural(len(by_badness), 'object')} healthy")
+        return all_healthy(len(by_badness))
     others = sum(1 for _, one in by_badness if one.status == worst.status) - 1
     more = f" and {others} more" if others else ""
     said = f": {worst.message}" if worst.message else ""
     return Health(worst.status, f"caused by {name}{more}{said}")
+
+
+def all_healthy(count: int) -> Health:
+    """`rollup` of so many that are."""
+    return Health("Healthy", f"{_plural(count, 'object')} healthy")
 
 
 def _plural(count: int, noun: str) -> str:
