@@ -1,5 +1,6 @@
 """The cluster's state: a module per noun."""
 
+import control.models.among  # noqa: F401 - a lookup, known from here on
 from control.models.analyses import AnalysisRun, AnalysisTick
 from control.models.base import Change, Counter, KubernetesObject
 from control.models.events import AuditEntry, Event

@@ -86,7 +86,7 @@ def _conclude(row: Node, before: Host, verdict: Verdict, outcomes: _Outcomes, wa
 
 
 def seen(nodes: Iterable[str], now: float) -> None:
-    Node.objects.filter(pk__in=list(nodes)).update(heartbeat_at=now)
+    Node.objects.filter(pk__among=nodes).update(heartbeat_at=now)
 
 
 def _take_over(row: Node, verdict: Verdict, now: float) -> None:

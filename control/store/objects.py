@@ -96,7 +96,7 @@ def update_alike(found: Iterable[KubernetesObject], **values: Any) -> None:
         for row, version in zip(rows, next_versions(len(rows)), strict=True):
             row.resource_version = version
         for model, group in _by_model(rows).items():
-            model._default_manager.filter(pk__in=[row.pk for row in group]).update(**values)
+            model._default_manager.filter(pk__among=[row.pk for row in group]).update(**values)
             write(group, ["resource_version"])
         _log(rows, Change.MODIFIED)
 
@@ -109,7 +109,7 @@ def delete(rows: Sequence[KubernetesObject]) -> None:
             row.resource_version = version
         _log(rows, Change.DELETED)
         for model, group in _by_model(rows).items():
-            model._default_manager.filter(pk__in=[row.pk for row in group]).delete()
+            model._default_manager.filter(pk__among=[row.pk for row in group]).delete()
 
 
 def touch(kind: str, namespace: str, name: str) -> None:

@@ -16,8 +16,6 @@ from deployer.ports import Wake
 POLLED = ("failures", "failing_since", "message", "polled_at", "head", "head_seen_at", "head_by", "told_head")
 _FOLLOWER = ("uid", "path", "values", "commit", "tree", "request", "pin")
 _PLAIN: dict[str, Any] = {"values": [], "request": {}, "pin": {}}
-BATCH = 500
-"""Of the variables of one query."""
 
 
 def repository(uid: str) -> RepositoryAccess | None:
@@ -93,11 +91,10 @@ def _tell(row: Repository, contents: Mapping[Origin, str], wake: Wake) -> None:
 
 def _note(row: Repository, commit: str, uids: Sequence[str], wake: Wake) -> None:
     """Guarded by the commit that they were at, so that nobody who applies another one just now is overruled."""
-    for start in range(0, len(uids), BATCH):
-        same = Application.objects.filter(pk__in=uids[start : start + BATCH], commit=commit)
-        for uid in same.exclude(sync_status="Synced").order_by("uid").values_list("uid", flat=True):
-            wake(incidents.LOOP, uid)  # a commit that was refused before it may be gone
-        same.update(commit=row.head, sync_status="Synced")
+    same = Application.objects.filter(pk__among=uids, commit=commit)
+    for uid in same.exclude(sync_status="Synced").order_by("uid").values_list("uid", flat=True):
+        wake(incidents.LOOP, uid)  # a commit that was refused before it may be gone
+    same.update(commit=row.head, sync_status="Synced")
 
 
 def _followers(uid: str) -> list[Follower]:

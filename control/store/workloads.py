@@ -179,7 +179,7 @@ def delete_pods(doomed: Iterable[tuple[str, str]], wake: Wake, now: float) -> No
     they have let go already, and they look again when it is back: a thousand lost pods wake nobody a thousand times.
     """
     uids = [uid for uid, _ in doomed]
-    found = Pod.objects.filter(pk__in=uids, deleted_at=None).select_related("node").only(*_TO_DELETE)
+    found = Pod.objects.filter(pk__among=uids, deleted_at=None).select_related("node").only(*_TO_DELETE)
     rows = list(found) if uids else []
     unplaced = [row for row in rows if row.node_id is None]
     placed = [row for row in rows if row.node_id is not None]
@@ -273,7 +273,7 @@ def tell_held(words: Mapping[str, str], now: float) -> None:
     """What a drain waits for (uid -> why), on each pod, and once as its event."""
     if not words:
         return
-    pods = [pod for pod in Pod.objects.filter(pk__in=list(words)) if pod.message != words[pod.uid]]
+    pods = [pod for pod in Pod.objects.filter(pk__among=words) if pod.message != words[pod.uid]]
     for pod in pods:
         pod.message = words[pod.uid]
         objects.record_once("Pod", pod.namespace, pod.name, "Normal", "DrainWaits", pod.message, at=now)

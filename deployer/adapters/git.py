@@ -24,7 +24,7 @@ from deployer.adapters.git_commit import Author, commit_files, push
 from deployer.adapters.git_contents import Contents
 from deployer.adapters.git_environment import REMOTE, basic_of, completed, remote_session
 from deployer.adapters.git_failure import GitFailed
-from deployer.adapters.git_looking import MirrorLook, standing_at
+from deployer.adapters.git_looking import MirrorLook, read_commit, standing_at
 from deployer.adapters.git_mirror import KEPT, Mirror
 from deployer.adapters.git_process import GitCommand
 from deployer.adapters.git_quick import QuickLook, authorization
@@ -53,9 +53,7 @@ __all__ = [
 
 # Configuration in GIT_CONFIG_* variables, on which everything here rests, came with 2.31.
 OLDEST_GIT = (2, 31)
-KEPT_VERDICTS = 10_000
-MAX_MESSAGE_LENGTH = 4096
-MAX_COMMIT_BYTES = 1024 * 1024
+KEPT_COMMITS, KEPT_VERDICTS = 1000, 10_000
 
 _REPOSITORY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -82,6 +80,7 @@ class GitSource:
         self._timeout_seconds = timeout_seconds
         self._quick = QuickLook(timeout_seconds)
         self._contents = Contents()
+        self._commits: dict[tuple[str, str], CommitInfo] = {}
         self._verdicts: dict[tuple[str, str, str, SignaturePolicy], str] = {}
 
     def head(self, url: str, ref: str, credentials: GitCredentials, allow_local: bool) -> str:
@@ -109,7 +108,7 @@ class GitSource:
         mirror = self._mirror(repository_id)
         with self._remote(url, ref, credentials, allow_local) as (remote, ref):
             mirror.fetch(remote, _candidates(ref), _checked_sha(sha))
-        commit = self.commit(repository_id, sha)
+        commit = self._read(mirror, sha)
         if commit is None:
             raise GitFailed(
                 "Corrupt", f"repository {repository_id}: commit {sha[:7]} cannot be read: it is fetched anew"
@@ -120,10 +119,18 @@ class GitSource:
         """The commit, if it was fetched and the mirror is sound; None tells to fetch it."""
         mirror = self._mirror(repository_id)
         with _disk(f"repository {repository_id}"):
-            if not mirror.holds(_checked_sha(sha)):
-                return None
+            return self._read(mirror, sha) if mirror.holds(_checked_sha(sha)) else None
+
+    def _read(self, mirror: Mirror, sha: str) -> CommitInfo | None:
+        """Of one that the mirror holds, as was just seen. What a commit says never changes."""
+        key = (mirror.repository_id, sha)
+        with _disk(f"repository {mirror.repository_id}"):
             try:
-                return _read_commit(mirror.reader(), mirror.path, sha)
+                if (known := self._commits.get(key)) is None:
+                    if len(self._commits) >= KEPT_COMMITS:
+                        self._commits.clear()
+                    known = self._commits[key] = read_commit(mirror.reader(), mirror.path, sha)
+                return known
             except (ValueError, LookupError, AttributeError, TypeError, OSError, gitpython.GitError):
                 mirror.suspect()
                 return None
@@ -333,24 +340,6 @@ def _root(reader: GitCommand, sha: str) -> str:
 
 def _path_failure(path: str, sha: str, what: str) -> GitFailed:
     return GitFailed("PathNotFound", f"path {path} {what} at {sha[:7]}: correct the path, or push it")
-
-
-def _read_commit(reader: GitCommand, path: Path, sha: str) -> CommitInfo:
-    # Closed by `with`: GitPython keeps `cat-file` children for as long as a Repo lives.
-    with gitpython.Repo(path, expand_vars=False) as repository:
-        repository.git.update_environment(**reader.environment)
-        binary = bytes.fromhex(sha)
-        if repository.odb.info(binary).size > MAX_COMMIT_BYTES:
-            raise GitFailed("TooLarge", f"{reader.display}: commit {sha[:7]} has a message above 1 MiB")
-        commit = gitpython.Commit(repository, binary)
-        author = _plain(commit.author.name or commit.author.email or "unknown")
-        message = commit.message if isinstance(commit.message, str) else commit.message.decode("utf-8", "replace")
-        return CommitInfo(sha, author[:255], _plain(message)[:MAX_MESSAGE_LENGTH].strip(), float(commit.committed_date))
-
-
-def _plain(text: str) -> str:
-    """The text without control characters but line ends: it is shown on pages and in terminals."""
-    return "".join(character for character in text if character.isprintable() or character == "\n")
 
 
 def _admitted(url: str, ref: str, allow_local: bool) -> tuple[RepositoryAddress, str]:

@@ -51,8 +51,8 @@ class Contents:
         trees = sorted({oid for path in paths if path in there for oid, kind in [there[path]] if kind == "tree"})
         marked = self._markers(look, trees)
         ways = {one: _way(one.path, *there[one.path], marked) for one in origins if one.path in there}
+        rendered = {one: way for one, way in ways.items() if way is not None}
         found = {one: there[one.path][0] if one in ways else "" for one in origins}
-        rendered = {one: way for one, way in ways.items() if way.kind != "plain"}
         found.update(self._rendered(repository_id, look, rendered))
         return found
 
@@ -88,8 +88,12 @@ class Contents:
             self._known[key] = value
 
 
-def _way(path: str, oid: str, kind: str, marked: Mapping[str, list[str]]) -> Way:
-    return way_of_file(path) if kind == "blob" else way_of_folder(path, marked[oid])
+def _way(path: str, oid: str, kind: str, marked: Mapping[str, list[str]]) -> Way | None:
+    """None of what is plain, as nearly everything is."""
+    if kind == "tree" and not marked[oid]:
+        return None
+    way = way_of_file(path) if kind == "blob" else way_of_folder(path, marked[oid])
+    return way if way.kind != "plain" else None
 
 
 def _marked(tree: bytes) -> list[str]:

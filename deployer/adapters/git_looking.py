@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+import git as gitpython
 
 from deployer.adapters.git_environment import MAX_FILE_BYTES
+from deployer.adapters.git_failure import GitFailed
 from deployer.adapters.git_process import GitCommand
 from deployer.adapters.git_tree import (
     LFS_HEADER,
@@ -23,9 +27,12 @@ from deployer.adapters.git_tree import (
 )
 from deployer.core.rendering.collecting import MAX_FILES, MISSING, Asked, Found
 from deployer.core.rendering.ways import MARKERS, join
+from deployer.core.source import CommitInfo
 
 ASKED_AT_ONCE = 500
 """Paths on one command line."""
+MAX_MESSAGE_LENGTH = 4096
+MAX_COMMIT_BYTES = 1024 * 1024
 
 
 def standing_at(reader: GitCommand, root: str, path: str) -> tuple[TreeEntry | None, frozenset[str]]:
@@ -109,3 +116,22 @@ def _at(reader: GitCommand, root: str, paths: Iterable[str]) -> Iterator[TreeEnt
         output = reader.run(["ls-tree", "-t", "-z", "--full-tree", root, "--", *some])
         exact = set(some)
         yield from (one for one in entries_of(output, "") if one.path in exact)
+
+
+def read_commit(reader: GitCommand, path: Path, sha: str) -> CommitInfo:
+    """What the commit says of itself, out of the mirror at `path`. Raises GitFailed when that is too much."""
+    # Closed by `with`: GitPython keeps `cat-file` children for as long as a Repo lives.
+    with gitpython.Repo(path, expand_vars=False) as repository:
+        repository.git.update_environment(**reader.environment)
+        binary = bytes.fromhex(sha)
+        if repository.odb.info(binary).size > MAX_COMMIT_BYTES:
+            raise GitFailed("TooLarge", f"{reader.display}: commit {sha[:7]} has a message above 1 MiB")
+        commit = gitpython.Commit(repository, binary)
+        author = _plain(commit.author.name or commit.author.email or "unknown")
+        message = commit.message if isinstance(commit.message, str) else commit.message.decode("utf-8", "replace")
+        return CommitInfo(sha, author[:255], _plain(message)[:MAX_MESSAGE_LENGTH].strip(), float(commit.committed_date))
+
+
+def _plain(text: str) -> str:
+    """The text without control characters but line ends: it is shown on pages and in terminals."""
+    return "".join(character for character in text if character.isprintable() or character == "\n")

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from deployer.core.source import Origin
 
 Call = Literal["wake", "note", "leave"]
 
 
-@dataclass(frozen=True, slots=True)
-class Follower:
+class Follower(NamedTuple):
     """Where an application stands. `tree` is the id of the content that it has; of a pinned one, `skipped_tree` that
     of the content which it holds out against. `asked`: somebody waits for a sync of it."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -121,6 +122,7 @@ def check_ref(ref: str) -> str:
     return ref
 
 
+@lru_cache(maxsize=32_768)
 def check_path(path: str) -> str:
     """Answer the path in one spelling (`./a//b/` is `a/b`; the root is ""), if it stays inside the repository."""
     if path in ("", "."):

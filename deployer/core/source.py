@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from deployer.core.github_app import GITHUB_API, GitHubApp
 from deployer.core.signatures import SignaturePolicy
@@ -66,8 +67,7 @@ class RepositoryAccess:
     told: str = ""  # the commit whose news every application has had
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What an application is made from: a path, and for a chart its files of values."""
 
     path: str

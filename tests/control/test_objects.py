@@ -70,3 +70,14 @@ def test_events_that_are_the_same_are_counted_also_within_one_call() -> None:
         ("a", 1, later, later, "Warning", "n1"),
     ]  # fmt: skip
     assert Change.objects.filter(kind="Event", name="web-0").count() == 4
+
+
+def test_thousands_of_names_are_asked_for_at_once() -> None:
+    """More values than a statement of SQLite takes variables, by any build of it; with what quoting would trip over."""
+    rows = pods()
+    names = [row.uid for row in rows]
+    many = [*(f"other-{number}" for number in range(300_000)), "it's", 'a "quoted" \\ % %s one', names[1]]
+    assert [row.name for row in Pod.objects.filter(pk__among=many)] == ["web-1"]
+    assert Pod.objects.filter(name__among={"web-0"}, pk__among=(one for one in names)).get() == rows[0]
+    assert not Pod.objects.filter(pk__among=[]).exists()
+    assert set(Pod.objects.exclude(pk__among=names[:1]).values_list("name", flat=True)) == {"web-1"}

@@ -130,8 +130,8 @@ def _rolled(shop: Installation, revision: int) -> bool:
 def test_the_stories_and_leases_hold_on_postgresql_too(database: PostgreSQL, tmp_path: Path) -> None:
     names = (
         "control/test_work", "control/test_contention", "control/on_postgresql", "control/test_sign_in",
-        "control/test_canaries", "control/test_analyses", "control/test_splits", "control/test_usage",
-        "scenarios/test_story",
+        "control/test_objects", "control/test_canaries", "control/test_analyses", "control/test_splits",
+        "control/test_usage", "scenarios/test_story",
     )  # fmt: skip
     files = [f"tests/{name}.py" for name in names]
     done = subprocess.run(

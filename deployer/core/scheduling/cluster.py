@@ -32,8 +32,7 @@ class Cluster:
         self.fleet = Fleet(nodes, keys, _least(asking))
         self.failing = _failing(self.fleet.hosts)
         self.holding = _holding(self.fleet.hosts, {image for pod in asking for image in pod.images})
-        for pod in placed:
-            self._occupy(pod)
+        self._occupy(placed, _owners_counted(asking))
         self.fleet.sort()
 
     def failing_for(self, owner: str) -> set[int]:
@@ -47,16 +46,27 @@ class Cluster:
         self.population.repel(host.ordinal, terms)
         self.population.occupy(host.ordinal, pod.host_ports)
 
-    def _occupy(self, pod: PlacedPod) -> None:
-        host = self.fleet.by_name.get(pod.node)
-        if host is None:
-            return
-        host.take(pod.requests)
-        self.population.add(host.ordinal, pod.namespace, pod.labels, pod.owner, pod.terminating, pod.label_set)
-        if pod.anti_affinity:
-            self.population.repel(host.ordinal, [pod_term(term, pod.namespace) for term in pod.anti_affinity])
-        if pod.host_ports:
-            self.population.occupy(host.ordinal, pod.host_ports)
+    def _occupy(self, placed: Iterable[PlacedPod], counted: set[str] | None) -> None:
+        """Tens of thousands, in each pass. `counted`: whose pods anybody asks for, None for all of them."""
+        population, by_name = self.population, self.fleet.by_name
+        for pod in placed:
+            host = by_name.get(pod.node)
+            if host is None:
+                continue
+            host.take(pod.requests)
+            if counted is None or pod.owner in counted:
+                population.add(host.ordinal, pod.namespace, pod.labels, pod.owner, pod.terminating, pod.label_set)
+            if pod.anti_affinity:
+                population.repel(host.ordinal, [pod_term(term, pod.namespace) for term in pod.anti_affinity])
+            if pod.host_ports:
+                population.occupy(host.ordinal, pod.host_ports)
+
+
+def _owners_counted(asking: Sequence[PendingPod]) -> set[str] | None:
+    """Who has no term about other pods asks for replicas of its own alone."""
+    if any(pod.spread or next(_pod_terms(pod.affinity), None) for pod in asking):
+        return None
+    return {pod.owner for pod in asking}
 
 
 def _keys(pod: PendingPod) -> Iterator[str]:

@@ -6,13 +6,15 @@ import re
 from collections import Counter
 from dataclasses import replace
 from random import Random
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployer.core.objects.placement import LabelSelector, TopologySpreadConstraint
+from deployer.core.scheduling import cluster
 from deployer.core.scheduling.placement import place, still_fits
-from deployer.core.scheduling.values import Node, PendingPod, Placement, Resources
+from deployer.core.scheduling.values import ANYWHERE, Node, PendingPod, Placement, Resources
 from tests.core.scheduling.clusters import NAMESPACES, Scene, scenes
 from tests.core.scheduling.reference import as_placed, fits, has_room, ports_conflict
 
@@ -84,6 +86,15 @@ def what_place_decides_still_fits_when_it_is_bound(scene: Scene, known: Placemen
         placed.append(as_placed(pods[uid], name))
 
 
+def whom_nobody_asks_for_is_left_out_without_a_difference(scene: Scene, known: Placement | None = None) -> None:
+    terms = [pod for pod in scene.pending if pod.spread or pod.affinity != ANYWHERE]
+    without = replace(scene, pending=[pod for pod in scene.pending if pod not in terms])
+    for one in (scene, without) if terms else (scene,):
+        with patch.object(cluster, "_owners_counted", lambda _: None):
+            whole = placement(one)
+        assert (known if known and one is scene else placement(one)) == whole
+
+
 @given(scenes(), st.integers(0, 1000))
 @thorough
 def test_what_holds_of_every_placement(scene: Scene, seed: int) -> None:
@@ -97,7 +108,7 @@ def test_what_holds_of_every_placement(scene: Scene, seed: int) -> None:
 OF_A_SCENE = (
     every_pod_is_bound_or_waits_with_a_sentence, no_node_gives_more_than_it_has,
     a_bound_pod_passed_every_filter_at_its_turn, a_waiting_pod_fits_nowhere_in_the_end,
-    what_place_decides_still_fits_when_it_is_bound,
+    what_place_decides_still_fits_when_it_is_bound, whom_nobody_asks_for_is_left_out_without_a_difference,
 )  # fmt: skip
 
 
