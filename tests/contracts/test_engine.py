@@ -208,7 +208,7 @@ def test_events_of_others_and_of_probes_are_left_out(bench: Bench) -> None:
     since = bench.engine.host_time()
     bench.other.create(spec("theirs"))
     bench.other.remove("theirs")
-    bench.run("ours", health=HealthCheck(("true",), 0.1, 2, 1))
+    bench.run("ours", health=HealthCheck(("true",), 0.1, 60, 1))
     bench.eventually(lambda: bench.engine.containers()[0].health == "healthy")
     bench.engine.remove("ours")
     bench.sleep(0.1)

@@ -27,7 +27,7 @@ from tests.engines.router_image import ROUTER
 
 HOME = Path(__file__).resolve().parents[2]
 START_SECONDS = 120  # usually 5: several are started beside each other, and beside all other tests
-LONGEST_REST_SECONDS = 0.5
+LONGEST_REST_SECONDS = 0.8
 
 
 class Refused(AssertionError):
@@ -218,11 +218,13 @@ def control_plane(*options: str) -> Iterator[ControlPlane]:
             plane.leave_hosts()
 
 
-def eventually(true: Callable[[], object], seconds: float, tell: Callable[[], str] = lambda: "") -> float:
+def eventually(
+    true: Callable[[], object], seconds: float, tell: Callable[[], str] = lambda: "", *, times: float = 10
+) -> float:
     """Poll until `true()` holds; how long it took. Fails with what `tell()` says at the deadline.
 
-    It rests for six times as long as a look takes: whoever waits on a busy machine must not be what keeps it busy. With
-    three times, what tests waited with took as much of the processors as what they waited for.
+    It rests so many `times` as long as a look takes: whoever waits on a busy machine must not be what keeps it busy.
+    With three, what tests waited with took as much of the processors as what they waited for.
     """
     began = time.monotonic()
     while True:
@@ -231,7 +233,7 @@ def eventually(true: Callable[[], object], seconds: float, tell: Callable[[], st
             return time.monotonic() - began
         if time.monotonic() - began > seconds:
             raise AssertionError(f"not within {seconds:g} s: {tell()}")
-        time.sleep(min(LONGEST_REST_SECONDS, max(0.1, 6 * (time.monotonic() - look))))
+        time.sleep(min(LONGEST_REST_SECONDS, max(times / 50, times * (time.monotonic() - look))))
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
