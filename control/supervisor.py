@@ -167,7 +167,8 @@ class Supervisor:
 
     def _launch(self, child: Child) -> None:
         made = self._renewed(child) if child.name == NURSERY else None
-        output = child.start(None if made else self._nursery)
+        forks = child.command[0] == MANAGE and made is None  # what it has loaded is Pierhead, and not the broker
+        output = child.start(self._nursery if forks else None)
         if output is not None:
             self._wakeups.listen(output, partial(self._pump, output, child))
         if made is not None:
@@ -175,6 +176,8 @@ class Supervisor:
 
     def _renewed(self, child: Child) -> nursery.Nursery:
         """A nursery that was started again is asked on a new channel."""
+        if self._nursery is not None:
+            self._nursery.close()
         self._nursery = made = nursery.Nursery()
         shared = [self._listener]
         child.command = self._completed(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,30 @@ def test_without_a_nursery_a_python_is_started() -> None:
     while (how := child.ended()) is None:
         select.select([], [], [], 0.01)
     assert how == "exit code 3"
+
+
+LOADING = """
+import django, importlib, os, threading
+os.environ["DJANGO_SETTINGS_MODULE"] = "control.settings"
+django.setup()
+from django.db import connections
+from django.urls import get_resolver
+from control import processes
+for module in processes.LOADED:
+    importlib.import_module(module)
+get_resolver().check()
+print(threading.active_count(), [one.connection for one in connections.all(initialized_only=True)])
+"""
+
+
+def test_to_load_pierhead_leaves_nothing_that_a_fork_would_break(tmp_path: Path) -> None:
+    """No thread, which forks would be without, and no connection, which they would share: else none is forked, and
+    `up` is slow to start and large without a word."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING], cwd=data.HOME, capture_output=True, text=True, check=True,
+        env={**os.environ, "PIERHEAD_DATA": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout in ("1 []\n", "1 [None]\n")
 
 
 STRANGERS = """

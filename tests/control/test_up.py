@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from control import broker as brokers
 from control.data import HOME
 from tests import tables
 
@@ -161,6 +162,10 @@ def test_a_person_starts_it_and_ends_it(tmp_path: Path, starts: list[Up], broker
     up.says(r"^watch ended \(killed by SIGKILL\)")
     for word in ("web", "worker", "watch"):
         assert until(lambda word=word: parents_of(tmp_path, f"run {word}") == [up.process.pid], READY_SECONDS)  # type: ignore[misc]
+
+    os.kill(process_of(tmp_path, "/run/"), signal.SIGKILL)
+    up.says(r"^broker ended \(killed by SIGKILL\)")
+    assert until(lambda: brokers.listens(brokers.socket_path(tmp_path)), READY_SECONDS)
 
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(timeout=END_SECONDS) == 0
