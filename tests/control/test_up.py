@@ -154,6 +154,9 @@ def test_a_person_starts_it_and_ends_it(tmp_path: Path, starts: list[Up], broker
         "folder with --data.\n"
     )
 
+    os.kill(process_of(tmp_path, "/run/"), signal.SIGKILL)
+    up.says(r"^broker ended \(killed by SIGKILL\)")
+    assert until(lambda: brokers.listens(brokers.socket_path(tmp_path)), READY_SECONDS)
     os.kill(process_of(tmp_path, "run worker"), signal.SIGKILL)
     up.says(r"^worker ended \(killed by SIGKILL\): starting it again in 0\.\d s\. Its log: .*worker\.log")
     os.kill(process_of(tmp_path, "run --nursery"), signal.SIGKILL)
@@ -162,10 +165,6 @@ def test_a_person_starts_it_and_ends_it(tmp_path: Path, starts: list[Up], broker
     up.says(r"^watch ended \(killed by SIGKILL\)")
     for word in ("web", "worker", "watch"):
         assert until(lambda word=word: parents_of(tmp_path, f"run {word}") == [up.process.pid], READY_SECONDS)  # type: ignore[misc]
-
-    os.kill(process_of(tmp_path, "/run/"), signal.SIGKILL)
-    up.says(r"^broker ended \(killed by SIGKILL\)")
-    assert until(lambda: brokers.listens(brokers.socket_path(tmp_path)), READY_SECONDS)
 
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(timeout=END_SECONDS) == 0
