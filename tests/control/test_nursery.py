@@ -17,6 +17,7 @@ import pytest
 
 from control import data, nursery
 from control.child import Child
+from tests.environment import require
 
 SECONDS = 20
 SERVE = """
@@ -34,8 +35,6 @@ print("to the other output", file=sys.stderr, flush=True)
 sys.exit(int(words[-1]))
 """
 THREADED = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()" + SERVE
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="`up` starts a Python for each process elsewhere")
 
 
 @dataclass
@@ -76,6 +75,9 @@ def made(program: str = SERVE) -> Iterator[Made]:
 
 @pytest.fixture(autouse=True)
 def adopting() -> Iterator[None]:
+    require(
+        sys.platform == "linux", "orphans are adopted by Linux alone: run this on Linux, in a container for instance"
+    )
     assert nursery.adopt()
     yield
     ctypes.CDLL(None).prctl(nursery.SET_CHILD_SUBREAPER, 0, 0, 0, 0)
