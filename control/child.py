@@ -144,9 +144,10 @@ class Child:
     def last_words(self) -> str:
         return self.log.last_lines[-1].strip() if self.log and self.log.last_lines else "it said nothing"
 
-    def ask_to_end(self) -> None:
+    def ask_to_end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """What it has started is ended when it is noticed that it has ended."""
         if self._process is not None and self.running:
-            os.kill(self._process.pid, signal.SIGTERM)
+            os.kill(self._process.pid, how)
 
     def kill(self) -> None:
         """Ends it and everything it started, now."""

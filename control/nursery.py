@@ -33,10 +33,10 @@ _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46
 
 
 class Nursery:
-    """The supervisor's end. It is of use from `ready` on, until it is found to be gone."""
+    """The supervisor's end. It is of use from `ready` on, until it is found to be `lost`: gone, or deaf."""
 
     def __init__(self) -> None:
-        self.ready = False
+        self.ready = self.lost = False
         self._ours, self.theirs = socket.socketpair()
         self._ours.settimeout(ANSWER_SECONDS)
 
@@ -63,7 +63,7 @@ class Nursery:
                 os.write(go, b".")  # one that nobody has heard of ends by itself
             return born or None
         except (OSError, ValueError):  # it died, or hangs, and its next answer would be taken for another's
-            self.ready = False
+            self.ready, self.lost = False, True
             return None
         finally:
             os.close(held)

@@ -3,7 +3,8 @@
     web      pages and API (uvicorn)            worker   Celery tasks in threads
     beat     says when periodic tasks are due   watch    one event stream per node
 
-Imports are local to each: a process loads what it needs and no more.
+Imports are local to each: one that runs by itself loads what it needs and no more. Under `up` they are forked from a
+process that has loaded all of it (`control/nursery.py`).
 """
 
 import importlib

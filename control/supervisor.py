@@ -10,6 +10,7 @@ wakes it, and holds the listening socket, so that pages wait rather than fail wh
 
 import argparse
 import os
+import signal
 import socket
 import sys
 import time
@@ -173,6 +174,14 @@ class Supervisor:
             self._wakeups.listen(output, partial(self._pump, output, child))
         if made is not None:
             made.theirs.close()
+        elif self._nursery is not None and self._nursery.lost:
+            self._end_nursery()
+
+    def _end_nursery(self) -> None:
+        """One that hangs answers nobody any more; when it has ended, it is started again like any other."""
+        for child in self._children:
+            if child.name == NURSERY:
+                child.ask_to_end(signal.SIGKILL)
 
     def _renewed(self, child: Child) -> nursery.Nursery:
         """A nursery that was started again is asked on a new channel."""

@@ -53,11 +53,6 @@ class KubernetesObject(models.Model):
     def key(self) -> tuple[str, str, str]:
         return (self.kind, self.namespace, self.name)
 
-    @property
-    def title(self) -> str:
-        """ "Service shop/web"."""
-        return f"{self.kind} {self.namespace}/{self.name}"
-
 
 class Counter(models.Model):
     """The cluster-wide resource version. One row: taking numbers from it orders all writers."""

@@ -50,11 +50,11 @@ def application_health(
         itertools.chain(
             ((one.application, one.title, one.health) for one in everything if one.application and not one.leaving),
             (
-                (str(pod.application_id), pod.title, health_of_pod(pod))
+                (str(pod.application_id), str(pod), health_of_pod(pod))
                 for pod in (bare_pods(wanted) if bare is None else bare)
                 if pod.deleted_at is None
             ),
-            ((str(row.application_id), row.title, health) for row, health in network),
+            ((str(row.application_id), str(row), health) for row, health in network),
         )
     )
     return found | {row.uid: health_of_nothing(row) for row in rows or () if row.uid not in found}
