@@ -40,6 +40,7 @@ from control.store import (
     notices,
     pins,
     routing,
+    taints,
     usage,
     work,
 )
@@ -73,6 +74,7 @@ from deployer.loops import (
     analyse,
     converge,
     drain,
+    evict,
     image_updates,
     notify,
     poll,
@@ -177,13 +179,9 @@ def engine_of(row: Node) -> Engine:
 
 
 def line_of(
-    uid: str,
-    engine: Engine,
-    line_host: str,
-    port: int,
-    control: Identity,
+    uid: str, engine: Engine, line_host: str, port: int, control: Identity,
     timeout_seconds: float = LINE_TIMEOUT_SECONDS,
-) -> RouterLine:
+) -> RouterLine:  # fmt: skip
     """A new line to a node's router. Nothing is sent. Raises RouterUnreachable when nobody knows where it is."""
     if isinstance(engine, SimulatedEngine):
         return open_simulated_line(engine)
@@ -313,6 +311,8 @@ class Composition:
                 schedule.run(self.work, scheduling_store, self.clock)
             case drain.LOOP:
                 drain.run(key, self.work, draining, self.clock)
+            case evict.LOOP:
+                evict.run(key, self.work, taints, self.clock)
             case converge.LOOP:
                 self._convergers.submit(self._at_node, converge.LOOP, key)
             case route.LOOP:

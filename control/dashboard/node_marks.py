@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from django import forms
@@ -14,10 +15,12 @@ from django.views.decorators.http import require_http_methods
 
 from control.dashboard.access import actor, refusal
 from control.dashboard.node_actions import STALE
+from control.selectors.evictions import evicted
 from control.selectors.node_marks import NodeMarks, node_marks
 from control.selectors.node_questions import digest
 from control.services import node_marks as marks
 from control.services.refusal import Refused
+from deployer.core.survival.taint_eviction import taint_of
 
 LONGEST = 1 << 14
 
@@ -73,7 +76,9 @@ def labels(request: HttpRequest, name: str) -> HttpResponse:
         )  # fmt: skip
     except Refused as refused:
         return _page(request, found, form, refused.sentence)
-    messages.success(request, f"{name}: {count} {'change' if count == 1 else 'changes'} of labels and taints.")
+    told = evicted(name, time.time())
+    counted = f"{count} {'change' if count == 1 else 'changes'} of labels and taints"
+    messages.success(request, f"{name}: {counted}{f'; {told}' if told else ''}.")
     return redirect("node", name=name)
 
 
@@ -95,10 +100,7 @@ def _page(
 def _words(found: NodeMarks) -> dict[str, str]:
     """As they are typed."""
     own = [f"{key}={value}" for key, value in sorted(found.labels.items()) if key not in marks.FIXED]
-    taints = [
-        f"{one['key']}={one['value']}:{one['effect']}" if one.get("value") else f"{one['key']}:{one['effect']}"
-        for one in found.taints
-    ]
+    taints = [str(taint_of(one)) for one in found.taints]
     return {"labels": "\n".join(own), "taints": "\n".join(taints)}
 
 

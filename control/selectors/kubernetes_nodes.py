@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,11 +11,12 @@ from control.models import Node, Router
 from control.selectors.metadata import plain_metadata
 from deployer.core.objects.quantity import format_cpu
 from deployer.core.pod_status import iso_time
+from deployer.core.survival.patience import UNREACHABLE
 from deployer.core.survival.states import READY
+from deployer.core.survival.taint_eviction import TIME_ADDED, added_at
 
 CORDON_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 UNREACHABLE_TAINT = {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"}
-EVICTING_TAINT = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
 
 
 def nodes(rows: Sequence[Node], _now: float) -> list[dict[str, Any]]:
@@ -115,12 +116,23 @@ def _router_ready(row: Node, router: Router) -> dict[str, Any]:
 
 
 def _spec(row: Node) -> dict[str, Any]:
-    taints = [dict(taint) for taint in row.taints]
+    taints = [_taint(taint) for taint in row.taints]
     taints += [CORDON_TAINT] if row.cordoned else []
     taints += [] if row.ready else [UNREACHABLE_TAINT]
-    taints += [EVICTING_TAINT] if row.evicting_at else []
+    taints += [_evicting_taint(row.evicting_at)] if row.evicting_at else []
     made = {"providerID": f"docker://{row.engine_id}", "unschedulable": row.cordoned, "taints": taints}
     return {name: value for name, value in made.items() if value}
+
+
+def _taint(recorded: Mapping[str, str]) -> dict[str, str]:
+    """As Kubernetes writes it, which knows whole seconds."""
+    added = added_at(recorded)
+    made = {**recorded, TIME_ADDED: iso_time(added) if added else ""}
+    return {name: value for name, value in made.items() if value}
+
+
+def _evicting_taint(since: float) -> dict[str, str]:
+    return {"key": UNREACHABLE.key, "effect": UNREACHABLE.effect, TIME_ADDED: iso_time(since)}
 
 
 def _status(row: Node) -> dict[str, Any]:

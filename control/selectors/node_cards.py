@@ -14,6 +14,7 @@ from control.selectors.node_facts import NodeFacts, node_facts, state_of_router
 from control.selectors.overview_nodes import NodeLine, lined, worst_first
 from control.selectors.raw import parsed
 from control.selectors.words import State, sentence
+from deployer.core.survival.taint_eviction import taint_of
 
 DRAINED_SHOWN, PROBLEMS = 5, 20
 _READ = ("uid", "namespace", "name", "node", "deleted_at", "orphaned", "claimed_owner", "message")
@@ -102,8 +103,7 @@ def node_cards(rows: Iterable[Node], now: float, shown: int = DRAINED_SHOWN) -> 
 
 
 def taint_words(taint: Mapping[str, str]) -> str:
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return sentence(f"{taint['key']}{value}:{taint['effect']}")
+    return sentence(str(taint_of(taint)))
 
 
 def _card(row: Node, line: NodeLine, left: list[Pod] | None, shown: int, now: float) -> NodeCard:

@@ -9,6 +9,7 @@ from typing import Any
 from control.models import Node, Pod
 from control.models.nodes import MESH_ADDRESS
 from control.selectors.event_lines import EventLine, events_of
+from control.selectors.evictions import Evictions, shown
 from control.selectors.kubernetes_nodes import conditions, router_of
 from control.selectors.narrowing import PAGE
 from control.selectors.node_cards import NodeCard, node_cards
@@ -62,12 +63,13 @@ class NodePage:
     number: int
     pages: int
     events: tuple[EventLine, ...]
+    evictions: Evictions | None
     cordoned: bool
     ready: bool
 
 
 def node_page(name: str, number: int, now: float) -> NodePage | None:
-    """None when there is none. At most seven queries."""
+    """None when there is none. At most seven queries, two more where a taint evicts."""
     row = Node.objects.select_related("router").defer("credentials", "router__identity").filter(name=name).first()
     if row is None:
         return None
@@ -88,6 +90,7 @@ def node_page(name: str, number: int, now: float) -> NodePage | None:
         images=len(row.images),
         conditions=tuple(_conditions(row, now)),
         events=tuple(events_of("Node", "", row.name, now)),
+        evictions=shown(row, now),
         cordoned=row.cordoned,
         ready=row.ready,
         **_pods(row, number, now),

@@ -10,6 +10,7 @@ from django.db import transaction
 from control.models import Node
 from control.services.audit import Actor
 from control.services.refusal import Refused
+from control.services.taints import without_time
 
 FIXED = ("kubernetes.io/arch", "kubernetes.io/hostname", "kubernetes.io/os")
 """Labels that say what the host is. The page leaves them alone."""
@@ -57,7 +58,7 @@ def change(
         own = {key: value for key, value in row.labels.items() if key not in FIXED}
         changes: dict[str, str | None] = {key: None for key in own if key not in labels}
         changes |= {key: value for key, value in labels.items() if row.labels.get(key) != value}
-        there = {(one["key"], one["effect"]): one for one in row.taints}
+        there = {(one["key"], one["effect"]): without_time(one) for one in row.taints}
         fresh = [one for key, one in wanted.items() if there.get(key) != one]
         gone = [f"{key}:{effect}" for key, effect in there if (key, effect) not in wanted]
         if changes:

@@ -17,12 +17,14 @@ from django.db.models import Q
 
 from control.models import Node, Pod
 from control.models.nodes import MESH_ADDRESS
+from control.services import taints as node_taints
 from control.services.audit import Actor, record
 from control.services.refusal import Refused
 from control.store import adoption, draining, identities, objects, stranded
+from control.store import taints as evictions
 from control.store.leaving import wake_released
 from control.store.waking import LOOP as ROUTE
-from control.store.waking import wake_all
+from control.store.waking import wake_all, wake_evictions
 from control.store.workloads import delete_pods
 from deployer.adapters.docker import open_engine
 from deployer.adapters.docker_address import EngineAddress
@@ -36,7 +38,6 @@ from deployer.ports import Engine, EngineError
 
 NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LABEL = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-EFFECTS = ("NoSchedule", "PreferNoSchedule")
 HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*")
 ROUTER_GRACE_SECONDS, ROUTER_LOOKS = 2, 3
 LOCAL = "local"
@@ -248,7 +249,7 @@ def _forget(row: Node, actor: Actor, *, force: bool) -> int:
     objects.delete(pods)
     row.delete()
     objects.create(again)
-    for loop in ("converge", ROUTE, draining.LOOP):
+    for loop in ("converge", ROUTE, draining.LOOP, evictions.LOOP):
         work.forget(loop, uid)
     work.wake("schedule", "cluster")
     wake_all(work.wake)
@@ -291,27 +292,29 @@ def label(name: str, changes: Mapping[str, str | None], actor: Actor) -> Node:
 
 
 def taint(name: str, taints: list[dict[str, str]], removed: list[str], actor: Actor) -> Node:
-    """Add taints {key, value, effect}; `removed` names keys (or key:effect) to take away."""
-    row = _get(name)
+    """Add taints {key, value, effect}; `removed` names keys (or key:effect) to take away.
+
+    One with the effect NoExecute evicts: pods that do not tolerate it end within a second, without asking
+    PodDisruptionBudgets, the others when their `tolerationSeconds` have passed (`control/store/taints.py`). Repeated,
+    it counts from the first time.
+    """
+    row, now = _get(name), time.time()
     for one in taints:
         _check_labels({one["key"]: one["value"]}, "taint")
-        if one["effect"] not in EFFECTS:
-            hint = "; to move pods away, use `node drain`" if one["effect"] == "NoExecute" else ""
-            raise Refused(f"taint effect {one['effect']!r} is not one of {', '.join(EFFECTS)}{hint}")
-    fresh = {(one["key"], one["effect"]) for one in taints}
-    kept = [one for one in row.taints if (one["key"], one["effect"]) not in fresh and not _named(one, removed)]
-    row.taints = sorted([*kept, *taints], key=lambda one: (one["key"], one["effect"]))
-    return _changed(row, ["taints"], actor, "node taint", f"+{taints} -{removed}")
-
-
-def _named(one: dict[str, str], removed: list[str]) -> bool:
-    return one["key"] in removed or f"{one['key']}:{one['effect']}" in removed
+        node_taints.check(one)
+    before, row.taints = row.taints, node_taints.merged(row.taints, taints, removed, now)
+    with transaction.atomic():
+        _changed(row, ["taints"], actor, "node taint", f"+{taints} -{removed}")
+        evictions.tell_spared(row, before, now)
+        wake_evictions(composition().work.wake, [row.uid])
+    return row
 
 
 def _changed(row: Node, fields: list[str], actor: Actor, action: str, detail: str) -> Node:
     with transaction.atomic():
         row.save(update_fields=fields)
         record(actor, action, f"Node {row.name}", detail)
+        objects.touch("Node", "", row.name)
         composition().work.wake("schedule", "cluster")
         if "labels" in fields:  # they say which nodes open the ports of Services
             wake_all(composition().work.wake)

@@ -40,6 +40,7 @@ def claim(wake: Wake, now: float, namespace: str | None = None) -> set[str]:
             _join(row, owner, now)
             waking.wake_for_pods([row], wake)
             wake("converge", str(row.node_id))
+            waking.wake_evictions(wake, [str(row.node_id)])
             claimed.add(owner.uid)
     return claimed
 

@@ -9,8 +9,10 @@ from django.db import transaction
 from django.db.models import F, Model
 
 from control.models import NEVER, CommitStatus, Deployment, ImagePolicy, Incident, Node, Notice, Pod, Work
+from control.models.residents import evicting
 from control.store import objects
 from control.store.work import LEASE_SECONDS
+from deployer.core.survival.taint_eviction import added_at, stamped
 from deployer.core.workloads.progress import COMPLETE
 
 _MOMENTS: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
@@ -30,6 +32,7 @@ def set_right(jump_seconds: float, now: float) -> None:
         for model, names in _MOMENTS:
             for name in names:
                 model._default_manager.filter(**{f"{name}__gt": now}).update(**{name: now})
+        _set_taints_right(now)
         ahead = ImagePolicy.objects.filter(looked_at__gt=now)
         ahead.update(looked_at=now, due_at=now + F("every_seconds"))
         rows = [row for row in Deployment.objects.all() if _waits(row, jump_seconds, now)]
@@ -39,6 +42,13 @@ def set_right(jump_seconds: float, now: float) -> None:
         way = "on" if jump_seconds > 0 else "back"
         message = f"the clock of this machine was set {way} by {abs(jump_seconds):.0f} s; everything is looked at again"
         objects.record_once("Namespace", "", "pierhead", "Warning", "ClockJumped", message, at=now)
+
+
+def _set_taints_right(now: float) -> None:
+    """No taint was added in the future, or pods would be tolerated there for too long."""
+    for row in Node.objects.filter(pk__in=evicting()):
+        row.taints = [stamped(one, now) if added_at(one) > now else one for one in row.taints]
+        row.save(update_fields=["taints"])
 
 
 def _waits(row: Deployment, jump_seconds: float, now: float) -> bool:

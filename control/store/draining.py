@@ -36,12 +36,12 @@ def evict_bare(node: str, wake: Wake, now: float, *, ask_budgets: bool = True) -
             if row.phase in ASKED and (why := purse.spend(row.uid, healthy=row.ready)):
                 held[row.uid] = why
             else:
-                _end(row, wake, now)
+                end_bare(row, REASON, wake, now)
     tell_held(held, now)
     return bool(held)
 
 
-def _end(row: Pod, wake: Wake, now: float) -> None:
+def end_bare(row: Pod, why: str, wake: Wake, now: float) -> None:
     """It is made again from what it was made of, images included; one that has done its work is not."""
     if row.phase not in OVER:
         row.replacement = {
@@ -49,4 +49,4 @@ def _end(row: Pod, wake: Wake, now: float) -> None:
             "source_file": row.source_file, "manifest_hash": row.manifest_hash, "images": row.images,
         }  # fmt: skip
         objects.update([row], ["replacement"])
-    delete_pods([(row.uid, REASON)], wake, now)
+    delete_pods([(row.uid, why)], wake, now)

@@ -124,6 +124,7 @@ def _return(rows: Collection[Node], wake: Wake) -> None:
         Pod.objects.filter(node__in=rows).update(settled="")
         wake("converge", [row.uid for row in rows])
         wake("schedule", "cluster")
+        waking.wake_evictions(wake, [row.uid for row in rows])
 
 
 def _wake_owners(rows: Collection[Node], wake: Wake) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from django.db import transaction
 
 from control.models import Application, Deployment, ImagePolicy, Node, Pod, ReplicaSet, Repository, Work
-from control.store import analyses, commit_statuses, draining, incidents, notices, stranded
+from control.store import analyses, commit_statuses, draining, incidents, notices, stranded, waking
 from control.store.statuses import deployment_status
 from control.store.workload_values import snapshot
 from control.store.workloads import Loaded, pods_by_owner, resumed
@@ -63,11 +63,13 @@ def untold(now: float) -> list[tuple[str, str]]:
 
 
 def overdue(wake: Wake, now: float) -> None:
-    """Bare pods, which no reconcile looks after: on dead nodes, and on those that are drained."""
+    """Bare pods, which no reconcile looks after: on dead nodes, and on those that are drained. And all pods of nodes
+    that evict."""
     with transaction.atomic():
         stranded.overdue(wake, now)
     for node in Node.objects.filter(draining=True, ready=True).order_by("uid").values_list("uid", flat=True):
         wake(draining.LOOP, node)
+    waking.wake_evictions(wake)
 
 
 def has_pending_pods() -> bool:

@@ -20,6 +20,7 @@ from deployer.core.scheduling.cluster import FAILURES_TO_RANK_LAST
 from deployer.core.scheduling.placement import elsewhere
 from deployer.core.scheduling.reserve import allocatable
 from deployer.core.survival.states import DEAD
+from deployer.core.survival.taint_eviction import taint_of
 from deployer.ports import Wake
 
 FAILURE_WINDOW_SECONDS = 300.0
@@ -74,7 +75,7 @@ def _node(
     """Of the columns' texts: nearly all nodes are what they were in the last pass. What is kept is not changed."""
     return values.Node(
         name=name, labels={"kubernetes.io/hostname": name, **json.loads(labels)},
-        taints=tuple(values.Taint(**taint) for taint in json.loads(taints)), cordoned=cordoned, ready=ready, lost=lost,
+        taints=tuple(taint_of(one) for one in json.loads(taints)), cordoned=cordoned, ready=ready, lost=lost,
         allocatable=allocatable(cpu, memory), images=frozenset(json.loads(images).values()),
     )  # fmt: skip
 
@@ -170,5 +171,6 @@ def bind(bound: Mapping[str, str], waiting: Mapping[str, str], wake: Wake, now: 
         objects.record_event("Pod", row.namespace, row.name, "Warning", "FailedScheduling", row.message, at=now)
     waking.wake_for_new_networks(moved, wake)
     wake("converge", {str(row.node_id) for row in moved})
+    waking.wake_evictions(wake, {str(row.node_id) for row in moved})
     owners = {row.replica_set_id for row in told if row.replica_set_id}
     wake("reconcile", set(ReplicaSet.objects.filter(pk__in=owners).values_list("deployment_id", flat=True)))

@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from control.models import NetworkPolicy, Node, Pod, Service
+from control.models.residents import evicting
 from deployer.ports import Wake
 
 LOOP = "route"
+EVICT = "evict"
+"""The loop of taints that evict, by node (`taints.py`)."""
 KINDS = frozenset({"Service", "Ingress", "NetworkPolicy", "Namespace"})
 """Objects that every router reads. Of Secrets only those of type TLS_SECRET."""
 TLS_SECRET = "kubernetes.io/tls"  # noqa: S105 - a type, no password
@@ -16,6 +19,12 @@ TLS_SECRET = "kubernetes.io/tls"  # noqa: S105 - a type, no password
 
 def wake_all(wake: Wake) -> None:
     wake(LOOP, list(Node.objects.order_by().values_list("uid", flat=True)))
+
+
+def wake_evictions(wake: Wake, nodes: Collection[str] | None = None) -> None:
+    """Of all nodes, or of these, those that have taints which evict: who is there has changed."""
+    if nodes is None or nodes:
+        wake(EVICT, evicting(nodes))
 
 
 def wake_for_pods(rows: Collection[Pod], wake: Wake) -> None:

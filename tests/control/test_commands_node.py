@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from django.contrib.auth import get_user_model
 
 from control.models import Application, AuditEntry, Node, Pod, Repository
 from control.services import logs, repositories
+from deployer.composition import composition
 from deployer.core.source import GitCredentials
 from tests.control import factories
 from tests.control.commands import Run, World, runner, world
@@ -47,20 +51,55 @@ def test_a_simulated_host_is_added_labelled_tainted_and_removed(run: Run) -> Non
     assert AuditEntry.objects.filter(source="command line").count() == 6
 
 
+def test_a_taint_that_evicts_says_whom_and_counts_from_the_first_time(run: Run) -> None:
+    factories.shop(2)
+    for_a_while = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600}
+    factories.pod(name="tool", spec=factories.template(tolerations=[for_a_while])["spec"], scheduled_at=time.time())
+    found = run("node", "taint", "n1", "gpu=a:NoExecute")
+    said = "2 pods are evicted, 1 more when the time that they tolerate it for has passed"
+    assert found.out == f"node/n1 tainted; {said}\n"
+    row = Node.objects.get()
+    [stored] = row.taints
+    assert time.time() - 60 < datetime.fromisoformat(stored["timeAdded"]).timestamp() <= time.time()
+    assert ("evict", row.uid) in composition().work.due(time.time())
+    run("node", "taint", "n1", "gpu=a:NoExecute", "old:NoSchedule")
+    assert Node.objects.get().taints == [stored, {"key": "old", "value": "", "effect": "NoSchedule"}]
+    whole = stored["timeAdded"].partition(".")[0] + "Z"
+    assert json.loads(run("get", "node", "n1", "-o", "json").out)["spec"]["taints"] == [
+        {"key": "gpu", "value": "a", "effect": "NoExecute", "timeAdded": whole}, {"key": "old", "effect": "NoSchedule"},
+    ]  # fmt: skip
+    shown = run("describe", "node", "n1").out
+    assert f"gpu=a:NoExecute since {whole}" in shown
+    why = "node n1 has the taint gpu=a:NoExecute, which it"
+    assert re.search(rf"shop +web-1 +now +{why} does not tolerate", shown)
+    assert re.search(rf"shop +tool +in \S+ +{why} tolerates for 3600 s", shown)
+    run("node", "taint", "n1", "gpu=b:NoExecute")
+    assert Node.objects.get().taints[0]["timeAdded"] > stored["timeAdded"], "another value is another taint"
+    Node.objects.update(ready=False)
+    assert run("node", "taint", "n1", "gpu=b:NoExecute").out.startswith(
+        f"node/n1 tainted; {said}, but not before it answers, since nothing on it can be stopped now; if the host is "
+    )
+    assert run("node", "taint", "n1", "gpu-").out == "node/n1 untainted\n"
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("add", "n1", "http://x"), "is not an engine's address"),
+        (("taint", "n1", "node.kubernetes.io/unschedulable:NoSchedule"), "is not set by hand: use `node cordon`"),
+        (("taint", "n1", "node.kubernetes.io/unreachable:NoExecute"), "Pierhead says so by itself while the host does"),
+        (("taint", "n1", "node.kubernetes.io/out-of-service:NoExecute"), "use `node declare-dead`"),
+        (("add", "n2", "http://x"), "is not an engine's address"),
         (("add", "N_1", "sim://x"), "is not a DNS name"),
-        (("add", "n1", "sim://x", "--mesh-address", "h:8443"), "is neither a host name nor an address"),
-        (("add", "n1", "tcp://10.0.0.1:2375"), "plain TCP gives root"),
-        (("add", "n1", "tcp://h", "--tls", "/nowhere"), "/nowhere/ca.pem cannot be read"),
+        (("add", "n2", "sim://x", "--mesh-address", "h:8443"), "is neither a host name nor an address"),
+        (("add", "n2", "tcp://10.0.0.1:2375"), "plain TCP gives root"),
+        (("add", "n2", "tcp://h", "--tls", "/nowhere"), "/nowhere/ca.pem cannot be read"),
         (("cordon", "n9"), "node n9 does not exist"),
         (("remove", "n9"), "node n9 is not registered"),
         (("taint", "n9", "a=b:Never"), "node n9 is not registered"),
     ],
 )
 def test_refusals_are_one_sentence(run: Run, words: tuple[str, ...], part: str) -> None:
+    factories.node()
     found = run("node", *words)
     assert (found.code, found.out) == (1, "")
     assert part in found.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -56,6 +57,26 @@ def test_labels_and_taints_are_changed_from_the_page(admin: Client) -> None:
     assert "n1: 5 changes of labels and taints" in words(page(admin, "/nodes/n1"))
 
 
+def test_a_taint_that_evicts_says_whom_and_keeps_its_time(admin: Client) -> None:
+    factories.node("n1", labels=LABELS)
+    for_a_while = {"key": "gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600}
+    patient = factories.template(tolerations=[for_a_while])["spec"]
+    factories.pod(name="patient", spec=patient, scheduled_at=time.time())
+    factories.pod(name="other")
+    assert "Pods that are here stay, but for a taint with the effect NoExec" in words(page(admin, "/nodes/n1/labels"))
+    assert 'id="evictions-title"' not in page(admin, "/nodes/n1")
+    assert mark(admin, labels="zone=a disk=ssd", taints="gpu:NoExecute").status_code == 302
+    text = words(page(admin, "/nodes/n1"))
+    said = "1 pod is evicted, 1 more when the time that they tolerate it for has passed"
+    assert f"n1: 1 change of labels and taints; {said}." in text and f"Evictions {said}." in text
+    why = "node n1 has the taint gpu:NoExecute, which it"
+    assert f"shop/other {why} does not tolerate shop/patient {why} tolerates for 3600 s: it is evicted at 20" in text
+    before = Node.objects.get().taints
+    assert mark(admin, labels="zone=b disk=ssd", taints="gpu:NoExecute slow:NoSchedule").status_code == 302
+    assert "n1: 2 changes of labels and taints" in words(page(admin, "/nodes/n1"))
+    assert Node.objects.get().taints == [*before, {"key": "slow", "value": "", "effect": "NoSchedule"}]
+
+
 def test_nothing_to_change_writes_nothing(admin: Client) -> None:
     factories.node("n1", labels=LABELS, taints=TAINTS)
     assert mark(admin, labels="zone=a disk=ssd", taints="gpu=yes:NoSchedule").status_code == 302
@@ -72,7 +93,7 @@ def test_nothing_to_change_writes_nothing(admin: Client) -> None:
         ("-zone=a", "", 409, "label -zone=a is not valid"),
         ("", "gpu=yes", 400, "write key=value:NoSchedule"),
         ("", "gpu-", 400, "leave a line out to remove a taint"),
-        ("", "gpu:NoExecute", 409, "use `node drain`"),
+        ("", "node.kubernetes.io/unreachable:NoExecute", 409, "is not set by hand"),
         ("zone=b", "gpu=" + "y" * 64 + ":NoSchedule", 409, "at most 63 characters"),
     ],
 )

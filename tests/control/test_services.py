@@ -239,7 +239,7 @@ def test_labels_and_taints_are_written_as_in_kubernetes(key: str, value: str) ->
         (lambda: nodes.register("two", EngineAddress("sim://n2"), ANN),
          "this engine is registered already, as node sim-two"),
         (lambda: nodes.taint("n1", [{"key": "a", "value": "", "effect": "Never"}], [], ANN),
-         "taint effect 'Never' is not one of NoSchedule, PreferNoSchedule"),
+         "taint effect 'Never' is not one of NoSchedule, PreferNoSchedule, NoExecute"),
         (lambda: nodes.remove("n1", ANN),
          "node n1 has 3 pods; run `manage.py node drain n1` first, or --force to forget them"),
         *((lambda act=act: act(), "node x is not registered; registered: n1, sim-two") for act in (

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
-from control.store import adoption, analyses, draining, heartbeats, image_policies
+from control.store import adoption, analyses, draining, heartbeats, image_policies, taints
 from control.store import commit_statuses as status_store
 from control.store import incidents as incident_store
 from control.store import notices as notice_store
@@ -41,6 +41,7 @@ from deployer.loops import (
     analyse,
     converge,
     drain,
+    evict,
     image_updates,
     incidents,
     notify,
@@ -217,6 +218,8 @@ class World:
                 reconcile.run([key], self.work, workload_store, self.clock)
             case "drain":
                 drain.run(key, self.work, draining, self.clock)
+            case "evict":
+                evict.run(key, self.work, taints, self.clock)
             case "schedule":
                 schedule.run(self.work, scheduling_store, self.clock)
             case "sync":

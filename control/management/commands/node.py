@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from control.management.failure import Failure, actor, verbs
 from control.management.following import Patience, Told
 from control.management.output import duration, size
 from control.models import Node, Pod
-from control.selectors import draining
+from control.selectors import draining, evictions
 from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find, get
 from control.services.node_marks import label_change, taint_change
@@ -21,6 +22,13 @@ from control.services.refusal import Refused
 
 LONGEST_FILE_BYTES = 1 << 20
 TLS_FILES = ("ca", "cert", "key")
+TAINTS = (
+    "Set taints, or remove them: gpu=yes:NoSchedule gpu:NoSchedule-. Effects: NoSchedule (no new pods that do not "
+    "tolerate it), PreferNoSchedule (only where there is no other room), NoExecute (nor those that run there: they are "
+    "evicted, at once, or when their tolerationSeconds have passed). Who is evicted leaves the routers and is stopped "
+    "gracefully; PodDisruptionBudgets are not asked, and replacements are not waited for: to have both, use `node "
+    "drain`. Pods of Deployments are replaced elsewhere, bare ones are made again elsewhere."
+)
 T = TypeVar("T")
 
 
@@ -34,7 +42,8 @@ class Command(PierheadCommand):
         label = make.add_parser("label", help="set labels, or remove them: zone=a disk-")
         label.add_argument("name", metavar="NAME")
         label.add_argument("changes", nargs="+", type=pair, metavar="K=V|K-")
-        taint = make.add_parser("taint", help="set taints, or remove them: gpu=yes:NoSchedule gpu:NoSchedule-")
+        setting = "set taints, or remove them: gpu=yes:NoSchedule gpu:NoSchedule-; NoExecute also evicts"
+        taint = make.add_parser("taint", help=setting, description=TAINTS)
         taint.add_argument("name", metavar="NAME")
         taint.add_argument("changes", nargs="+", type=tainting, metavar="K=V:EFFECT|K:EFFECT-|K-")
         make.add_parser("cordon", help="no new pods on it").add_argument("name", metavar="NAME")
@@ -87,8 +96,9 @@ class Command(PierheadCommand):
 
         taints = [change for change in options["changes"] if isinstance(change, dict)]
         removed = [change for change in options["changes"] if isinstance(change, str)]
-        nodes.taint(options["name"], taints, removed, actor())
-        self.stdout.write(f"node/{options['name']} {'tainted' if taints else 'untainted'}")
+        row = nodes.taint(options["name"], taints, removed, actor())
+        told = evictions.evicted(row.name, time.time())
+        self.stdout.write(f"node/{row.name} {'tainted' if taints else 'untainted'}{f'; {told}' if told else ''}")
 
     def _cordon(self, options: dict[str, Any]) -> None:
         self._set_cordon(options["name"], cordoned=True)

@@ -6,9 +6,10 @@ from control.management.descriptions import parts
 from control.management.output import age, fields, size, table
 from control.models import Node, Pod
 from control.models.nodes import MESH_ADDRESS
-from control.selectors import draining, kubernetes_nodes
+from control.selectors import draining, evictions, kubernetes_nodes
 from control.selectors.pods import pod_words
 from deployer.core.objects.quantity import format_cpu
+from deployer.core.survival.taint_eviction import added_at, taint_of
 
 
 def describe_node(row: Node, now: float) -> str:
@@ -21,7 +22,7 @@ def describe_node(row: Node, now: float) -> str:
             ("Status", kubernetes_nodes.node_state(row)),
             ("Labels", parts.pairs(row.labels)),
             ("Annotations", parts.pairs(row.annotations)),
-            ("Taints", "\n".join(_taint(one) for one in row.taints)),
+            ("Taints", "\n".join(_taint(one, now) for one in row.taints)),
             ("Unschedulable", "yes, it is cordoned" if row.cordoned else "no"),
             *([("Draining", draining.left_words(pods))] if row.draining else []),
             ("Engine", kubernetes_nodes.engine(row)),
@@ -33,6 +34,7 @@ def describe_node(row: Node, now: float) -> str:
     text += parts.conditions(kubernetes_nodes.conditions(row))
     text += _witnesses(row, now)
     text += _router(row, now)
+    text += _evictions(row, now)
     text += parts.section("Resources", _resources(row, pods))
     text += parts.section(f"Pods ({len(pods)} in total)", _pods(pods, now))
     orphans = [pod for pod in pods if pod.orphaned]
@@ -73,9 +75,16 @@ def _router(row: Node, now: float) -> str:
     return parts.section("Router", fields(facts, indent=2))
 
 
-def _taint(taint: dict[str, str]) -> str:
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return f"{taint['key']}{value}:{taint['effect']}"
+def _taint(taint: dict[str, str], now: float) -> str:
+    since = parts.time_of(added_at(taint), now)
+    return f"{taint_of(taint)}{f' since {since}' if since else ''}"
+
+
+def _evictions(row: Node, now: float) -> str:
+    found = evictions.evictions(row, now)
+    lines = [(one.pod.namespace, one.pod.name, "now" if one.at <= now else f"in {age(one.at - now)}", one.why)
+             for one in (*found.due, *found.later)]  # fmt: skip
+    return parts.section("Evictions", parts.inset(table(("Namespace", "Name", "When", "Why"), lines))) if lines else ""
 
 
 def _resources(row: Node, pods: list[Pod]) -> str:

@@ -4,7 +4,8 @@ Kubernetes adds weighted scores up; here they are compared one after the other, 
 said in words. In this order:
 
 1. a host where this owner failed five times in five minutes comes last (Swarm's rule);
-2. fewer `PreferNoSchedule` taints that are not tolerated;
+2. fewer `PreferNoSchedule` taints that are not tolerated, and `NoExecute` taints that are tolerated for a time only:
+   a pod that was evicted would come back to where it must leave again;
 3. the manifest's preferred node affinity and pod affinity, by the sum of their weights;
 4. its soft topology spread (`ScheduleAnyway`): fewer matching pods in the same places;
 5. fewer replicas of the same owner on the host, then in its zone: a host may die, the service should not;
@@ -23,13 +24,16 @@ Fullness is the sum of the requested shares of CPU and memory, not cut to whole 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
+from deployer.core.objects.placement import Toleration
 from deployer.core.scheduling.cluster import ZONE, Cluster
 from deployer.core.scheduling.demand import Demand
 from deployer.core.scheduling.hosts import SCORED_CPU_MILLICORES, SCORED_MEMORY_BYTES, Fleet, Host
-from deployer.core.scheduling.selectors import node_preference, pod_term, tolerates
+from deployer.core.scheduling.selectors import node_preference, pod_term, tolerated_seconds, tolerates
 from deployer.core.scheduling.topology import Tallied, Tally, spread_selector, tallied
+from deployer.core.scheduling.values import Taint
 
 SharedKey = tuple[int, int, int, int]
 """The part that all hosts of a pool have in common: taints, wishes, soft spread, zone."""
@@ -137,8 +141,7 @@ class Taste:
         taints = host.node.taints
         if not taints:
             return 0
-        soft = (taint for taint in taints if taint.effect == "PreferNoSchedule")
-        return sum(not tolerates(self._pod.tolerations, taint) for taint in soft)
+        return sum(_is_avoided(self._pod.tolerations, taint) for taint in taints)
 
     def _room(self, host: Host) -> float:
         """Less is better. Packing: hosts in use by fullness (negative), then the empty ones by size."""
@@ -149,6 +152,12 @@ class Taste:
     def _count_zone(self, host: Host, replicas: int) -> None:
         zone = host.labels.get(ZONE)
         self._zones[zone] = self._zones.get(zone, 0) + replicas
+
+
+def _is_avoided(tolerations: tuple[Toleration, ...], taint: Taint) -> bool:
+    if taint.effect == "NoExecute":
+        return tolerated_seconds(tolerations, taint) != math.inf
+    return taint.effect == "PreferNoSchedule" and not tolerates(tolerations, taint)
 
 
 def full_key(shared: SharedKey, own: OwnKey) -> FullKey:

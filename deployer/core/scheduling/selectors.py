@@ -11,6 +11,7 @@ This module never counts pods and knows no node's load.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,17 @@ def node_preference(affinity: Affinity, labels: Labels, name: str) -> int:
 
 def tolerates(tolerations: Iterable[Toleration], taint: Taint) -> bool:
     return any(_tolerates(toleration, taint) for toleration in tolerations)
+
+
+def tolerated_seconds(tolerations: Iterable[Toleration], taint: Taint) -> float | None:
+    """How long a NoExecute taint is borne: None: not at all; `math.inf`: for ever; below 0 counts as 0.
+
+    Kubernetes' rule (`GetMatchingTolerations`): of several tolerations that match a taint the first one counts.
+    """
+    found = next((one for one in tolerations if _tolerates(one, taint)), None)
+    if found is None:
+        return None
+    return math.inf if found.toleration_seconds is None else max(0, found.toleration_seconds)
 
 
 def _tolerates(toleration: Toleration, taint: Taint) -> bool:

@@ -2,7 +2,8 @@
 
 At once, unless its manifest says otherwise: Kubernetes' toleration of the taint `node.kubernetes.io/unreachable`
 (NoExecute), for `tolerationSeconds` or for ever. Kubernetes itself adds one of 300 s to every pod that has none; here
-two witnesses have been heard before, so there is nothing left to wait for.
+two witnesses have been heard before, so there is nothing left to wait for. Taints that people set are judged by the
+same rule of tolerations (`taint_eviction.py`), on hosts that answer.
 
 A pod whose data stays with its host waits for it, unless it has such a toleration with seconds, or an operator has
 declared the host dead.
@@ -11,11 +12,9 @@ declared the host dead.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
-from deployer.core.objects.placement import Toleration
 from deployer.core.objects.pod import PodSpec
-from deployer.core.scheduling.selectors import tolerates
+from deployer.core.scheduling.selectors import tolerated_seconds
 from deployer.core.scheduling.values import Taint
 
 UNREACHABLE = Taint("node.kubernetes.io/unreachable", effect="NoExecute")
@@ -24,20 +23,10 @@ FOR_EVER = math.inf
 
 def patience_seconds(spec: PodSpec) -> float:
     """0: not at all; FOR_EVER: until its host is back or declared dead."""
-    tolerated = tolerated_seconds(spec.tolerations)
+    tolerated = tolerated_seconds(spec.tolerations, UNREACHABLE)
     if tolerated is not None:
         return tolerated
     return FOR_EVER if tie(spec) else 0.0
-
-
-def tolerated_seconds(tolerations: Iterable[Toleration]) -> float | None:
-    """Kubernetes' rule: the shortest of those that tolerate the taint; one without seconds is no limit; None for no
-    toleration at all. Below 0 counts as 0."""
-    matching = [one for one in tolerations if tolerates((one,), UNREACHABLE)]
-    if not matching:
-        return None
-    return min((max(0, one.toleration_seconds) for one in matching if one.toleration_seconds is not None),
-               default=FOR_EVER)  # fmt: skip
 
 
 def tie(spec: PodSpec) -> str:

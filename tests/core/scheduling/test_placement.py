@@ -172,6 +172,19 @@ def test_ranks(nodes: list[Node], expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [param(60, "b", id="where it would have to leave again comes last"), param(None, "a", id="where it may stay not")],
+)
+def test_ranks_of_nodes_that_evict(seconds: int | None, expected: str) -> None:
+    borne = Toleration(key="gpu", operator="Exists", toleration_seconds=seconds)
+    nodes = [node("a", taints=(Taint("gpu", effect="NoExecute"),)), node("b")]
+    asked = pod(tolerations=(borne,))
+    assert targets(place([asked], nodes, []), asked) == expected
+    assert targets(place([asked], nodes[:1], []), asked) == "a", "last is not never"
+    assert targets(place([pod()], nodes[:1], []), pod()) == "-"
+
+
+@pytest.mark.parametrize(
     ("others", "stuck", "moves"),
     [
         param([node("b")], {}, True, id="another node takes it"),
