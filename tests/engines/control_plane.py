@@ -142,7 +142,7 @@ class ControlPlane:
         self.manage("node", "add", host.name, host.address, "--tls", str(tls))
 
     def follow(self, repository: Path, *, name: str = "shop", path: str = "k8s", namespace: str = "shop") -> None:
-        self.manage("repository", "add", name, str(repository), "--allow-local", "--poll", "1")
+        self.manage("repository", "add", name, str(repository), "--allow-local", "--poll", "5")
         self.manage("application", "add", name, "--repository", name, "--path", path, "--namespace", namespace)
 
     def objects(self, kind: str, namespace: str = "shop") -> list[dict[str, Any]]:
