@@ -65,6 +65,7 @@ class RepositoryWords:
 @dataclass(frozen=True, slots=True)
 class ApplicationPage:
     """`behind`: the commit that Git is at, when that is not the one that is applied. `warnings`: about that one.
+    `heals`: what is changed live is put back; else `drift` says what was.
 
     `rendered`: there are manifests to look at; `way`: what makes them, "" for plain files; `values`: of a chart.
     """
@@ -73,6 +74,8 @@ class ApplicationPage:
     repository: RepositoryWords
     behind: str
     prune: bool
+    heals: bool
+    drift: tuple[str, ...]
     asked: str
     resources: tuple[Resource, ...]
     attempts: tuple[AttemptLine, ...]
@@ -101,6 +104,8 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
         repository=_repository(row.repository, now),
         behind=commit(behind),
         prune=row.prune,
+        heals=row.automatic and row.self_heal,
+        drift=tuple(sentence(line) for line in row.drift.splitlines()),
         asked=_asked(row),
         resources=tuple(_resources(row, _health(everything, bare, network), now)),
         attempts=tuple(attempts),
