@@ -12,7 +12,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from control.management.descriptions.records import describe_application
 from control.models import Application, AuditEntry, ConfigMap, Repository, Sync
+from control.services import workloads
+from control.services.audit import Actor
 from control.store import objects
 from deployer.composition import composition
 from tests.control import factories, pages_data
@@ -319,6 +322,12 @@ def test_what_was_changed_live_is_told_with_the_fields(ann: Client, world: World
     text = words(ann, "/applications/shop")
     assert "Synced by itself, prunes, puts back what is changed live" in text
     assert "Changed live, away" not in text
+    assert "left alone" not in text
+    workloads.scale("shop", "web", 5, Actor("ann"))
+    workloads.pause("shop", "web", Actor("ann"))
+    held = "Deployment shop/web: 5 replicas by ann, Git says 2; paused by hand"
+    assert f"Decided by somebody, and left alone {held}" in words(ann, "/applications/shop")
+    assert f"Left Alone:\n  {held}\n" in describe_application(Application.objects.get(), time.time())
 
 
 # Connecting

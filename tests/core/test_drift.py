@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from deployer.core import drift
 from deployer.core.drift import Touched, altered_fields, narrowed, orphaned, suspects, told, verdict
+from deployer.core.held import held
 from deployer.core.manifests import Manifest
 from deployer.core.sync import ObjectKey, StoredObject, SyncPlan, content_hash, decide, key_of, manifest_hash
 
@@ -167,3 +168,23 @@ def test_only_what_is_equal_has_no_field_that_differs(desired: dict[str, Any], l
     fields = altered_fields(one, {}, {}, live)
     assert bool(fields) == (content_hash("v1", {}, {}, live) != manifest_hash(one))
     assert altered_fields(one, {}, {}, desired) == ()
+
+
+@pytest.mark.parametrize(
+    ("decided", "expected"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param({"scale": {"replicas": 5, "by": "ann"}}, ["5 replicas by ann, Git says 3"], id="scaled"),
+        pytest.param(
+            {"pin": {"revision": 2, "reason": "ann rolled back to revision 2"}},
+            ["pinned to revision 2: ann rolled back to revision 2"], id="rolled back",
+        ),
+        pytest.param(
+            {"paused": True, "images": {"web": "a@sha256:1"}},
+            ["paused by hand", "the image of web is a@sha256:1, by its policy"], id="more than one",
+        ),
+    ],
+)  # fmt: skip
+def test_what_somebody_decided_is_told(decided: dict[str, Any], expected: list[str]) -> None:
+    asked: dict[str, Any] = {"replicas": 3, "scale": {}, "pin": {}, "paused": False, "images": {}, **decided}
+    assert list(held(**asked)) == expected

@@ -171,6 +171,9 @@ def test_without_self_heal_it_is_told_and_stays_until_somebody_syncs_or_git_chan
         "`manage.py application sync shop` puts it back"
     )
     assert (contents(), attempts(), told("ChangedLive")) == (changed, pushed, [row.message])
+    objects.update([world.deployment()], ["progress"])
+    assert world.look() == 1  # it may be right again, and is not: nothing new is told
+    assert Event.objects.get(reason="ChangedLive").count == 1
     world.source.commits.append((sha := "e" * 40, *world.source.commits[-1][1:]))  # a commit elsewhere
     world.pass_time(60)
     assert (application().commit, application().sync_status, contents()) == (sha, "OutOfSync", changed)
@@ -213,11 +216,14 @@ def test_what_a_person_decided_is_no_drift_and_outlives_a_heal(world: World) -> 
 
 def test_a_manual_application_is_told_and_compared_with_what_it_has(world: World) -> None:
     Application.objects.update(automatic=False)
-    tampered()
+    paint("blue")
     world.push(web(replicas=5), SETTINGS.replace("red", "green"), OTHERS)
     assert world.look() == 1
     row = application()
-    assert (row.sync_status, row.drift.splitlines()) == ("OutOfSync", DIFFERENCES)
+    assert (row.sync_status, row.drift) == ("OutOfSync", "ConfigMap shop/settings: data.colour differs from Git")
+    paint("red")
+    assert world.look() == 1
+    assert (application().sync_status, application().drift) == ("OutOfSync", "")  # Git is ahead still
     assert (world.deployment().replicas, len(attempts())) == (1, 1)
 
 

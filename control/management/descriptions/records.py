@@ -24,6 +24,7 @@ from control.models import (
 )
 from control.models.budgets import budgets
 from control.selectors.health import application_health, health_of_deployment
+from control.selectors.held import held_lines
 from control.selectors.kubernetes_records import sync_name
 from control.selectors.syncs import error_lines, warning_lines
 
@@ -50,7 +51,10 @@ def describe_application(row: Application, now: float) -> str:
             *([("Asked For", f"a sync by {row.request.get('by', '')}")] if row.request else []),
         ]
     )
-    text += parts.section("Changed Live", "".join(f"  {line}\n" for line in row.drift.splitlines()))
+    if row.drift:
+        text += parts.section("Changed Live", "".join(f"  {line}\n" for line in row.drift.splitlines()))
+    if held := held_lines(row):
+        text += parts.section("Left Alone", "".join(f"  {line}\n" for line in held))
     text += parts.section("Workloads", _workloads(row))
     text += parts.section("Last Attempts", "".join(_attempt(one, now) for one in row.syncs.all()[:LAST_ATTEMPTS]))
     return text + parts.events("Application", "", row.name, now)
