@@ -233,7 +233,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 # An entry expires when its successor is due: a backlog of them would only repeat the same work.
 CELERY_BEAT_SCHEDULE = {
     name: {"task": f"deployer.tasks.{name}", "schedule": period, "options": {"expires": period}}
-    for name, period in {"dispatch": 1.0, "resync": 60.0, "forget": 3600.0}.items()
+    for name, period in {"dispatch": 1.0, "look": 10.0, "resync": 60.0, "forget": 3600.0}.items()
 }
 
 LOGGING = {

@@ -6,7 +6,9 @@ from celery import shared_task
 
 from control import hints
 from control.alarms import AHEAD_SECONDS
+from control.store import drift as drift_store
 from deployer.composition import composition
+from deployer.loops import drift
 
 
 @shared_task(name="deployer.tasks.run", ignore_result=True)
@@ -35,6 +37,12 @@ def dispatch() -> None:
 def resync() -> None:
     """The safety net: look at everything, wake what is not as it should be. Every minute."""
     composition().resync()
+
+
+@shared_task(name="deployer.tasks.look", ignore_result=True)
+def look() -> None:
+    """Applications compare what was written of their objects since the last look. Every ten seconds."""
+    drift.run(composition().work, drift_store)
 
 
 @shared_task(name="deployer.tasks.forget", ignore_result=True)

@@ -39,8 +39,8 @@ OTHERS = {
     "of control, a to o": ("tests/control", "--ignore-glob=tests/control/test_[!a-o]*"),
     "of the house": ("tests/test_architecture.py", "tests/test_readme.py"),
 }
-"""What costs or waits most comes first, and none so much that the others have long ended when it does. A test sees to it
-that nothing is left out, here and above."""
+"""What costs or waits most comes first, and none so much that the others have long ended when it does. A test sees to
+it that nothing is left out, here and above."""
 NICENESS = 5
 
 

@@ -17,17 +17,18 @@ from control.models import Repository
 FIELDS = ("repository", "url", "ref", "name", "path", "namespace", *credential_forms.SHOWN_AGAIN)
 """What is shown again when the form was refused. A token or a key never is."""
 
+BOXES = ("automatic", "prune", "self_heal")
+
 
 @sensitive_post_parameters(*credential_forms.SECRETS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def connect(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
-        given = {"ref": "main", "path": ".", "automatic": "yes", "prune": "yes", **request.GET.dict()}
-        return _form(request, given)
+        return _form(request, {"ref": "main", "path": ".", **dict.fromkeys(BOXES, "yes"), **request.GET.dict()})
     from control.services.refusal import Refused
 
     given = {field: request.POST.get(field, "").strip()[:1024] for field in FIELDS}
-    given |= {box: request.POST.get(box, "") for box in ("automatic", "prune")}
+    given |= {box: request.POST.get(box, "") for box in BOXES}
     try:
         given["repository"] = given["repository"] or _repository(request, given)
         row = _application(request, given)
@@ -66,5 +67,5 @@ def _application(request: HttpRequest, given: dict[str, str]) -> Any:
     return repositories.add_application(
         given["name"], given["repository"], given["path"] or ".", actor(request),
         namespace=given["namespace"] or given["name"], automatic=given["automatic"] == "yes",
-        prune=given["prune"] == "yes",
+        prune=given["prune"] == "yes", self_heal=given["self_heal"] == "yes",
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import control.models.among  # noqa: F401 - a lookup, known from here on
 from control.models.analyses import AnalysisRun, AnalysisTick
-from control.models.base import Change, Counter, KubernetesObject
+from control.models.base import Change, Counter, KubernetesObject, LogReader
 from control.models.events import AuditEntry, Event
 from control.models.images import ImagePolicy
 from control.models.measurements import Look, Measurement
@@ -53,6 +53,7 @@ __all__ = [
     "Incident",
     "Ingress",
     "KubernetesObject",
+    "LogReader",
     "Look",
     "Measurement",
     "Namespace",

@@ -72,3 +72,10 @@ class Change(models.Model):
     name = models.CharField(max_length=253)
     uid = models.CharField(max_length=36)
     at = models.FloatField(default=now)
+
+
+class LogReader(models.Model):
+    """How far somebody has read the change log who looks at it once in a while. Who has no row begins at its end."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    resource_version = models.BigIntegerField(default=0)

@@ -67,6 +67,11 @@ class Application(models.Model):
 
     `pin` is set by a rollback: {commit, skipped_commit, skipped_tree, by, reason, at}. While Git still has the
     skipped content at the path, the pinned commit is what is applied; auto-sync stays on.
+
+    `self_heal`: what is changed live is put back although Git has not moved; of a manual one it is only told. `drift`
+    holds a sentence a line for each object that is not as `commit` says. `holds` names the objects of `commit`, each
+    between line breaks (`control/store/drift.py`); `suspected` is the resource version up to which they were written
+    and are to be compared, 0 for none.
     """
 
     kind = "Application"
@@ -77,6 +82,7 @@ class Application(models.Model):
     namespace = models.CharField(max_length=63, default="default")
     automatic = models.BooleanField(default=True)
     prune = models.BooleanField(default=True)
+    self_heal = models.BooleanField(default=True)
     values = models.JSONField(default=list)  # a chart's files of values, from the repository's root
     pin = models.JSONField(default=dict)
     request = models.JSONField(default=dict)  # {by, trigger, prune_all, commit}: somebody asked for a sync
@@ -85,6 +91,9 @@ class Application(models.Model):
     tree = models.CharField(max_length=64, blank=True)
     applied_at = models.FloatField(default=0)
     message = models.TextField(blank=True)
+    drift = models.TextField(blank=True)
+    holds = models.TextField(blank=True)
+    suspected = models.BigIntegerField(default=0)
     deleted_at = models.FloatField(null=True)
     created_at = models.FloatField(default=now)
 
@@ -93,6 +102,12 @@ class Application(models.Model):
 
     def __str__(self) -> str:
         return f"Application {self.name}"
+
+    @property
+    def sync_policy(self) -> str:
+        """ "automatic, prune, self-heal"; a manual one never heals by itself."""
+        words = ["automatic" if self.automatic else "manual", "prune" if self.prune else "no prune"]
+        return ", ".join([*words, *(["self-heal" if self.self_heal else "no self-heal"] if self.automatic else [])])
 
 
 class RenderedManifests(models.Model):
@@ -154,7 +169,7 @@ class Sync(models.Model):
     commit_author = models.CharField(max_length=255, blank=True)
     committed_at = models.FloatField(default=0)
     actor = models.CharField(max_length=255, blank=True)
-    trigger = models.CharField(max_length=16, blank=True)  # poll, webhook, request, rollback, resume
+    trigger = models.CharField(max_length=16, blank=True)  # poll, webhook, request, rollback, resume, self-heal
     phase = models.CharField(max_length=16, default=RUNNING)
     message = models.TextField(blank=True)
     errors = models.JSONField(default=list)

@@ -16,6 +16,7 @@ from control.selectors.attempts import AttemptLine, attempt_line
 from control.selectors.canary_lines import CanaryLine, lines_under_way
 from control.selectors.deployment_facts import Facts, facts
 from control.selectors.health import Judged, application_health, bare_pods, health_of_pod, network_health
+from control.selectors.held import held_lines
 from control.selectors.pod_lines import PodLine, pod_lines
 from control.selectors.rendered import way_of_application
 from control.selectors.spans import HELD
@@ -65,6 +66,7 @@ class RepositoryWords:
 @dataclass(frozen=True, slots=True)
 class ApplicationPage:
     """`behind`: the commit that Git is at, when that is not the one that is applied. `warnings`: about that one.
+    `heals`: what is changed live is put back; else `drift` says what was. `held`: what somebody decided, and is left.
 
     `rendered`: there are manifests to look at; `way`: what makes them, "" for plain files; `values`: of a chart.
     """
@@ -73,6 +75,9 @@ class ApplicationPage:
     repository: RepositoryWords
     behind: str
     prune: bool
+    heals: bool
+    drift: tuple[str, ...]
+    held: tuple[str, ...]
     asked: str
     resources: tuple[Resource, ...]
     attempts: tuple[AttemptLine, ...]
@@ -101,6 +106,9 @@ def application_page(name: str, now: float, before: int = 0) -> ApplicationPage 
         repository=_repository(row.repository, now),
         behind=commit(behind),
         prune=row.prune,
+        heals=row.automatic and row.self_heal,
+        drift=tuple(sentence(line) for line in row.drift.splitlines()),
+        held=held_lines(row),
         asked=_asked(row),
         resources=tuple(_resources(row, _health(everything, bare, network), now)),
         attempts=tuple(attempts),

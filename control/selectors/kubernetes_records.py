@@ -26,10 +26,15 @@ def applications(rows: Sequence[Application], _now: float) -> list[dict[str, Any
                 "path": row.path,
                 "namespace": row.namespace,
                 **({"values": list(row.values)} if row.values else {}),
-                "sync": {"automatic": row.automatic, "prune": row.prune},
+                "sync": {"automatic": row.automatic, "prune": row.prune, "selfHeal": row.self_heal},
             },
             "status": _present(
-                sync=_present(status=row.sync_status, commit=row.commit, appliedAt=_time(row.applied_at)),
+                sync=_present(
+                    status=row.sync_status,
+                    commit=row.commit,
+                    appliedAt=_time(row.applied_at),
+                    differences=row.drift.splitlines(),
+                ),
                 health=_present(status=health[row.uid].status, message=health[row.uid].message),
                 pin=_pin(row.pin),
                 message=row.message,

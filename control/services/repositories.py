@@ -116,7 +116,7 @@ def remove_repository(name: str, actor: Actor) -> None:
 
 def add_application(
     name: str, repository: str, path: str, actor: Actor, *, namespace: str = "default", automatic: bool = True,
-    prune: bool = True, values: Sequence[str] = (),
+    prune: bool = True, self_heal: bool = True, values: Sequence[str] = (),
 ) -> Application:  # fmt: skip
     check_name("application", name)
     check_name("namespace", namespace)
@@ -126,7 +126,8 @@ def add_application(
     except RepositoryRefused as error:
         raise Refused(str(error)) from error
     row = Application(
-        name=name, repository=source, path=path, namespace=namespace, automatic=automatic, prune=prune, values=files,
+        name=name, repository=source, path=path, namespace=namespace, automatic=automatic, prune=prune,
+        self_heal=self_heal, values=files,
     )  # fmt: skip
     if automatic:
         row.request = _request(actor, "request")
@@ -135,9 +136,34 @@ def add_application(
             row.save(force_insert=True)
             objects.touch("Application", "", name)
             composition().work.wake("sync", row.uid)
-            record(actor, "application add", str(row), f"{repository}:{path} -> {namespace}")
+            record(actor, "application add", str(row), f"{repository}:{path} -> {namespace}, {row.sync_policy}")
     except IntegrityError as error:
         raise Refused(f"application {name} exists already; remove it first, or use another name") from error
+    return row
+
+
+def set_policy(
+    name: str, actor: Actor, *, automatic: bool | None = None, prune: bool | None = None, self_heal: bool | None = None
+) -> Application:
+    """How an application is synced from now on; None leaves as it is. What waits for it is done at once: a commit that
+    a manual one was not given, and what was changed live."""
+    wanted = {"automatic": automatic, "prune": prune, "self_heal": self_heal}
+    values = {field: value for field, value in wanted.items() if value is not None}
+    if not values:
+        raise Refused(f"application {name}: say what to change: --manual, --no-prune, --no-self-heal or the other way")
+    with transaction.atomic():
+        found = get_application(name)
+        row = Application.objects.select_for_update().get(pk=found.pk)
+        if all(getattr(row, field) == value for field, value in values.items()):
+            raise Refused(f"application {name} is so already: {row.sync_policy}")
+        for field, value in values.items():
+            setattr(row, field, value)
+        if row.drift:
+            row.suspected = row.suspected or 1  # it is compared again, and put back where that is wanted now
+        row.save(update_fields=[*values, "suspected"])
+        record(actor, "application set", str(row), row.sync_policy)
+        objects.touch("Application", "", name)
+        composition().work.wake("sync", row.uid)
     return row
 
 

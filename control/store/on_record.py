@@ -21,10 +21,14 @@ from control.models import (
     Secret,
     Service,
 )
+from deployer.core.drift import altered_fields
 from deployer.core.manifest_set import WORKLOADS, Known
 from deployer.core.manifests import Manifest, NamespacePolicy
-from deployer.core.sync import ObjectKey, StoredObject
+from deployer.core.sync import ObjectKey, StoredObject, key_of
 
+_CONTENT = (
+    "uid", "namespace", "name", "labels", "annotations", "spec", "application_id", "manifest_hash", "deleted_at",
+)  # fmt: skip
 MODELS: dict[str, type[KubernetesObject]] = {
     "Namespace": Namespace,
     "NetworkPolicy": NetworkPolicy,
@@ -43,9 +47,10 @@ MODELS: dict[str, type[KubernetesObject]] = {
 def stored(uid: str, manifests: Iterable[Manifest]) -> list[StoredObject]:
     """What is on record of this application, and whatever else stands where its manifests want to go."""
     application = Application.objects.get(pk=uid)
+    desired = {key_of(one): one for one in manifests}
     wanted: dict[str, set[tuple[str, str]]] = {}
-    for one in manifests:
-        wanted.setdefault(one.kind, set()).add((one.namespace, one.name))
+    for kind, namespace, name in desired:
+        wanted.setdefault(kind, set()).add((namespace, name))
     found: list[StoredObject] = []
     immutable = _immutable()
     for kind, model in MODELS.items():
@@ -55,11 +60,46 @@ def stored(uid: str, manifests: Iterable[Manifest]) -> list[StoredObject]:
             rows = rows.filter(replica_set=None, orphaned=False)
         if kind in WORKLOADS:
             rows = rows.filter(workload=kind)
+        altered = _altered(application, kind, desired) if wanted.get(kind) else {}
         for ns, name, digest, owner, deleted, replaced in _columns(rows, kind):
             if owner == application.name or (ns, name) in asked:
                 terminating = deleted is not None and not replaced
                 is_fixed = (kind, ns, name) in immutable
-                found.append(StoredObject((kind, ns, name), digest, owner or "", terminating, is_fixed))
+                found.append(StoredObject(
+                    (kind, ns, name), digest, owner or "", terminating, is_fixed, altered.get((kind, ns, name), ())
+                ))  # fmt: skip
+    return found
+
+
+def content_of(row: KubernetesObject) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Labels, annotations and spec as their manifest has them: a Secret's with its values."""
+    if isinstance(row, Secret):
+        spec = row.spec
+        kept = {"type": spec.get("type", "Opaque"), "immutable": bool(spec.get("immutable"))}
+        return row.labels, row.annotations, {"data": row.sealed.load(), **kept}
+    return row.labels, row.annotations, row.spec
+
+
+def with_content(kind: str) -> Any:
+    """Rows of a kind that hold what `content_of` reads, and whose they are."""
+    more = {"Secret": ["sealed"], "Deployment": ["workload"], "Rollout": ["workload"]}.get(kind, [])
+    return MODELS[kind]._default_manager.only(*_CONTENT, *more)
+
+
+def _altered(
+    application: Application, kind: str, desired: Mapping[ObjectKey, Manifest]
+) -> dict[ObjectKey, tuple[str, ...]]:
+    """Of its own objects, those whose content is not as their manifest says.
+
+    A bare pod's content cannot change in place.
+    """
+    found: dict[ObjectKey, tuple[str, ...]] = {}
+    if kind == "Pod":
+        return found
+    for row in with_content(kind).filter(application=application, deleted_at=None).exclude(manifest_hash=""):
+        one = desired.get(row.key)
+        if one is not None and (fields := altered_fields(one, *content_of(row))):
+            found[row.key] = fields
     return found
 
 

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db.models import Case, F, Value, When
+
 from control.models import AgeKey, Application, Repository
 from control.store import incidents, objects
 from deployer.core.followers import Follower, calls
@@ -94,7 +96,9 @@ def _note(row: Repository, commit: str, uids: Sequence[str], wake: Wake) -> None
     same = Application.objects.filter(pk__among=uids, commit=commit)
     for uid in same.exclude(sync_status="Synced").order_by("uid").values_list("uid", flat=True):
         wake(incidents.LOOP, uid)  # a commit that was refused before it may be gone
-    same.update(commit=row.head, sync_status="Synced")
+    same.update(
+        commit=row.head, sync_status=Case(When(drift="", then=Value("Synced")), default=F("sync_status"))
+    )  # what was changed live is so still
 
 
 def _followers(uid: str) -> list[Follower]:

@@ -17,6 +17,10 @@ from control.models import (
     Sync,
 )
 from control.store import adoption, image_hints, image_policies, objects, rendered, templates, waking
+from control.store.drift import compared as compared
+from control.store.drift import differs as differs
+from control.store.drift import healed as healed
+from control.store.drift import holds_of
 from control.store.on_record import MODELS as MODELS
 from control.store.on_record import known as known
 from control.store.on_record import policies as policies
@@ -25,10 +29,11 @@ from control.store.repositories import access
 from control.store.repositories import age_identities as age_identities  # for the loop
 from control.store.variants import follow_isolation
 from control.store.workloads import delete_pods
+from deployer.core.drift import SELF_HEAL
 from deployer.core.manifests import Manifest
 from deployer.core.rendering.kept import Kept
 from deployer.core.source import Assignment, CommitInfo
-from deployer.core.sync import ObjectKey, SyncPlan, manifest_hash
+from deployer.core.sync import ObjectKey, SyncPlan, key_of, manifest_hash
 from deployer.ports import Wake
 
 WRITTEN = (
@@ -44,12 +49,14 @@ def assignment(uid: str) -> Assignment | None:
     if row is None:
         return None
     request, pin = row.request, row.pin
-    if not row.automatic and not request and not pin:
+    is_due = row.automatic or bool(request) or bool(pin)
+    if not is_due:
         there = Application.objects.filter(pk=uid).exclude(sync_status="OutOfSync")
         if row.repository.head not in ("", row.commit) and there.update(sync_status="OutOfSync"):
             _tell(row.name)
-        return None
-    seen = "" if pin else str(request.get("commit", ""))
+        if not (row.suspected and row.tree):
+            return None
+    seen = "" if pin else str(request.get("commit", "")) if is_due else row.commit  # it is compared with what it has
     return Assignment(
         uid=row.uid, name=row.name, namespace=row.namespace, path=row.path, prune=row.prune,
         repository=access(row.repository), head=seen or row.repository.head, head_seen_at=row.repository.head_seen_at,
@@ -59,6 +66,7 @@ def assignment(uid: str) -> Assignment | None:
         pinned_commit=pin.get("commit", ""), request_id=request.get("id", ""),
         skipped_commit=pin.get("skipped_commit", ""), skipped_tree=pin.get("skipped_tree", ""),
         applied_commit=row.commit, applied_tree=row.tree, values=tuple(row.values),
+        suspected=row.suspected, self_heals=row.automatic and row.self_heal, compares_only=not is_due,
     )  # fmt: skip
 
 
@@ -67,7 +75,9 @@ def up_to_date(assignment: Assignment, commit: str, tree: str) -> bool:
     if assignment.actor or tree != assignment.applied_tree or not tree:
         return False
     if commit != assignment.applied_commit:
-        Application.objects.filter(pk=assignment.uid).update(commit=commit, sync_status="Synced")
+        rows = Application.objects.filter(pk=assignment.uid)
+        rows.update(commit=commit)
+        rows.filter(drift="").update(sync_status="Synced")
         _tell(assignment.name)
     return True
 
@@ -165,9 +175,11 @@ def apply(sync: Sync, plan: SyncPlan, tree: str, wake: Wake, now: float) -> None
     counts = (len(plan.create), len(plan.update), len(plan.prune), len(plan.unchanged))
     sync.message = "{} created, {} changed, {} pruned, {} unchanged".format(*counts)
     sync.save()
+    held = holds_of(key_of(one) for one in (*plan.create, *plan.update, *plan.unchanged))
     Application.objects.filter(pk=application.pk).update(
-        commit=commit, tree=tree, applied_at=now, sync_status="Synced", message=sync.message
-    )
+        commit=commit, tree=tree, applied_at=now, sync_status="Synced", message=sync.message, drift="",
+        **({} if sync.trigger == SELF_HEAL else {"holds": held}),
+    )  # fmt: skip
     _tell(application.name)
     if not plan.empty:
         objects.record_event(

@@ -91,7 +91,8 @@ class Assignment:
 
     `head` is the commit that the ref was last seen at. `pinned_commit` ("" for none) is applied instead, as long as
     the path at the head still has `skipped_tree`. `ask_server`: somebody asked for a sync now. `values`: a chart's
-    files of values.
+    files of values. `suspected`: objects of it were written live up to that resource version, 0 for none; what differs
+    from the commit is put back with `self_heals`. `compares_only`: nobody asked a manual one for more than that.
     """
 
     uid: str
@@ -113,3 +114,6 @@ class Assignment:
     applied_commit: str = ""
     applied_tree: str = ""
     values: tuple[str, ...] = ()
+    suspected: int = 0
+    self_heals: bool = False
+    compares_only: bool = False

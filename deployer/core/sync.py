@@ -2,14 +2,15 @@
 
 Pure: values in, a plan out. It decides nothing about containers; it says which objects are made, changed, left alone
 or pruned, and when a person must be asked first. All or nothing: a plan with a `refusal` is not applied at all.
-It never reads a manifest's content, only its hash: two manifests with one hash are the same object.
+It never reads a manifest's content, only its hash: two manifests with one hash are the same object. What was changed
+live (`drift.py`) is put back by every sync, whoever asked for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,13 +30,15 @@ _ONE_SLOT = {"Rollout": "Deployment"}
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object on record. `application` is the name of the one that it came from, "" for none."""
+    """An object on record. `application` is the name of the one that it came from, "" for none. `altered`: the fields
+    that were changed live since it was written as its manifest says."""
 
     key: ObjectKey
     manifest_hash: str
     application: str
     terminating: bool = False
     immutable: bool = False
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,15 @@ def slot_of(key: ObjectKey) -> ObjectKey:
 
 def manifest_hash(manifest: Manifest) -> str:
     """Identity of what Git says of an object: its labels, annotations and spec, not its place in a file."""
+    return content_hash(manifest.api_version, manifest.labels, manifest.annotations, manifest.spec)
+
+
+def content_hash(
+    api_version: str, labels: Mapping[str, str], annotations: Mapping[str, str], spec: Mapping[str, Any]
+) -> str:
+    """The same of an object on record, a Secret's values in its `spec`: equal as long as nobody has changed it."""
     body: dict[str, Any] = {
-        "apiVersion": manifest.api_version, "labels": dict(manifest.labels), "annotations": dict(manifest.annotations),
-        "spec": manifest.spec,
+        "apiVersion": api_version, "labels": dict(labels), "annotations": dict(annotations), "spec": spec,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":"), default=dict).encode()).hexdigest()
 
@@ -120,11 +129,15 @@ def _sort_out(
         known = stored.get(slot_of(key_of(one)))
         if known is None:
             buckets["create"].append(one)
-        elif known.terminating or known.manifest_hash != manifest_hash(one) or known.application != application:
+        elif known.terminating or known.altered or not _is_its(known, one, application):
             buckets["update"].append(one)
         else:
             buckets["unchanged"].append(one)
     return tuple(buckets["create"]), tuple(buckets["update"]), tuple(buckets["unchanged"])
+
+
+def _is_its(known: StoredObject, one: Manifest, application: str) -> bool:
+    return known.manifest_hash == manifest_hash(one) and known.application == application
 
 
 def _taken(wanted: list[Manifest], stored: dict[ObjectKey, StoredObject], application: str) -> str:

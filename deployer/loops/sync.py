@@ -3,14 +3,18 @@
     which commit -> fetch -> who signed it -> decrypt, render -> read and validate -> compare with what is stored
         -> write in one transaction
 
+An application that is at its commit already compares its objects when some of them were written live (`drift.py`).
+
 Everything before the write may be slow and changes nothing. A commit that is refused leaves a record with file, line
 and field; the objects stay as they are, and the next good commit goes through.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
+from deployer.core import drift
 from deployer.core.manifests import ManifestError, ReadResult
 from deployer.core.rendering.kept import Kept
 from deployer.core.repository import SourceTree
@@ -45,6 +49,9 @@ class SyncStore(Protocol):
     def resume(self, assignment: Assignment, head: str, now: float) -> None: ...
     def apply(self, attempt: Any, plan: Any, tree: str, wake: Any, now: float) -> None: ...
     def up_to_date(self, assignment: Assignment, commit: str, tree: str) -> bool: ...
+    def compared(self, assignment: Assignment) -> None: ...
+    def differs(self, assignment: Assignment, sentences: tuple[str, ...], now: float) -> None: ...
+    def healed(self, assignment: Assignment, sentences: tuple[str, ...], now: float) -> None: ...
 
 
 def run(uid: str, work: Work, store: SyncStore, source: Source, renderer: Renderer, clock: Clock) -> None:
@@ -93,6 +100,10 @@ def _sync(
     if store.up_to_date(assignment, commit, tree):
         if commit != assignment.applied_commit:
             work.wake(incidents.LOOP, assignment.uid)  # a commit that was refused before it may be gone
+        if assignment.suspected:
+            _compare(assignment, info, tree, lease, work, store, source, renderer, clock)
+        return None
+    if assignment.compares_only:
         return None
     files = source.files(repository, commit, assignment.path, assignment.values)
     read, kept = _read(files, assignment, store, renderer)
@@ -108,9 +119,38 @@ def _sync(
             store.failed(attempt, plan.refusal, [], clock.now())
         else:
             store.apply(attempt, plan, tree, work.wake, clock.now())
+            store.compared(assignment)
         work.wake(incidents.LOOP, assignment.uid)
         work.wake(status.LOOP, assignment.uid)
     return None
+
+
+def _compare(
+    assignment: Assignment, info: CommitInfo, tree: str, lease: Any, work: Work, store: SyncStore, source: Source,
+    renderer: Renderer, clock: Clock,
+) -> None:  # fmt: skip
+    """Objects were written live: those that differ from the commit that was applied are put back, or told."""
+    files = source.files(assignment.repository, info.sha, assignment.path, assignment.values)
+    read, kept = _read(files, assignment, store, renderer)
+    with work.fenced(lease):
+        observed, now = store.stored(assignment.uid, read.manifests), clock.now()
+        plan = decide(read.manifests, observed, application=assignment.name, prune=assignment.prune, confirmed=False)
+        found = drift.narrowed(plan, observed, assignment.name)
+        sentences = drift.told(found, observed)
+        refusal = refusal_of(read.errors, info.sha) if read.errors else plan.refusal
+        if not refusal and drift.verdict(found, self_heals=assignment.self_heals) != "heal":
+            store.differs(assignment, sentences, now)
+        else:
+            asked = replace(assignment, trigger=drift.SELF_HEAL)
+            attempt = store.begin(asked, info, kept, rows_of(read.warnings), now)
+            if refusal:
+                store.failed(attempt, refusal, rows_of(read.errors), now)
+            else:
+                store.healed(assignment, sentences, now)
+                store.apply(attempt, found, tree, work.wake, now)
+            work.wake(incidents.LOOP, assignment.uid)
+            work.wake(status.LOOP, assignment.uid)
+        store.compared(assignment)
 
 
 def _refuse(

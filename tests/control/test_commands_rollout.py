@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -238,9 +239,30 @@ def test_add_list_history_and_remove(run: Run) -> None:
         "application/blog added; `application sync blog` applies it\n"
     )
     row = Application.objects.get(name="blog")
-    assert (row.namespace, row.automatic, row.prune) == ("blog", False, True)
+    assert (row.namespace, row.automatic, row.prune, row.self_heal) == ("blog", False, True, True)
     assert "blog" in run("application", "list").out
     factories.attempt(row, Sync.FAILED, message="no such path")
     assert "no such path" in run("application", "history", "blog").out
+    told = {"automatic": True, "prune": False, "selfHeal": False}
+    assert run("application", "set", "blog", "--auto", "--no-prune", "--no-self-heal").out == (
+        "application/blog set: automatic, no prune, no self-heal\n"
+    )
+    assert json.loads(run("get", "application", "blog", "-o", "json").out)["spec"]["sync"] == told
+    assert run("application", "set", "blog", "--no-prune").err == (
+        "error: application blog is so already: automatic, no prune, no self-heal\n"
+    )
+    assert "say what to change" in run("application", "set", "blog").err
+    assert list(AuditEntry.objects.filter(action="application set").values_list("object", "detail")) == [
+        ("Application blog", "automatic, no prune, no self-heal")
+    ]
+    Application.objects.update(drift="ConfigMap blog/a is missing", sync_status="OutOfSync")
+    described = run("describe", "application", "blog").out
+    assert "Sync Policy:  automatic, no prune, no self-heal\n" in described
+    assert "Changed Live:\n  ConfigMap blog/a is missing\n" in described
+    assert run("application", "set", "blog", "--self-heal").code == 0  # what was told is compared again, and put back
+    assert Application.objects.get(name="blog").suspected
     assert run("application", "remove", "blog").out == "application/blog removed; 0 objects pruned\n"
+    assert run("application", "add", "blog", "--repository", "code", "--path", "k8s", "--no-self-heal").code == 0
+    assert AuditEntry.objects.get(action="application add", detail__contains="no self-heal")
+    run("application", "remove", "blog")
     assert run("application", "sync", "blog").err == "error: application blog does not exist; there are: none\n"

@@ -12,7 +12,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from control.models import Application, AuditEntry, Repository, Sync
+from control.management.descriptions.records import describe_application
+from control.models import Application, AuditEntry, ConfigMap, Repository, Sync
+from control.services import workloads
+from control.services.audit import Actor
+from control.store import objects
 from deployer.composition import composition
 from tests.control import factories, pages_data
 from tests.scenarios.world import FakeSource, World, web
@@ -294,6 +298,38 @@ def test_a_secret_is_masked_in_a_preview(ann: Client, world: World) -> None:
     assert "aHVudGVy" not in html
 
 
+def test_what_was_changed_live_is_told_with_the_fields(ann: Client, world: World) -> None:
+    Application.objects.update(self_heal=False)
+    settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: red}\n"
+    world.push(web(replicas=2, image="shop/web:2"), settings)
+    world.settle()
+    world.look()
+    row = ConfigMap.objects.get(name="settings")
+    row.spec = {**row.spec, "data": {"colour": HOSTILE}}
+    objects.update([row], ["spec"])
+    world.look()
+    text = words(ann, "/applications/shop")
+    assert "OutOfSync by itself, prunes, only tells what is changed live" in text
+    assert "Changed live, away from Git ConfigMap shop/settings: data.colour differs from Git" in text
+    preview = ann.get("/applications/shop/sync").content.decode()
+    assert "data.colour" in preview
+    assert "<script>alert" not in preview
+    form = {name: field(ann, "/applications/shop/sync", name) for name in ("commit", "state")}
+    assert ann.post("/applications/shop/sync", form).status_code == 302
+    Application.objects.update(self_heal=True)
+    world.settle()
+    assert ConfigMap.objects.get(name="settings").spec["data"] == {"colour": "red"}
+    text = words(ann, "/applications/shop")
+    assert "Synced by itself, prunes, puts back what is changed live" in text
+    assert "Changed live, away" not in text
+    assert "left alone" not in text
+    workloads.scale("shop", "web", 5, Actor("ann"))
+    workloads.pause("shop", "web", Actor("ann"))
+    held = "Deployment shop/web: 5 replicas by ann, Git says 2; paused by hand"
+    assert f"Decided by somebody, and left alone {held}" in words(ann, "/applications/shop")
+    assert f"Left Alone:\n  {held}\n" in describe_application(Application.objects.get(), time.time())
+
+
 # Connecting
 
 
@@ -310,7 +346,8 @@ def test_a_repository_and_an_application_come_with_one_form(ann: Client, source:
             "namespace": "", "automatic": "yes", "token": "hush"}  # fmt: skip
     assert ann.post("/applications/add", form).status_code == 302
     row = Application.objects.select_related("repository").get()
-    assert (row.name, row.namespace, row.path, row.automatic, row.prune) == ("shop", "shop", "deploy", True, False)
+    assert (row.name, row.namespace, row.path) == ("shop", "shop", "deploy")
+    assert (row.automatic, row.prune, row.self_heal) == (True, False, False)
     assert row.repository.credentials.load() == {"token": "hush"}
 
 

@@ -21,6 +21,7 @@ from typing import Any, Self
 from control.models import NEVER, Application, Deployment, Node, Pod, Repository, Work
 from control.store import adoption, analyses, draining, heartbeats, image_policies, taints
 from control.store import commit_statuses as status_store
+from control.store import drift as drift_store
 from control.store import incidents as incident_store
 from control.store import notices as notice_store
 from control.store import repositories as repository_store
@@ -41,6 +42,7 @@ from deployer.loops import (
     analyse,
     converge,
     drain,
+    drift,
     evict,
     image_updates,
     incidents,
@@ -302,6 +304,12 @@ class World:
 
     def resync(self) -> int:
         return resync.run(self.work, resync_store, self.clock)
+
+    def look(self) -> int:
+        """What is done every ten seconds; and the applications that have to compare do."""
+        woken = drift.run(self.work, drift_store)
+        self.settle()
+        return woken
 
     def _next_due(self) -> float:
         """A key that was woken while a dead worker's lease runs is due when that ends, not before."""

@@ -1,4 +1,4 @@
-"""`manage.py application add|list|sync|rollback|resume|revert|history|manifests|remove`: what follows a path."""
+"""`manage.py application add|set|list|sync|rollback|resume|revert|history|manifests|remove`: what follows a path."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from control.selectors.kinds import BY_NAME
 from control.selectors.objects import find, get
 from control.selectors.syncs import Followed, error_lines, follow
 
+VERBS = ("add", "set", "list", "sync", "rollback", "resume", "revert", "history", "manifests", "remove")
+
 
 class Command(PierheadCommand):
-    help = "Applications: add, list, sync, rollback, resume, revert, history, manifests, remove."
+    help = f"Applications: {', '.join(VERBS)}."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        make = verbs(parser, "add", "list", "sync", "rollback", "resume", "revert", "history", "manifests", "remove")
+        make = verbs(parser, *VERBS)
         add = make.add_parser("add", help="follow a path of a repository")
         add.add_argument("name", metavar="NAME")
         add.add_argument("--repository", required=True, metavar="R", help="a registered repository")
@@ -31,9 +33,18 @@ class Command(PierheadCommand):
         add.add_argument("-n", "--namespace", default="default", help="for objects that name none (%(default)s)")
         add.add_argument("--manual", action="store_true", help="sync only when asked")
         add.add_argument("--no-prune", action="store_true", help="keep objects that left the path")
+        add.add_argument("--no-self-heal", action="store_true", help="only tell what was changed live, away from Git")
         add.add_argument(
             "--values", action="append", default=[], metavar="FILE",
             help="a Helm chart's file of values, from the repository's root; may be repeated, the last one wins",
+        )  # fmt: skip
+        change = make.add_parser("set", help="how it is synced from now on")
+        change.add_argument("name", metavar="NAME")
+        _either(change, "automatic", "--auto", "--manual", "sync every new commit", "sync only when asked")
+        _either(change, "prune", "--prune", "--no-prune", "remove what left the path", "keep it")
+        _either(
+            change, "self_heal", "--self-heal", "--no-self-heal",
+            "put back what is changed live; rollbacks, scale, pause and canaries are left alone", "only tell it",
         )  # fmt: skip
         make.add_parser("list", help="all applications").add_argument("-o", "--output", choices=("wide",))
         sync = _followed(make.add_parser("sync", help="look at Git and apply now"))
@@ -61,10 +72,18 @@ class Command(PierheadCommand):
 
         row = repositories.add_application(
             options["name"], options["repository"], options["path"], actor(), namespace=options["namespace"],
-            automatic=not options["manual"], prune=not options["no_prune"], values=options["values"],
+            automatic=not options["manual"], prune=not options["no_prune"],
+            self_heal=not options["no_self_heal"], values=options["values"],
         )  # fmt: skip
         then = f"; `application sync {row.name}` applies it" if options["manual"] else ""
         self.stdout.write(f"application/{row.name} added{then}")
+
+    def _set(self, options: dict[str, Any]) -> None:
+        from control.services import repositories
+
+        wanted = {field: options[field] for field in ("automatic", "prune", "self_heal")}
+        row = repositories.set_policy(options["name"], actor(), **wanted)
+        self.stdout.write(f"application/{row.name} set: {row.sync_policy}")
 
     def _list(self, options: dict[str, Any]) -> None:
         kind = BY_NAME["Application"]
@@ -179,6 +198,12 @@ class Command(PierheadCommand):
         if sys.stdout.isatty():
             self.stdout.write(sentence)
             self.stdout.flush()
+
+
+def _either(parser: ArgumentParser, field: str, yes: str, no: str, if_yes: str, if_no: str) -> None:
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument(yes, dest=field, action="store_const", const=True, help=if_yes)
+    one.add_argument(no, dest=field, action="store_const", const=False, help=if_no)
 
 
 def _followed(parser: ArgumentParser) -> ArgumentParser:

@@ -24,6 +24,7 @@ from control.models import (
 )
 from control.models.budgets import budgets
 from control.selectors.health import application_health, health_of_deployment
+from control.selectors.held import held_lines
 from control.selectors.kubernetes_records import sync_name
 from control.selectors.syncs import error_lines, warning_lines
 
@@ -39,7 +40,7 @@ def describe_application(row: Application, now: float) -> str:
             ("Ref", row.repository.ref),
             ("Path", row.path + (f" with {', '.join(row.values)}" if row.values else "")),
             ("Namespace", row.namespace),
-            ("Sync Policy", _policy(row)),
+            ("Sync Policy", row.sync_policy),
             ("Sync", row.sync_status),
             ("Health", f"{health.status}: {health.message}" if health.message else health.status),
             ("Commit", row.commit),
@@ -50,6 +51,10 @@ def describe_application(row: Application, now: float) -> str:
             *([("Asked For", f"a sync by {row.request.get('by', '')}")] if row.request else []),
         ]
     )
+    if row.drift:
+        text += parts.section("Changed Live", "".join(f"  {line}\n" for line in row.drift.splitlines()))
+    if held := held_lines(row):
+        text += parts.section("Left Alone", "".join(f"  {line}\n" for line in held))
     text += parts.section("Workloads", _workloads(row))
     text += parts.section("Last Attempts", "".join(_attempt(one, now) for one in row.syncs.all()[:LAST_ATTEMPTS]))
     return text + parts.events("Application", "", row.name, now)
@@ -176,11 +181,6 @@ def describe_event(row: Event, now: float) -> str:
             ("Last Seen", parts.time_of(row.last_at, now)),
         ]
     )
-
-
-def _policy(row: Application) -> str:
-    words = ["automatic" if row.automatic else "manual", "prune" if row.prune else "no prune"]
-    return ", ".join(words)
 
 
 def _workloads(row: Application) -> str:
