@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from time import thread_time
 
 POLL_SECONDS = 0.05
 SHARE = 0.1
@@ -28,11 +29,11 @@ class Patience:
     def looks(self) -> Iterator[None]:
         """Yields before each look; ends when the time is up. There is always one look."""
         while True:
-            began = time.thread_time()
+            began = thread_time()
             yield
             if self.timeout_seconds and self.waited_seconds >= self.timeout_seconds:
                 return
-            time.sleep(max(POLL_SECONDS, (time.thread_time() - began) * (1 / SHARE - 1)))
+            time.sleep(max(POLL_SECONDS, (thread_time() - began) * (1 / SHARE - 1)))
 
 
 class Told:
