@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import re
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.figures import show
-from tests.benchmarks.rollouts import in_swarm
+from tests.benchmarks.beside_swarm import Way, compare, swarm_ways
+from tests.benchmarks.figures import OURS, show
+from tests.benchmarks.wrk import wrk
 from tests.engines.control_plane import ControlPlane, control_plane, deployment, eventually
 from tests.engines.hosts import Host, Hosts, hosts
 from tests.engines.load import Result, load
@@ -28,9 +27,9 @@ from tests.engines.router_image import router, server
 from tests.engines.shop import Shop
 
 READY = "readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1, failureThreshold: 1}"
-_LATENCY = re.compile(r"50%\s+([\d.]+)(us|ms|s)")
-_RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
-_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+PORT = 31500
+ROUNDS = 5
+"""In which we and Swarm are asked in turns."""
 
 
 def main() -> None:
@@ -72,15 +71,15 @@ def latency(three: Hosts, seconds: int) -> None:
         virtual = f"http://{address(made, 'web')}/"
         same = pod["spec"]["nodeName"] == at.host.name
         if same:
-            direct = _wrk(at, f"http://{pod['status']['podIP']}:8080/", 1, seconds)
+            direct = wrk(f"http://{pod['status']['podIP']}:8080/", 1, seconds, at=at)
             show("pod to pod, same bridge, 1 client, p50", direct[0], "ms")
-        through = _wrk(at, virtual, 1, seconds)
+        through = wrk(virtual, 1, seconds, at=at)
         show(f"through the {'local router' if same else 'mesh'}, 1 client, p50", through[0], "ms")
         if same:
             show("added by the local router, p50", through[0] - direct[0], "ms", at_least=0.15, aim=0.06)
-        show("through the router, 8 clients", _wrk(at, virtual, 8, seconds)[1], "requests/s", more=True)
+        show("through the router, 8 clients", wrk(virtual, 8, seconds, at=at)[1], "requests/s", more=True)
     with shop(three, web(3)) as (_, made, at):
-        rate = _wrk(at, f"http://{address(made, 'web')}/", 8, seconds)[1]
+        rate = wrk(f"http://{address(made, 'web')}/", 8, seconds, at=at)[1]
         show("3 pods on 3 hosts, 8 clients", rate, "requests/s", more=True)
 
 
@@ -144,54 +143,15 @@ def _lost(what: str, found: Result, at_least: float | None = None) -> None:
 
 def swarm(three: Hosts, seconds: int) -> None:
     """Swarm's ingress (routing mesh) from a host, against our node port from the same host; and its virtual IP."""
-    if Path("/proc/net/ip_vs").exists():
-        _swarm_itself(three, seconds)
-    else:
-        print("Swarm's ingress and virtual addresses need ip_vs, which this kernel lacks: not measured")
-    _beside_swarm(three, seconds)
-
-
-def _swarm_itself(three: Hosts, seconds: int) -> None:
-    with in_swarm(three):
-        first = three[0]
-        first.docker("network", "create", "-d", "overlay", "--attachable", "app")
-        first.docker(
-            "service",
-            "create",
-            "-d",
-            "--name",
-            "sw",
-            "--replicas",
-            "3",
-            "--network",
-            "app",
-            "-p",
-            "31500:8080",
-            "test/server:1",
-        )
-        asked = f"http://{first.ip}:31500/"
-        eventually(lambda: _answers(asked), 60)
-        rate = _wrk_outside(asked, 8, seconds)[1]
-        show("a published port, 8 clients", rate, "requests/s", of="Docker Swarm", more=True)
-        first.docker("run", "-d", "--name", "asker", "--network", "app", "test/server:1", "sleep", "3600")
-        at = Client(first, "asker")
-        virtual = json.loads(first.docker("service", "inspect", "sw"))[0]["Endpoint"]["VirtualIPs"][-1]["Addr"]
-        rate = _wrk(at, f"http://{virtual.partition('/')[0]}:8080/", 8, seconds)[1]
-        show("a virtual address, 8 clients", rate, "requests/s", of="Docker Swarm", more=True)
-        first.docker("rm", "-f", "asker")
-        first.docker("service", "rm", "sw")
-
-
-def _beside_swarm(three: Hosts, seconds: int) -> None:
-    port = service("web", more="type: NodePort").replace("port: 80,", "port: 80, nodePort: 31500,")
+    port = service("web", more="type: NodePort").replace("port: 80,", f"port: 80, nodePort: {PORT},")
     with shop(three, web(3)) as (_, made, at):
         made.push(web(3), port, deployment("caller", image="test/server:1", replicas=1, command=SLEEP))
         made.sync("--wait")
-        asked = f"http://{three[0].ip}:31500/"
-        eventually(lambda: _answers(asked), 60)
-        show("a published port, 8 clients", _wrk_outside(asked, 8, seconds)[1], "requests/s", more=True)
-        rate = _wrk(at, f"http://{address(made, 'web')}/", 8, seconds)[1]
-        show("a virtual address, 8 clients", rate, "requests/s", more=True)
+        nodes = {pod["spec"]["nodeName"] for pod in made.pods() if pod["metadata"]["name"].startswith("web")}
+        assert len(nodes) == len(three), f"not a pod on each host: {nodes}"
+        ours = Way(OURS, f"http://{three[0].ip}:{PORT}/", f"http://{address(made, 'web')}/", at)
+        with swarm_ways(three) as theirs:
+            compare([ours, *theirs], seconds, ROUNDS)
 
 
 def memory(three: Hosts, seconds: int) -> None:
@@ -209,29 +169,6 @@ def _router_memory(host: Host) -> float:
             for row in Path(f"/proc/{int(line)}/smaps_rollup").read_text().splitlines():
                 total += int(row.split()[1]) / 1024 if row.startswith("Pss:") else 0
     return total
-
-
-def _wrk(at: Client, url: str, clients: int, seconds: int) -> tuple[float, float]:
-    pid = at.host.docker("inspect", "-f", "{{.State.Pid}}", at.container)
-    return _measured(["nsenter", "-t", pid, "-n", "--"], url, clients, seconds)
-
-
-def _wrk_outside(url: str, clients: int, seconds: int) -> tuple[float, float]:
-    return _measured([], url, clients, seconds)
-
-
-def _measured(where: list[str], url: str, clients: int, seconds: int) -> tuple[float, float]:
-    """Median latency in ms, and requests a second."""
-    command = [*where, "wrk", "--latency", "-t", "1", "-c", str(clients), "-d", f"{seconds}s", url]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    median, rate = _LATENCY.search(said), _RATE.search(said)
-    assert median is not None, said
-    assert rate is not None, said
-    return float(median[1]) * _MILLISECONDS[median[2]], float(rate[1])
-
-
-def _answers(url: str) -> bool:
-    return subprocess.run(["curl", "-sf", "-m", "2", "-o", "/dev/null", url], check=False).returncode == 0
 
 
 MEASURES = {"latency": latency, "changes": changes, "loss": loss, "swarm": swarm, "memory": memory}
