@@ -17,7 +17,7 @@ _COLUMNS = ("uid", "namespace", "name", "application_id", text("spec"))
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """Named as the columns of its row are: either stands where this is asked for. `title`: "Service shop/web"."""
+    """Named as the columns of its row are: either stands where this is asked for. As text "Service shop/web"."""
 
     kind: str
     uid: str
@@ -25,10 +25,13 @@ class Connecting:
     name: str
     application_id: str | None
     spec: Mapping[str, Any]
-    title: str = field(init=False, compare=False)
+    words: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "title", f"{self.kind} {self.namespace}/{self.name}")
+        object.__setattr__(self, "words", f"{self.kind} {self.namespace}/{self.name}")
+
+    def __str__(self) -> str:
+        return self.words
 
     @property
     def key(self) -> tuple[str, str, str]:
