@@ -20,7 +20,7 @@ from control.selectors.node_marks import NodeMarks, node_marks
 from control.selectors.node_questions import digest
 from control.services import node_marks as marks
 from control.services.refusal import Refused
-from deployer.core.survival.taint_eviction import taint_of
+from deployer.core.taint import taint_of
 
 LONGEST = 1 << 14
 

@@ -15,7 +15,8 @@ from control.models.nodes import Node
 from control.models.pods import Pod
 from control.models.workloads import ReplicaSet
 from deployer.core.objects.placement import Toleration
-from deployer.core.survival.taint_eviction import NO_EXECUTE, Resident
+from deployer.core.survival.taint_eviction import Resident
+from deployer.core.taint import NO_EXECUTE
 
 
 def evicting(nodes: Collection[str] | None = None) -> list[str]:

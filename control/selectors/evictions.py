@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from control.models import Node
-from control.models.residents import residents_of
 from control.selectors.words import sentence
-from deployer.core.survival.taint_eviction import Plan, plan, standing
+from deployer.core.taint import standing
+
+if TYPE_CHECKING:
+    from deployer.core.survival.taint_eviction import Plan
 
 SHOWN = 20
 
@@ -33,21 +36,29 @@ class Evictions:
 def shown(row: Node, now: float) -> Evictions | None:
     """None where nobody is to go."""
     found = evictions(row, now)
+    if found is None:
+        return None
     told = [(one.pod, one.why) for one in found.due] + [(one.pod, one.announced) for one in found.later]
     pods = tuple(Evicted(pod.namespace, pod.name, sentence(why)) for pod, why in told[:SHOWN])
     return Evictions(words(row, found), pods, max(len(told) - SHOWN, 0)) if told else None
 
 
-def evictions(row: Node, now: float) -> Plan:
-    """No query where no taint evicts."""
+def evictions(row: Node, now: float) -> Plan | None:
+    """None, and no query, where no taint evicts."""
     taints = standing(row.taints)
-    return plan(row.name, taints, residents_of(row.uid), now) if taints else Plan()
+    if not taints:
+        return None
+    from control.models.residents import residents_of  # they read manifests' parts, which most pages need not load
+    from deployer.core.survival.taint_eviction import plan
+
+    return plan(row.name, taints, residents_of(row.uid), now)
 
 
 def evicted(name: str, now: float) -> str:
     """The same of a node by its name; "" where there is none."""
     row = Node.objects.filter(name=name).only("uid", "name", "taints", "ready").first()
-    return "" if row is None else words(row, evictions(row, now))
+    found = evictions(row, now) if row is not None else None
+    return words(row, found) if row is not None and found is not None else ""
 
 
 def words(row: Node, found: Plan) -> str:

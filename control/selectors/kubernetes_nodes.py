@@ -11,9 +11,8 @@ from control.models import Node, Router
 from control.selectors.metadata import plain_metadata
 from deployer.core.objects.quantity import format_cpu
 from deployer.core.pod_status import iso_time
-from deployer.core.survival.patience import UNREACHABLE
 from deployer.core.survival.states import READY
-from deployer.core.survival.taint_eviction import TIME_ADDED, added_at
+from deployer.core.taint import TIME_ADDED, UNREACHABLE, added_at
 
 CORDON_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 UNREACHABLE_TAINT = {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"}

@@ -14,7 +14,7 @@ from control.selectors.node_facts import NodeFacts, node_facts, state_of_router
 from control.selectors.overview_nodes import NodeLine, lined, worst_first
 from control.selectors.raw import parsed
 from control.selectors.words import State, sentence
-from deployer.core.survival.taint_eviction import taint_of
+from deployer.core.taint import taint_of
 
 DRAINED_SHOWN, PROBLEMS = 5, 20
 _READ = ("uid", "namespace", "name", "node", "deleted_at", "orphaned", "claimed_owner", "message")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from control.services.refusal import Refused
-from deployer.core.survival.taint_eviction import TIME_ADDED, stamped
+from deployer.core.taint import TIME_ADDED, stamped
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _BY_ITSELF = "Pierhead says so by itself while the host does not answer; if it is gone, use `node declare-dead`"

@@ -12,7 +12,7 @@ from control.models import NEVER, CommitStatus, Deployment, ImagePolicy, Inciden
 from control.models.residents import evicting
 from control.store import objects
 from control.store.work import LEASE_SECONDS
-from deployer.core.survival.taint_eviction import added_at, stamped
+from deployer.core.taint import added_at, stamped
 from deployer.core.workloads.progress import COMPLETE
 
 _MOMENTS: tuple[tuple[type[Model], tuple[str, ...]], ...] = (

@@ -20,7 +20,7 @@ from deployer.core.scheduling.cluster import FAILURES_TO_RANK_LAST
 from deployer.core.scheduling.placement import elsewhere
 from deployer.core.scheduling.reserve import allocatable
 from deployer.core.survival.states import DEAD
-from deployer.core.survival.taint_eviction import taint_of
+from deployer.core.taint import taint_of
 from deployer.ports import Wake
 
 FAILURE_WINDOW_SECONDS = 300.0

@@ -17,7 +17,8 @@ from control.store import objects
 from control.store.draining import end_bare
 from control.store.waking import EVICT
 from control.store.workloads import delete_pods
-from deployer.core.survival.taint_eviction import Eviction, plan, standing
+from deployer.core.survival.taint_eviction import Eviction, plan
+from deployer.core.taint import standing
 from deployer.ports import Wake
 
 LOOP = EVICT

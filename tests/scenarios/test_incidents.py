@@ -95,6 +95,7 @@ def test_a_rollout_that_was_rolled_back_is_told_with_its_commit_here_and_to_the_
     pin = {"commit": first, "skipped_commit": sha, "by": "ann", "at": 1.0, "reason": "rolled back by ann"}
     tree = running.source.tree_id(sha)
     Application.objects.update(pin={**pin, "skipped_tree": tree}, request={"id": "1", "by": "ann"})
+    objects.touch("Application", "", "shop")
     running.work.wake("sync", Application.objects.get().uid)
     running.pass_time(1)
     assert running.notifier.titles[1:] == ["Deployment shop/web is back to normal"]

@@ -98,16 +98,20 @@ def test_a_broken_one_stops_nobody_else(tmp_path: Path) -> None:
     assert due(world) == []
     world.clock.at += LEASE_SECONDS
     assert broken.uid in due(world), "it is tried again"
+    Deployment.objects.filter(pk=broken.pk).update(progress=broken.progress)
 
 
 def test_several_broken_ones_are_all_named(tmp_path: Path) -> None:
     world = cluster(tmp_path, NAMES[:2])
+    before = dict(Deployment.objects.values_list("uid", "progress"))
     Deployment.objects.update(progress={"no": "such field"})
     keys = list(Deployment.objects.values_list("uid", flat=True))
     world.work.wake("reconcile", keys)
     with pytest.raises(ExceptionGroup) as caught:
         world.run_all("reconcile", keys)
     assert len(caught.value.exceptions) == 2
+    for uid, progress in before.items():
+        Deployment.objects.filter(pk=uid).update(progress=progress)
 
 
 def test_a_worker_killed_in_the_middle_has_written_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

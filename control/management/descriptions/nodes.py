@@ -9,7 +9,7 @@ from control.models.nodes import MESH_ADDRESS
 from control.selectors import draining, evictions, kubernetes_nodes
 from control.selectors.pods import pod_words
 from deployer.core.objects.quantity import format_cpu
-from deployer.core.survival.taint_eviction import added_at, taint_of
+from deployer.core.taint import added_at, taint_of
 
 
 def describe_node(row: Node, now: float) -> str:
@@ -81,7 +81,8 @@ def _taint(taint: dict[str, str], now: float) -> str:
 
 
 def _evictions(row: Node, now: float) -> str:
-    found = evictions.evictions(row, now)
+    if (found := evictions.evictions(row, now)) is None:
+        return ""
     lines = [(one.pod.namespace, one.pod.name, "now" if one.at <= now else f"in {age(one.at - now)}", one.why)
              for one in (*found.due, *found.later)]  # fmt: skip
     return parts.section("Evictions", parts.inset(table(("Namespace", "Name", "When", "Why"), lines))) if lines else ""

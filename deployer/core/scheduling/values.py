@@ -13,6 +13,7 @@ from typing import Literal
 
 from deployer.core.objects.placement import Affinity, PodAffinityTerm, Toleration, TopologySpreadConstraint
 from deployer.core.scheduling.resources import Resources
+from deployer.core.taint import Taint
 
 __all__ = ["Node", "PendingPod", "PlacedPod", "Placement", "Resources", "Taint"]
 
@@ -24,20 +25,6 @@ Strategy = Literal["", "pack", "spread"]
 
 ANYWHERE = Affinity()
 NOTHING = Resources()
-
-Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
-
-
-@dataclass(frozen=True, slots=True)
-class Taint:
-    key: str
-    value: str = ""
-    effect: Effect = "NoSchedule"
-
-    def __str__(self) -> str:
-        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
-
-
 EVERYBODY = ""
 
 

@@ -15,9 +15,8 @@ import math
 
 from deployer.core.objects.pod import PodSpec
 from deployer.core.scheduling.selectors import tolerated_seconds
-from deployer.core.scheduling.values import Taint
+from deployer.core.taint import UNREACHABLE
 
-UNREACHABLE = Taint("node.kubernetes.io/unreachable", effect="NoExecute")
 FOR_EVER = math.inf
 
 

@@ -12,28 +12,17 @@ lost with the database) stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from deployer.core.objects.placement import Toleration
 from deployer.core.pod_status import iso_time
 from deployer.core.scheduling.selectors import tolerated_seconds
-from deployer.core.scheduling.values import Taint
 from deployer.core.survival.patience import FOR_EVER
+from deployer.core.taint import Standing
 
-NO_EXECUTE = "NoExecute"
-TIME_ADDED = "timeAdded"
 END_OF_TIME = 253_402_300_799.0
 """The last second of the year 9999: a toleration that ends later is one without an end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A NoExecute taint, and since when its node has it."""
-
-    taint: Taint
-    added_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +85,3 @@ def _ends(one: Standing, tolerations: tuple[Toleration, ...], placed_at: float) 
     """When it is tolerated no more (0: at no time), and for how many seconds it is."""
     seconds = tolerated_seconds(tolerations, one.taint)
     return (max(one.added_at, placed_at) + seconds if seconds else 0.0), seconds
-
-
-def standing(taints: Iterable[Mapping[str, str]]) -> tuple[Standing, ...]:
-    """Those of a node's taints, as they are on record, that evict."""
-    return tuple(Standing(taint_of(one), added_at(one)) for one in taints if one["effect"] == NO_EXECUTE)
-
-
-def taint_of(recorded: Mapping[str, str]) -> Taint:
-    """Without its time: two nodes are alike to the scheduler whenever they were tainted."""
-    return Taint(recorded["key"], recorded.get("value", ""), recorded["effect"])  # type: ignore[arg-type]
-
-
-def stamped(recorded: Mapping[str, str], now: float) -> dict[str, str]:
-    """The taint as it is kept: with Kubernetes' `timeAdded`, which a taint that evicts has."""
-    found = {name: value for name, value in recorded.items() if name != TIME_ADDED}
-    if found["effect"] == NO_EXECUTE:  # parts of a second too, or tolerations would end before their time
-        found[TIME_ADDED] = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return found
-
-
-def added_at(recorded: Mapping[str, str]) -> float:
-    """0 where nobody has written it down: pods have their time from when they were placed."""
-    try:
-        return datetime.fromisoformat(recorded.get(TIME_ADDED, "")).timestamp()
-    except ValueError:
-        return 0.0

@@ -10,7 +10,8 @@ from pytest import param
 from deployer.core.objects.placement import Toleration
 from deployer.core.scheduling.selectors import tolerates
 from deployer.core.scheduling.values import Taint
-from deployer.core.survival.taint_eviction import Eviction, Resident, Standing, eviction, plan, stamped, standing
+from deployer.core.survival.taint_eviction import Eviction, Resident, eviction, plan
+from deployer.core.taint import Standing, stamped, standing
 
 BEGIN = 1000.0
 CENTURIES = 10**12
