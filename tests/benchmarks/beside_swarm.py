@@ -83,11 +83,16 @@ def compare(ways: Sequence[Way], seconds: int, rounds: int) -> None:
         ("a virtual address", "virtual", False),
     ):
         found: dict[str, list[float]] = {way.of: [] for way in ways}
+        waited: dict[str, list[float]] = {way.of: [] for way in ways}
         for _ in range(rounds):
             for way in ways:
                 at = way.at if where == "virtual" else None
-                found[way.of].append(wrk(getattr(way, where), CLIENTS, seconds, at=at, new=new)[1])
+                median, rate = wrk(getattr(way, where), CLIENTS, seconds, at=at, new=new)
+                found[way.of].append(rate)
+                waited[way.of].append(median)
         _show(what, found)
+        for of, values in waited.items():
+            show(f"{what}: latency, p50, {CLIENTS} clients", values, "ms", of=of, more=True)
 
 
 def _show(what: str, found: dict[str, list[float]]) -> None:

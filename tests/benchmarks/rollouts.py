@@ -14,12 +14,13 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.benchmarks.figures import OURS, show
 from tests.engines import images
+from tests.engines.cgroups import members
 from tests.engines.control_plane import Checkout, ControlPlane, control_plane, deployment, eventually
 from tests.engines.hosts import Host, Hosts, hosts
 from tests.engines.servers import Registry, registry
@@ -76,6 +77,9 @@ def pierhead(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
                     _roll_and_undo(plane, checkout, watch, figures, f"web{number}-{size}")
                 if size == 3:
                     figures["container killed"].append(_kill(three, watch, f"web{number}-{size}"))
+                    figures["scale 3 to 20"].append(_scale(plane, watch, f"web{number}-{size}"))
+                    if number == rounds - 1:
+                        _idle_engines(three, figures)
                 _clear(checkout, plane, watch, f"web{number}-{size}")
             figures["deploy 20, registry away"].append(_deploy(plane, checkout, watch, f"far{number}", 20, image=FAR))
             _clear(checkout, plane, watch, f"far{number}")
@@ -150,6 +154,13 @@ def _roll_and_undo(plane: ControlPlane, checkout: Checkout, watch: Seen, figures
     figures["undo 20"].append(time.time() - began)
 
 
+def _scale(plane: ControlPlane, watch: Seen, name: str) -> float:
+    plane.manage("scale", f"deployment/{name}", "--replicas", "20", "-n", "shop")
+    began = time.time()
+    _until(lambda: watch.ready(name) == 20, 180)
+    return time.time() - began
+
+
 def _kill(three: Hosts, watch: Seen, name: str) -> float:
     """SIGKILL to a container's process on its host; until it runs again and the record says so."""
     before = watch.restarts(name)
@@ -178,19 +189,39 @@ def _idle_cpu(plane: ControlPlane, seconds: float = 20) -> float:
 
 
 def _ticks(plane: ControlPlane) -> float:
-    """CPU time of all processes, in hundredths of a second (one tick)."""
-    total = 0.0
-    for pid in plane.processes():
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total
+    return _cpu(plane.processes())
 
 
 def _memory(plane: ControlPlane) -> float:
+    return _megabytes(plane.processes())
+
+
+def _idle_engines(three: Hosts, figures: Figures, seconds: float = 20) -> None:
+    """What the engines themselves take while 20 containers run and nothing happens."""
+    time.sleep(5)
+    there = [pid for host in three for pid in members(f"{host.group}/engine")]
+    before = _cpu(there)
+    time.sleep(seconds)
+    figures["idle, engines with 20 containers, % of a core"].append((_cpu(there) - before) / seconds)
+    figures["idle, engines with 20 containers, MB"].append(_megabytes(there))
+
+
+def _cpu(processes: Iterable[int]) -> float:
+    """In hundredths of a second (one tick)."""
+    total = 0.0
+    for pid in processes:
+        with contextlib.suppress(FileNotFoundError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+    return total
+
+
+def _megabytes(processes: Iterable[int]) -> float:
     total = 0
-    for pid in plane.processes():
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            total += int(line.split()[1]) if line.startswith("Pss:") else 0
+    for pid in processes:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                total += int(line.split()[1]) if line.startswith("Pss:") else 0
     return total / 1024
 
 
@@ -200,7 +231,7 @@ def swarm(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
     with in_swarm(three):
         for number in range(rounds):
             for size in sizes:
-                _swarm_round(three, figures, f"s{number}-{size}", size)
+                _swarm_round(three, figures, f"s{number}-{size}", size, is_last=number == rounds - 1)
     return figures
 
 
@@ -242,7 +273,7 @@ def _swarm_clear(three: Hosts, name: str) -> None:
     _until(lambda: not any(host.docker("ps", "-q", "--filter", f"name={name}.") for host in three), 120)
 
 
-def _swarm_round(three: Hosts, figures: Figures, name: str, size: int) -> None:
+def _swarm_round(three: Hosts, figures: Figures, name: str, size: int, *, is_last: bool) -> None:
     first = three[0]
     figures[f"deploy {size}"].append(_swarm_deploy(first, name, size))
     if size == 20:
@@ -263,6 +294,12 @@ def _swarm_round(three: Hosts, figures: Figures, name: str, size: int) -> None:
         began = time.time()
         _until(lambda: _tasks(first, name) == size and _task_ids(first, name) != ids, 60)
         figures["container killed"].append(time.time() - began)
+        first.docker("service", "scale", "-d", f"{name}=20")
+        began = time.time()
+        _until(lambda: _tasks(first, name) == 20, 180)
+        figures["scale 3 to 20"].append(time.time() - began)
+        if is_last:
+            _idle_engines(three, figures)
     _swarm_clear(three, name)
 
 
@@ -284,12 +321,14 @@ def _swarm_pid(host: Host, name: str) -> int:
 def docker_run(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
     """`docker run -d` of as many, four at a time, spread over the hosts."""
     figures: Figures = defaultdict(list)
-    for _ in range(rounds):
+    for number in range(rounds):
         for size in sizes:
             began = time.time()
             with ThreadPoolExecutor(4) as pool:
                 ids = list(pool.map(lambda n: (n % 3, three[n % 3].docker("run", "-d", IMAGES[0])), range(size)))
             figures[f"deploy {size}"].append(time.time() - began)
+            if size == 20 and number == rounds - 1:
+                _idle_engines(three, figures)
             with ThreadPoolExecutor(4) as pool:
                 list(pool.map(lambda one: three[one[0]].docker("rm", "-f", one[1]), ids))
     return figures
@@ -298,8 +337,8 @@ def docker_run(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
 def report(measured: dict[str, Figures]) -> None:
     for contender, figures in measured.items():
         for row, values in figures.items():
-            name, _, unit = row.partition(", ") if row.startswith("idle") else (row, "", "s")
-            show(name + (f" ({unit})" if name == "idle" else ""), values, unit, of=contender)
+            name, _, unit = row.rpartition(", ") if row.startswith("idle") else (row, "", "s")
+            show(name + (f" ({unit})" if name.startswith("idle") else ""), values, unit, of=contender)
 
 
 def _until(true: Callable[[], object], seconds: float) -> None:
