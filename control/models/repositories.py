@@ -75,6 +75,7 @@ class Application(models.Model):
     """
 
     kind = "Application"
+    UNREAD = "Unknown"  # Git was never read, or could not be
     uid = models.CharField(max_length=36, primary_key=True, default=new_uid, editable=False)
     name = models.CharField(max_length=63, unique=True)
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="applications")
@@ -86,7 +87,7 @@ class Application(models.Model):
     values = models.JSONField(default=list)  # a chart's files of values, from the repository's root
     pin = models.JSONField(default=dict)
     request = models.JSONField(default=dict)  # {by, trigger, prune_all, commit}: somebody asked for a sync
-    sync_status = models.CharField(max_length=16, default="Unknown")  # Synced, OutOfSync, Unknown
+    sync_status = models.CharField(max_length=16, default=UNREAD)  # Synced, OutOfSync, Unknown
     commit = models.CharField(max_length=64, blank=True)  # the last one applied whole
     tree = models.CharField(max_length=64, blank=True)
     applied_at = models.FloatField(default=0)

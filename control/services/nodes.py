@@ -285,10 +285,11 @@ def _remove_container(engine: Engine, name: str) -> None:
 
 def label(name: str, changes: Mapping[str, str | None], actor: Actor) -> Node:
     """Set labels; None removes one."""
-    row = _get(name)
-    _check_labels({key: value or "" for key, value in changes.items()})
-    row.labels = {key: value for key, value in {**row.labels, **changes}.items() if value is not None}
-    return _changed(row, ["labels"], actor, "node label", str(dict(changes)))
+    with transaction.atomic():
+        row = _locked(name)
+        _check_labels({key: value or "" for key, value in changes.items()})
+        row.labels = {key: value for key, value in {**row.labels, **changes}.items() if value is not None}
+        return _changed(row, ["labels"], actor, "node label", str(dict(changes)))
 
 
 def taint(name: str, taints: list[dict[str, str]], removed: list[str], actor: Actor) -> Node:
@@ -298,12 +299,12 @@ def taint(name: str, taints: list[dict[str, str]], removed: list[str], actor: Ac
     PodDisruptionBudgets, the others when their `tolerationSeconds` have passed (`control/store/taints.py`). Repeated,
     it counts from the first time.
     """
-    row, now = _get(name), time.time()
-    for one in taints:
-        _check_labels({one["key"]: one["value"]}, "taint")
-        node_taints.check(one)
-    before, row.taints = row.taints, node_taints.merged(row.taints, taints, removed, now)
     with transaction.atomic():
+        row, now = _locked(name), time.time()
+        for one in taints:
+            _check_labels({one["key"]: one["value"]}, "taint")
+            node_taints.check(one)
+        before, row.taints = row.taints, node_taints.merged(row.taints, taints, removed, now)
         _changed(row, ["taints"], actor, "node taint", f"+{taints} -{removed}")
         evictions.tell_spared(row, before, now)
         wake_evictions(composition().work.wake, [row.uid])
@@ -311,13 +312,12 @@ def taint(name: str, taints: list[dict[str, str]], removed: list[str], actor: Ac
 
 
 def _changed(row: Node, fields: list[str], actor: Actor, action: str, detail: str) -> Node:
-    with transaction.atomic():
-        row.save(update_fields=fields)
-        record(actor, action, f"Node {row.name}", detail)
-        objects.touch("Node", "", row.name)
-        composition().work.wake("schedule", "cluster")
-        if "labels" in fields:  # they say which nodes open the ports of Services
-            wake_all(composition().work.wake)
+    row.save(update_fields=fields)
+    record(actor, action, f"Node {row.name}", detail)
+    objects.touch("Node", "", row.name)
+    composition().work.wake("schedule", "cluster")
+    if "labels" in fields:  # they say which nodes open the ports of Services
+        wake_all(composition().work.wake)
     return row
 
 
@@ -327,6 +327,11 @@ def _get(name: str) -> Node:
         known = ", ".join(Node.objects.values_list("name", flat=True)) or "none"
         raise Refused(f"node {name} is not registered; registered: {known}")
     return row
+
+
+def _locked(name: str) -> Node:
+    """What is changed from what it was: nobody else changes it before the transaction ends."""
+    return Node.objects.select_for_update().get(pk=_get(name).pk)
 
 
 def _look(address: EngineAddress) -> tuple[EngineInfo, list[ContainerSeen]]:

@@ -49,6 +49,7 @@ def _set_taints_right(now: float) -> None:
     for row in Node.objects.filter(pk__in=evicting()):
         row.taints = [stamped(one, now) if added_at(one) > now else one for one in row.taints]
         row.save(update_fields=["taints"])
+        objects.touch("Node", "", row.name)
 
 
 def _waits(row: Deployment, jump_seconds: float, now: float) -> bool:

@@ -117,6 +117,12 @@ def healed(assignment: Assignment, sentences: tuple[str, ...], now: float) -> No
         objects.record_event("Application", "", assignment.name, "Warning", "SelfHealed", f"{one}: put back", at=now)
 
 
+def uncompared(assignment: Assignment, refusal: str, now: float) -> None:
+    """Its commit can no longer be read as it was, so nobody knows how its objects differ; the next sync says so too."""
+    message = f"what was changed live could not be compared: {refusal}"
+    objects.record_once("Application", "", assignment.name, "Warning", "NotCompared", message, at=now)
+
+
 def holds_of(keys: Iterable[ObjectKey]) -> str:
     """As Application.holds has it, "" for nothing."""
     lines = sorted({line_of(key) for key in keys})

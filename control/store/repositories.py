@@ -59,6 +59,10 @@ def polled(uid: str, look: Look, wake: Wake, now: float) -> int:
     is_news = bool(look.failure or row.failures or look.contents is not None or look.head not in ("", row.head))
     if look.failure or row.failures:
         wake(incidents.LOOP, uid)
+    if row.failures and not look.failure:  # those that could not read it look whether they are where they should be
+        unread = Application.objects.filter(repository=row, deleted_at=None, sync_status=Application.UNREAD)
+        if uids := sorted(unread.values_list("uid", flat=True)):
+            wake("sync", uids)
     row.failures = row.failures + 1 if look.failure else 0
     row.failing_since = (row.failing_since or now) if look.failure else 0
     hinted = row.hinted_at > row.polled_at

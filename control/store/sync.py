@@ -21,6 +21,7 @@ from control.store.drift import compared as compared
 from control.store.drift import differs as differs
 from control.store.drift import healed as healed
 from control.store.drift import holds_of
+from control.store.drift import uncompared as uncompared
 from control.store.on_record import MODELS as MODELS
 from control.store.on_record import known as known
 from control.store.on_record import policies as policies
@@ -50,11 +51,14 @@ def assignment(uid: str) -> Assignment | None:
         return None
     request, pin = row.request, row.pin
     is_due = row.automatic or bool(request) or bool(pin)
+    unread = row.sync_status == Application.UNREAD and not row.repository.failures
     if not is_due:
         there = Application.objects.filter(pk=uid).exclude(sync_status="OutOfSync")
-        if row.repository.head not in ("", row.commit) and there.update(sync_status="OutOfSync"):
-            _tell(row.name)
-        if not (row.suspected and row.tree):
+        if row.repository.head not in ("", row.commit):
+            unread = False
+            if there.update(sync_status="OutOfSync"):
+                _tell(row.name)
+        if not ((row.suspected or unread) and row.tree):
             return None
     seen = "" if pin else str(request.get("commit", "")) if is_due else row.commit  # it is compared with what it has
     return Assignment(
@@ -67,6 +71,7 @@ def assignment(uid: str) -> Assignment | None:
         skipped_commit=pin.get("skipped_commit", ""), skipped_tree=pin.get("skipped_tree", ""),
         applied_commit=row.commit, applied_tree=row.tree, values=tuple(row.values),
         suspected=row.suspected, self_heals=row.automatic and row.self_heal, compares_only=not is_due,
+        unread=unread,
     )  # fmt: skip
 
 
@@ -80,6 +85,25 @@ def up_to_date(assignment: Assignment, commit: str, tree: str) -> bool:
         rows.filter(drift="").update(sync_status="Synced")
         _tell(assignment.name)
     return True
+
+
+def read_again(assignment: Assignment, commit: str, now: float) -> None:
+    """An attempt could not read Git, and now it is known again: that is on record, and the same failure is news again.
+
+    Nothing is done where an attempt has said since what became of it.
+    """
+    row = Application.objects.get(pk=assignment.uid)
+    if row.sync_status != Application.UNREAD:
+        return
+    message = f"Git can be read again: it is at commit {commit[:7]}, as before"
+    Sync.objects.create(
+        application=row, commit=commit, trigger=assignment.trigger, phase=Sync.SUCCEEDED, message=message,
+        started_at=now, finished_at=now,
+    )  # fmt: skip
+    row.sync_status, row.message = "OutOfSync" if row.drift else "Synced", message
+    row.save(update_fields=["sync_status", "message"])
+    _tell(row.name)
+    objects.record_event("Application", "", row.name, "Normal", "ReadAgain", message, at=now)
 
 
 def resume(assignment: Assignment, head: str, now: float) -> None:
@@ -102,7 +126,7 @@ def unreachable(assignment: Assignment, message: str, now: float) -> None:
         )  # fmt: skip
         objects.record_event("Application", "", row.name, "Warning", "SyncFailed", message, at=now)
     _answered(assignment)
-    Application.objects.filter(pk=row.pk).update(message=message, sync_status="Unknown")
+    Application.objects.filter(pk=row.pk).update(message=message, sync_status=Application.UNREAD)
     _tell(row.name)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from deployer.core.difference import difference, path_text
 from deployer.core.manifests import Manifest
-from deployer.core.sync import ObjectKey, StoredObject, SyncPlan, content_hash, key_of, manifest_hash, slot_of
+from deployer.core.sync import ObjectKey, StoredObject, SyncPlan, content_hash, key_of, manifest_hash, slot_of, title
 
 SELF_HEAL = "self-heal"
 """What triggered an attempt that put back what was changed live."""
@@ -104,12 +104,6 @@ def summary(sentences: tuple[str, ...], application: str) -> str:
         f"changed live: {sentences[0]}{more}; it stays so until Git changes it: "
         f"`manage.py application sync {application}` puts it back"
     )
-
-
-def title(key: ObjectKey) -> str:
-    """ "ConfigMap shop/settings", "Namespace shop"."""
-    kind, namespace, name = key
-    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 def _why(found: StoredObject) -> str:

@@ -93,6 +93,7 @@ class Assignment:
     the path at the head still has `skipped_tree`. `ask_server`: somebody asked for a sync now. `values`: a chart's
     files of values. `suspected`: objects of it were written live up to that resource version, 0 for none; what differs
     from the commit is put back with `self_heals`. `compares_only`: nobody asked a manual one for more than that.
+    `unread`: the last attempt could not read Git, and since then nobody knows whether it is Synced.
     """
 
     uid: str
@@ -117,3 +118,4 @@ class Assignment:
     suspected: int = 0
     self_heals: bool = False
     compares_only: bool = False
+    unread: bool = False

@@ -101,6 +101,12 @@ def key_of(manifest: Manifest) -> ObjectKey:
     return (manifest.kind, manifest.namespace, manifest.name)
 
 
+def title(key: ObjectKey) -> str:
+    """ "ConfigMap shop/settings", "Namespace shop"."""
+    kind, namespace, name = key
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
 def slot_of(key: ObjectKey) -> ObjectKey:
     """The same for a Deployment and a Rollout of one name."""
     return (_ONE_SLOT.get(key[0], key[0]), *key[1:])

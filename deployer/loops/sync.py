@@ -49,9 +49,11 @@ class SyncStore(Protocol):
     def resume(self, assignment: Assignment, head: str, now: float) -> None: ...
     def apply(self, attempt: Any, plan: Any, tree: str, wake: Any, now: float) -> None: ...
     def up_to_date(self, assignment: Assignment, commit: str, tree: str) -> bool: ...
+    def read_again(self, assignment: Assignment, commit: str, now: float) -> None: ...
     def compared(self, assignment: Assignment) -> None: ...
     def differs(self, assignment: Assignment, sentences: tuple[str, ...], now: float) -> None: ...
     def healed(self, assignment: Assignment, sentences: tuple[str, ...], now: float) -> None: ...
+    def uncompared(self, assignment: Assignment, refusal: str, now: float) -> None: ...
 
 
 def run(uid: str, work: Work, store: SyncStore, source: Source, renderer: Renderer, clock: Clock) -> None:
@@ -98,10 +100,9 @@ def _sync(
     if refusal := "" if judged else source.signature_refusal(repository, commit):
         return _refuse(assignment, info, refusal, lease, work, store, clock)
     if store.up_to_date(assignment, commit, tree):
-        if commit != assignment.applied_commit:
-            work.wake(incidents.LOOP, assignment.uid)  # a commit that was refused before it may be gone
         if assignment.suspected:
             _compare(assignment, info, tree, lease, work, store, source, renderer, clock)
+        _settle(assignment, commit, lease, work, store, clock)
         return None
     if assignment.compares_only:
         return None
@@ -125,6 +126,15 @@ def _sync(
     return None
 
 
+def _settle(assignment: Assignment, commit: str, lease: Any, work: Work, store: SyncStore, clock: Clock) -> None:
+    """It is where Git is: what was refused before, or could not be read, may be told as over."""
+    if assignment.unread:
+        with work.fenced(lease):
+            store.read_again(assignment, commit, clock.now())
+    if assignment.unread or commit != assignment.applied_commit:
+        work.wake(incidents.LOOP, assignment.uid)
+
+
 def _compare(
     assignment: Assignment, info: CommitInfo, tree: str, lease: Any, work: Work, store: SyncStore, source: Source,
     renderer: Renderer, clock: Clock,
@@ -138,7 +148,9 @@ def _compare(
         found = drift.narrowed(plan, observed, assignment.name)
         sentences = drift.told(found, observed)
         refusal = refusal_of(read.errors, info.sha) if read.errors else plan.refusal
-        if not refusal and drift.verdict(found, self_heals=assignment.self_heals) != "heal":
+        if refusal and not assignment.self_heals:  # nobody attempted anything
+            store.uncompared(assignment, refusal, now)
+        elif not refusal and drift.verdict(found, self_heals=assignment.self_heals) != "heal":
             store.differs(assignment, sentences, now)
         else:
             asked = replace(assignment, trigger=drift.SELF_HEAL)

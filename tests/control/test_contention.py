@@ -9,13 +9,16 @@ from functools import partial
 import pytest
 from django.db import connections
 
-from control.models import NEVER, Namespace, Pod, Work
+from control.models import NEVER, Namespace, Node, Pod, Work
+from control.services import nodes
+from control.services.audit import Actor
 from control.store import objects, workloads
 from control.store.work import WorkRows
 from deployer.brief import brief
 from deployer.loops import reconcile
 from tests.control import factories
 
+ANN = Actor("ann")
 NOW = 1_000_000.0
 THREADS = 8
 TURNS = 12
@@ -70,6 +73,25 @@ def test_no_two_workers_are_ever_at_one_key() -> None:
     assert side_by_side(*(partial(worker, str(number)) for number in range(THREADS))) == []
     assert set(seen_together) == {1}
     assert sum(taken.values()) == sum(Work.objects.values_list("epoch", flat=True))
+
+
+def test_labels_and_taints_of_several_people_are_all_kept() -> None:
+    """Each is made from what the node has; read before the transaction, the last one to write won."""
+    factories.node("n1")
+
+    def label(key: str) -> None:
+        for turn in range(TURNS):
+            nodes.label("n1", {f"{key}-{turn}": "yes"}, ANN)
+
+    def taint(key: str) -> None:
+        for turn in range(TURNS):
+            nodes.taint("n1", [{"key": f"{key}-{turn}", "value": "", "effect": "NoSchedule"}], [], ANN)
+
+    people = [partial(body, key) for body in (label, taint) for key in "ab"]
+    assert side_by_side(*people) == []
+    row, wanted = Node.objects.get(), {f"{key}-{turn}" for key in "ab" for turn in range(TURNS)}
+    assert {one["key"] for one in row.taints} == wanted
+    assert set(row.labels) >= wanted
 
 
 def test_transactions_that_touch_each_others_rows_wait_for_each_other() -> None:

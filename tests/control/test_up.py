@@ -159,7 +159,9 @@ def test_a_person_starts_it_and_ends_it(tmp_path: Path, starts: list[Up], broker
     assert until(lambda: brokers.listens(brokers.socket_path(tmp_path)), READY_SECONDS)
     os.kill(process_of(tmp_path, "run --nursery"), signal.SIGSTOP)  # it does not end, it answers nobody
     os.kill(process_of(tmp_path, "run worker"), signal.SIGKILL)
-    up.says(r"^worker ended \(killed by SIGKILL\): starting it again in 0\.\d s\. Its log: .*worker\.log")
+    # In 1.0 s where it had ended by itself before: kombu closes a channel whose connection is gone, Celery calls that
+    # unrecoverable (exit code 1, one in some fifty lost brokers on a busy machine), and `up` is there for it.
+    up.says(r"^worker ended \(killed by SIGKILL\): starting it again in [01]\.\d s\. Its log: .*worker\.log")
     up.says(r"^nursery ended \(killed by SIGKILL\): starting it again in 0\.\d s\. Its log: .*nursery\.log")
     os.kill(process_of(tmp_path, "run watch"), signal.SIGKILL)  # there may be no nursery yet for the next one
     up.says(r"^watch ended \(killed by SIGKILL\)")

@@ -13,6 +13,8 @@ import pytest
 from django.db import transaction
 
 from control.models import Application, ConfigMap, Event, Repository, Sync
+from control.services import repositories
+from control.services.audit import Actor
 from tests.scenarios.shop import BOX, HUSH, IN_WEB, WEB, Shop, opened, refused
 from tests.scenarios.world import web
 
@@ -289,6 +291,39 @@ def test_a_server_that_refuses_changes_nothing(shop: Shop) -> None:
     shop.source.failure = ""
     shop.good()
     assert [*Repository.objects.values_list("failures", "message")] == [(0, "")]
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+@pytest.mark.parametrize("polled", [True, False], ids=["a poll fails too", "between two polls"])
+def test_a_sync_that_is_asked_for_while_git_is_away_leaves_nothing_unknown(
+    shop: Shop, automatic: bool, polled: bool
+) -> None:
+    """It stayed Unknown until somebody pushed another commit."""
+    shop.good()
+    before = shop.state()
+    Application.objects.update(automatic=automatic)
+    shop.source.failure = "git.example.com/shop.git: cannot be reached: timed out"
+    repositories.sync("shop", Actor("ann"))
+    if polled:
+        shop.work.wake("poll", Repository.objects.get().uid)
+    shop.settle()
+    assert [*Application.objects.values_list("sync_status", "message")] == [("Unknown", shop.source.failure)]
+    assert Repository.objects.get().failures == (1 if polled else 0)
+
+    shop.source.failure = ""
+    if polled:
+        shop.work.wake("poll", Repository.objects.get().uid)
+    shop.pass_time(35)
+    application = Application.objects.get()
+    words = f"Git can be read again: it is at commit {application.commit[:7]}, as before"
+    assert (application.sync_status, application.message) == ("Synced", words)
+    newest = Sync.objects.first()
+    assert newest and (newest.phase, newest.message) == (Sync.SUCCEEDED, words)
+    assert [one.reason for one in Event.objects.filter(message=words)] == ["ReadAgain"]
+    assert shop.state() == before
+    count = Sync.objects.count()
+    shop.pass_time(65)
+    assert Sync.objects.count() == count
 
 
 @pytest.mark.parametrize("written", FINE.values(), ids=FINE)

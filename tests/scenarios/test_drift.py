@@ -192,6 +192,25 @@ def test_without_self_heal_it_is_told_and_stays_until_somebody_syncs_or_git_chan
     assert (colour(), application().sync_status, application().drift) == ("red", "Synced", "")
 
 
+@pytest.mark.parametrize("policy", [{"self_heal": False}, {"automatic": False}], ids=["not healed", "manual"])
+def test_a_commit_that_is_refused_by_now_is_no_attempt_where_nobody_heals(
+    world: World, policy: dict[str, bool]
+) -> None:
+    Application.objects.update(**policy)
+    before = attempts()
+    world.source.files = lambda *_: SourceTree((), (("web.yaml", "is a symbolic link"),))  # type: ignore[method-assign]
+    paint("blue")
+    assert world.look() == 1
+    words = "what was changed live could not be compared: commit "
+    assert [one.startswith(words) for one in told("NotCompared")] == [True]
+    assert (attempts(), colour(), application().sync_status) == (before, "blue", "Synced")
+    Application.objects.update(automatic=True, self_heal=True)
+    paint("green")
+    assert world.look() == 1
+    assert attempts()[len(before):][0][0] == "self-heal"
+    assert colour() == "green"  # nothing was changed
+
+
 def test_what_a_person_decided_is_no_drift_and_outlives_a_heal(world: World) -> None:
     first = application().commit
     world.push(web(replicas=1, image="shop/web:2"), SETTINGS, OTHERS)

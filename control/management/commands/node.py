@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from django.db import transaction
+
 from control.management.commands.get import kind_table
 from control.management.failure import Command as PierheadCommand
 from control.management.failure import Failure, actor, verbs
@@ -96,8 +98,9 @@ class Command(PierheadCommand):
 
         taints = [change for change in options["changes"] if isinstance(change, dict)]
         removed = [change for change in options["changes"] if isinstance(change, str)]
-        row = nodes.taint(options["name"], taints, removed, actor())
-        told = evictions.evicted(row.name, time.time())
+        with transaction.atomic():  # whom it evicts is counted before anybody is
+            row = nodes.taint(options["name"], taints, removed, actor())
+            told = evictions.evicted(row.name, time.time())
         self.stdout.write(f"node/{row.name} {'tainted' if taints else 'untainted'}{f'; {told}' if told else ''}")
 
     def _cordon(self, options: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from deployer.core.manifest_set import Known
 from deployer.core.manifests import Manifest, ManifestError, NamespacePolicy, ReadResult
 from deployer.core.rendering.kept import Kept
 from deployer.core.rendering.ways import WORDS
-from deployer.core.sync import ObjectKey, SyncPlan, decide
+from deployer.core.sync import SyncPlan, decide, title
 
 NOBODY = ""
 
@@ -81,11 +81,6 @@ class Command(PierheadCommand):
             f"{len(plan.create)} to create, {len(plan.update)} to change, {len(plan.prune)} to prune, "
             f"{len(plan.unchanged)} unchanged"
         )
-
-
-def title(key: ObjectKey) -> str:
-    kind, namespace, name = key
-    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 def changes_of(one: Manifest) -> str:
