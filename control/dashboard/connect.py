@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods
 
 from control.dashboard import credential_forms
 from control.dashboard.access import actor
+from control.dashboard.sync_policy import BOXES, ticked
 from control.models import Repository
 
 FIELDS = ("repository", "url", "ref", "name", "path", "namespace", *credential_forms.SHOWN_AGAIN)
 """What is shown again when the form was refused. A token or a key never is."""
 
-BOXES = ("automatic", "prune", "self_heal")
 
 
 @sensitive_post_parameters(*credential_forms.SECRETS)
@@ -64,8 +64,9 @@ def _repository(request: HttpRequest, given: dict[str, str]) -> str:
 def _application(request: HttpRequest, given: dict[str, str]) -> Any:
     from control.services import repositories
 
+    boxes = ticked(request)
     return repositories.add_application(
         given["name"], given["repository"], given["path"] or ".", actor(request),
-        namespace=given["namespace"] or given["name"], automatic=given["automatic"] == "yes",
-        prune=given["prune"] == "yes", self_heal=given["self_heal"] == "yes",
+        namespace=given["namespace"] or given["name"], automatic=boxes["automatic"], prune=boxes["prune"],
+        self_heal=boxes["self_heal"],
     )  # fmt: skip

@@ -105,6 +105,11 @@ class Application(models.Model):
         return f"Application {self.name}"
 
     @property
+    def policy_seen(self) -> str:
+        """What a form for it shows, in one word."""
+        return f"{self.automatic:d}{self.prune:d}{self.self_heal:d}"
+
+    @property
     def sync_policy(self) -> str:
         """ "automatic, prune, self-heal"; a manual one never heals by itself."""
         words = ["automatic" if self.automatic else "manual", "prune" if self.prune else "no prune"]

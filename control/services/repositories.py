@@ -143,10 +143,11 @@ def add_application(
 
 
 def set_policy(
-    name: str, actor: Actor, *, automatic: bool | None = None, prune: bool | None = None, self_heal: bool | None = None
-) -> Application:
+    name: str, actor: Actor, *, automatic: bool | None = None, prune: bool | None = None,
+    self_heal: bool | None = None, seen: str | None = None,
+) -> Application:  # fmt: skip
     """How an application is synced from now on; None leaves as it is. What waits for it is done at once: a commit that
-    a manual one was not given, and what was changed live."""
+    a manual one was not given, and what was changed live. `seen` is the `policy_seen` that it was decided from."""
     wanted = {"automatic": automatic, "prune": prune, "self_heal": self_heal}
     values = {field: value for field, value in wanted.items() if value is not None}
     if not values:
@@ -154,6 +155,8 @@ def set_policy(
     with transaction.atomic():
         found = get_application(name)
         row = Application.objects.select_for_update().get(pk=found.pk)
+        if seen not in (None, row.policy_seen):
+            raise Refused(f"application {name}: somebody was faster, it is {row.sync_policy} by now; look again")
         if all(getattr(row, field) == value for field, value in values.items()):
             raise Refused(f"application {name} is so already: {row.sync_policy}")
         for field, value in values.items():

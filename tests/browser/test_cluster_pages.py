@@ -41,6 +41,8 @@ PAGES = (
 def test_axe_finds_nothing_and_nothing_sticks_out(window: Open) -> None:
     cluster_data.cluster()
     notification_data.told()
+    taint = {"key": "gpu", "value": "", "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:00Z"}
+    Node.objects.filter(name="harbour-1").update(taints=[taint])
     assert walked(window(lax=True), PAGES, LOOKS) == {}
 
 

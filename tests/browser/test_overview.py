@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import APIResponse, Route, expect
 
-from control.models import Deployment, Pod
+from control.models import Application, Deployment, Pod
 from control.store import objects
 from tests.browser.conftest import Open
 from tests.browser.walk import CROSSED, LOOKS, walked
@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long harbour wall"
 PAGES = (
     "/applications", "/applications?as=tiles", "/applications/shop", "/applications/shop/manifests",
+    "/applications/shop/policy",
     "/workloads/shop/api", "/workloads/shop/front",
     "/workloads/shop/front/scale", "/workloads/shop/front/restart", "/pods/shop/front-new-1", "/pods/shop/search-0",
     "/pods/shop/front-new-0/logs",
@@ -27,6 +28,7 @@ QUESTIONS = ("/workloads/shop/api/undo", "/workloads/shop/api/resume", "/workloa
 
 def test_axe_finds_nothing_and_nothing_sticks_out(window: Open) -> None:
     pages_data.story()
+    Application.objects.filter(name="shop").update(drift="ConfigMap shop/settings: data.colour differs from Git")
     page = window(lax=True)
     assert walked(page, ["/"], [*LOOKS, *CROSSED]) == {}
     assert walked(page, PAGES, LOOKS) == {}

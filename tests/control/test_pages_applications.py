@@ -1,4 +1,4 @@
-"""Pages of applications: the list and its filters, one of them, previews of a sync and of a rollback, connecting."""
+"""Pages of applications: the list and its filters, one of them, previews of a sync and of a rollback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from control.services.audit import Actor
 from control.store import objects
 from deployer.composition import composition
 from tests.control import factories, pages_data
-from tests.scenarios.world import FakeSource, World, web
+from tests.scenarios.world import World, web
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert('x')</script>\x1b[31m\u202e"
@@ -177,8 +177,8 @@ def test_an_application_says_how_it_is_and_what_it_holds(ann: Client) -> None:
 
 
 def test_what_is_not_there_is_404(ann: Client) -> None:
-    for path in ("/applications/none", "/applications/none/resume", "/applications/none/sync"):
-        assert ann.get(path).status_code == 404
+    for path in ("", "/resume", "/sync", "/policy"):
+        assert ann.get(f"/applications/none{path}").status_code == 404
 
 
 def test_history_goes_on_by_number(ann: Client) -> None:
@@ -298,6 +298,30 @@ def test_a_secret_is_masked_in_a_preview(ann: Client, world: World) -> None:
     assert "aHVudGVy" not in html
 
 
+def test_how_it_is_synced_is_changed_by_a_form(ann: Client, world: World) -> None:
+    path = "/applications/shop/policy"
+    assert path in ann.get("/applications/shop").content.decode()
+    seen = field(ann, path, "seen")
+    answer = ann.post(path, {"automatic": "yes", "seen": seen}, follow=True)
+    assert answer.redirect_chain == [("/applications/shop", 302)]
+    assert "shop is synced so from now on: automatic, no prune, no self-heal." in answer.content.decode()
+    assert "by itself, keeps what Git gave up, only tells what is changed live" in words(ann, "/applications/shop")
+    assert AuditEntry.objects.get(action="application set").detail == "automatic, no prune, no self-heal"
+    for given, said in (
+        ({"seen": seen}, "somebody was faster, it is automatic, no prune, no self-heal by now"),
+        ({"automatic": "yes", "seen": field(ann, path, "seen")}, "is so already: automatic, no prune, no self-heal"),
+    ):
+        refused = ann.post(path, given)
+        assert (refused.status_code, said in refused.content.decode()) == (409, True), said
+    assert ann.post(path, {"seen": field(ann, path, "seen")}).status_code == 302
+    world.push(web(replicas=3, image="shop/web:3"))
+    world.settle()
+    assert Application.objects.get().sync_status == "OutOfSync"
+    ann.post(path, {"automatic": "yes", "prune": "yes", "self_heal": "yes", "seen": field(ann, path, "seen")})
+    world.settle()
+    assert Application.objects.get().sync_status == "Synced", "the commit that waited was applied"
+
+
 def test_what_was_changed_live_is_told_with_the_fields(ann: Client, world: World) -> None:
     Application.objects.update(self_heal=False)
     settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: red}\n"
@@ -328,57 +352,6 @@ def test_what_was_changed_live_is_told_with_the_fields(ann: Client, world: World
     held = "Deployment shop/web: 5 replicas by ann, Git says 2; paused by hand"
     assert f"Decided by somebody, and left alone {held}" in words(ann, "/applications/shop")
     assert f"Left Alone:\n  {held}\n" in describe_application(Application.objects.get(), time.time())
-
-
-# Connecting
-
-
-@pytest.fixture
-def source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
-    made = FakeSource()
-    made.push({}, "x", 0)
-    monkeypatch.setattr(composition(), "source", made)
-    return made
-
-
-def test_a_repository_and_an_application_come_with_one_form(ann: Client, source: FakeSource) -> None:
-    form = {"name": "shop", "url": "https://git.example.com/shop.git", "ref": "main", "path": "deploy",
-            "namespace": "", "automatic": "yes", "token": "hush"}  # fmt: skip
-    assert ann.post("/applications/add", form).status_code == 302
-    row = Application.objects.select_related("repository").get()
-    assert (row.name, row.namespace, row.path) == ("shop", "shop", "deploy")
-    assert (row.automatic, row.prune, row.self_heal) == (True, False, False)
-    assert row.repository.credentials.load() == {"token": "hush"}
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"url": "file:///srv/x"}, "is on this machine"),
-        ({"url": "https://169.254.169.254/x"}, "is a link-local address"),
-        ({"name": "../x"}, "is not valid"),
-        ({"url": ""}, "the repository URL is empty"),
-        ({"ref": "--upload-pack=x"}, "a ref cannot start with"),
-        ({"url": "--upload-pack=touch x"}, "a repository URL cannot start with"),
-    ],
-)
-def test_what_is_wrong_is_said_beside_the_form(
-    ann: Client, source: FakeSource, change: dict[str, str], said: str
-) -> None:
-    form = {"name": "shop", "url": "https://git.example.com/shop.git", "ref": "main", "token": "hush", **change}
-    answer = ann.post("/applications/add", form)
-    html = answer.content.decode()
-    assert (answer.status_code, said in html) == (409, True), html
-    assert "hush" not in html
-    assert not Application.objects.exists()
-    assert not Repository.objects.exists()
-
-
-def test_an_application_that_is_refused_keeps_its_repository(ann: Client, source: FakeSource) -> None:
-    form = {"name": "shop", "url": "https://git.example.com/shop.git", "path": "../x"}
-    html = ann.post("/applications/add", form).content.decode()
-    assert "<option selected>shop</option>" in html
-    assert ann.post("/applications/add", {"name": "shop", "repository": "shop", "path": "x"}).status_code == 302
 
 
 def test_anything_is_found_by_its_name(ann: Client) -> None:
