@@ -12,9 +12,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.contracts.loopback import LOCAL_RANGE, Router, free_port, scratch
+from tests.contracts.loopback import LOCAL_RANGE, Router, scratch
 from tests.contracts.mesh_certificates import MeshAuthority
 from tests.core.network.sketch import config, pods, service
+from tests.ports import free_port
 
 SETTLED_SECONDS = 20
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.ports import free_port
+
 # A user's or a host's own Git configuration has no part in these tests.
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -240,7 +242,7 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
             capture_output=True,
         )
     (folder / "authorized").write_bytes((folder / "key.pub").read_bytes())
-    port = _free_port()
+    port = free_port()
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nPidFile none\n"
         f"AuthorizedKeysFile {folder / 'authorized'}\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
@@ -263,12 +265,6 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

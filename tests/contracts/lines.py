@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from deployer.core.container import LABEL_COMPONENT, FileEntry, Mount, Subnet, V
 from deployer.ports import RouterLine
 from tests.contracts.bench import IMAGE, MovingClock, spec
 from tests.environment import require
+from tests.ports import free_port
 
 LABEL = "n0123456789ab"
 CLI = f"router-cli.{LABEL}.mesh"
@@ -185,13 +185,6 @@ def simulated_bench(run_dir: Path) -> Iterator[LineBench]:
     put("first")
     engine.start("pierhead-router")
     yield LineBench(open_simulated_line(engine), "/pierhead", up, down, push, clock.sleep)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _write(folder: Path, structure: str, up: str) -> None:

@@ -6,9 +6,7 @@ says so. 127.64.0.0/12 as pod range makes every virtual address one of this mach
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import itertools
 import os
 import shutil
 import signal
@@ -28,6 +26,7 @@ from deployer.core.network.maps import map_text
 from deployer.core.network.preamble import PEER, RUN_FOLDER
 from deployer.core.network.values import FOLDER, RouterConfig, Server
 from tests.environment import require
+from tests.ports import free_port
 
 LOCAL_RANGE = "127.64.0.0/12"
 PATIENCE_SECONDS = 30.0
@@ -47,18 +46,6 @@ def eventually(look: Callable[[], Answer], fits: Callable[[Answer], object] = bo
             return answer
         assert time.monotonic() < deadline, f"still {answer!r} after {PATIENCE_SECONDS} s"
         threading.Event().wait(0.02)
-
-
-_ports = itertools.count(10_000 + os.getpid() * 37 % 20_000)
-
-
-def free_port() -> int:
-    """Below those that clients are given: none of them can have it by the time that somebody listens there."""
-    while True:
-        number = 10_000 + next(_ports) % 22_000
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("0.0.0.0", number))
-            return number
 
 
 class Router:

@@ -20,15 +20,9 @@ from deployer.core.network.maps import FIRST, map_path
 from deployer.core.network.measurements import read_counters
 from deployer.core.network.runtime import Live, moves, read_servers, read_stats
 from deployer.core.network.values import Identity, RoutedPod, RouterConfig
-from tests.contracts.loopback import (
-    PATIENCE_SECONDS,
-    Router,
-    eventually,
-    free_port,
-    get,
-    pod,
-)
+from tests.contracts.loopback import PATIENCE_SECONDS, Router, eventually, get, pod
 from tests.core.network.sketch import cluster, ingress, pods, service
+from tests.ports import free_port
 
 OLD, NEW = "aaa", "bbb"
 LABELS = (("app", "web"),)

@@ -17,20 +17,11 @@ from deployer.core.network.maps import map_path, policy_map
 from deployer.core.network.measurements import read_counters
 from deployer.core.network.values import Identity, NetworkCheck, RoutedPod, RouterConfig, TlsPair
 from deployer.core.tls_pair import pair_problem, pair_text
-from tests.contracts.loopback import (
-    LOCAL_RANGE,
-    Router,
-    eventually,
-    free_port,
-    get,
-    needs_haproxy,
-    over_tcp,
-    pod,
-    scratch,
-)
+from tests.contracts.loopback import LOCAL_RANGE, Router, eventually, get, needs_haproxy, over_tcp, pod, scratch
 from tests.contracts.mesh_certificates import MeshAuthority
 from tests.core.network.sketch import cluster, config, httpget, ingress, pods, policy, service
 from tests.core.test_tls_pair import CHAINS, certificate, key
+from tests.ports import free_port
 
 WEB = {"port": 8080, "targetPort": "web"}
 DATABASE = {"port": 5432, "targetPort": "web"}

@@ -20,20 +20,11 @@ from deployer.core.network.config import router_config
 from deployer.core.network.endpoints import sni
 from deployer.core.network.mesh import CONTROL_NAME, command_line_name
 from deployer.core.network.values import RoutedNode, RoutedPod
-from tests.contracts.loopback import (
-    LOCAL_RANGE,
-    Router,
-    eventually,
-    free_port,
-    get,
-    needs_haproxy,
-    over_tls,
-    pod,
-    scratch,
-)
+from tests.contracts.loopback import LOCAL_RANGE, Router, eventually, get, needs_haproxy, over_tls, pod, scratch
 from tests.contracts.mesh_certificates import MeshAuthority, Pair
 from tests.core.network.sketch import cluster, httpget, pods, service
 from tests.environment import require
+from tests.ports import free_port
 
 HERE, THERE = RoutedNode("uid-a", "a", "127.0.0.1"), RoutedNode("uid-b", "b", "127.0.0.1")
 OTHER_RANGE, THIRD_RANGE = "127.80.0.0/12", "127.96.0.0/12"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from deployer.core.network.values import ContainerProbe, NetworkCheck, ProbeResu
 from tests.contracts.haproxy import DEADLINE_SECONDS, Pod, poll, router
 from tests.core.network.proxy import config
 from tests.core.network.towns import cluster, pod
+from tests.ports import free_port
 
 WEB, DB = "svc.shop.web.80", "svc.shop.db.5432"
 
@@ -210,13 +210,6 @@ def _has(answers: list[int], count: int) -> bool:
     return len(answers) >= count
 
 
-def refusing() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def test_probes_pass_and_fail_as_promised(folder: Path, pods: list[Pod]) -> None:
     good, bad, late = pods
     bad.code = late.code = 503
@@ -228,7 +221,7 @@ def test_probes_pass_and_fail_as_promised(folder: Path, pods: list[Pod]) -> None
     made = (
         probe("readiness", good.server_port, headers=(("X-Key", "a b;c"), ("x-none", "")), host="web.test"),
         probe("liveness", bad.server_port, fall=3),
-        probe("startup", refusing(), kind="tcp", fall=1),
+        probe("startup", free_port(), kind="tcp", fall=1),
     )
     one_pod = pod("shop/web", ip="127.0.0.1", probes=made)
     other = pod("shop/other", ip="127.0.0.1", probes=(

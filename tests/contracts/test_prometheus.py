@@ -25,9 +25,9 @@ from deployer.adapters import prometheus
 from deployer.adapters.prometheus import PrometheusProvider
 from deployer.core.canary.values import Prometheus
 from deployer.ports import ProviderError
-from tests.contracts.git_servers import _free_port
 from tests.contracts.mesh_certificates import MeshAuthority
 from tests.environment import require
+from tests.ports import free_port
 
 TOKEN = "Bearer t0p-secret-token"
 SECRET = {"Authorization": TOKEN}
@@ -37,7 +37,7 @@ SECRET = {"Authorization": TOKEN}
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = shutil.which("prometheus")
     require(program, "prometheus is missing: apt-get install prometheus")
-    folder, port = tmp_path_factory.mktemp("prometheus"), _free_port()
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
     (folder / "prometheus.yml").write_text("global: {}\n")
     command = [
         str(program), f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
@@ -240,7 +240,7 @@ def test_one_that_hangs_up_or_says_nothing(ours: Ours) -> None:
     found = refused(lambda: ask(ours.question()))
     assert found.reason == "Unreachable"
     assert "it does not answer (ProtocolError)" in found.sentence
-    found = refused(lambda: ask(Prometheus(f"http://localhost:{_free_port()}", "up")))
+    found = refused(lambda: ask(Prometheus(f"http://localhost:{free_port()}", "up")))
     assert "it does not answer (NewConnectionError): check its address, and that it runs" in found.sentence
 
 

@@ -25,8 +25,9 @@ from deployer.core.hooks.registries import REGISTRIES
 from deployer.core.hooks.values import PushedImage, Received
 from deployer.core.images.reference import Reference, parse_reference
 from deployer.ports import RegistryError
-from tests.contracts.git_servers import _free_port, _wait_for
+from tests.contracts.git_servers import _wait_for
 from tests.environment import require
+from tests.ports import free_port
 
 USER, PASSWORD = "pierhead", "secret"
 HTPASSWD = "pierhead:$2b$04$DnygLNGDLU6XySG118BIVOARrLpFryuBaBDQUmbdZXquLqylXmsuO\n"
@@ -38,7 +39,7 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """(its address, whether it wants credentials)."""
     program = shutil.which("docker-registry")
     require(program, "docker-registry is missing: apt-get install docker-registry")
-    folder, port, private = tmp_path_factory.mktemp("registry"), _free_port(), request.param == "private"
+    folder, port, private = tmp_path_factory.mktemp("registry"), free_port(), request.param == "private"
     config: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "error"},
@@ -182,7 +183,7 @@ def test_what_a_real_one_tells_of_a_push(tmp_path: Path, ours: Ours) -> None:
     """Its notification, as it comes: proven by the header that it was told to send, and read."""
     program = shutil.which("docker-registry")
     require(program, "docker-registry is missing: apt-get install docker-registry")
-    port, secret = _free_port(), "whsec_" + "A" * 43
+    port, secret = free_port(), "whsec_" + "A" * 43
     endpoint = {
         "name": "pierhead", "url": f"http://{ours.address}/hooks/x", "headers": {"Authorization": [f"Bearer {secret}"]},
         "timeout": "1s", "threshold": 1, "backoff": "1s",

@@ -22,11 +22,11 @@ from tests.contracts.lines import (
     CLI,
     LineBench,
     RealRouter,
-    free_port,
     real_bench,
     real_router,
     simulated_bench,
 )
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")

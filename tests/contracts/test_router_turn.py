@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -46,6 +45,7 @@ from deployer.loops.router_turn import RouterTurn
 from tests.contracts.haproxy import Pod, poll
 from tests.contracts.mesh_certificates import MeshAuthority
 from tests.environment import require
+from tests.ports import free_port
 
 VIRTUAL = "127.192.24.2"  # the first Service's address on the first pod network
 
@@ -135,13 +135,6 @@ def pod(name: str, server: Pod, **words: Any) -> RoutedPod:
     ports = {"http": server.server_port}
     return RoutedPod(name, "shop", name, "n1", "127.0.0.1", {"app": "web"}, True, ports=ports,
                      network="pierhead-shop", **words)  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def fetched(address: str = VIRTUAL) -> int:

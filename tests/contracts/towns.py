@@ -25,9 +25,10 @@ from deployer.core.network.peers import peer_views
 from deployer.core.network.runtime import Live, moves, read_servers, read_stats
 from deployer.core.network.values import RoutedNode, RouterConfig
 from tests.contracts.bench import IMAGE, MovingClock
-from tests.contracts.loopback import Router, free_port
+from tests.contracts.loopback import Router
 from tests.contracts.mesh_certificates import MeshAuthority
 from tests.core.network.sketch import cluster
+from tests.ports import free_port
 
 _DEADLINE_SECONDS, _STEP_SECONDS = 30.0, 0.02
 _MANY = 64

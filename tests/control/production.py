@@ -21,8 +21,8 @@ import yaml
 
 from deployer.adapters.simulated import SimulatedEngine
 from deployer.core.container import LABEL_COMPONENT, LABEL_POD_UID, LABEL_REVISION, ContainerSeen
-from tests.control.servers import free_port
 from tests.engines.control_plane import HOME, ControlPlane, eventually
+from tests.ports import free_port
 
 START_SECONDS = 120.0
 END_SECONDS = 30.0  # as stop_grace_period

@@ -11,7 +11,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ import redis
 from psycopg import sql
 
 from tests.environment import require
+from tests.ports import free_port
 
 START_SECONDS = 30.0
 END_SECONDS = 10.0
@@ -131,12 +131,6 @@ def await_server(answers: Callable[[], bool], name: str) -> None:
     while not answers():
         assert time.monotonic() < deadline, f"{name} does not answer after {START_SECONDS:g} s"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _initialize(programs: Path, folder: Path, password: str) -> None:

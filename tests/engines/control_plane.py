@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 from tests import tables
 from tests.engines.hosts import Host
 from tests.engines.router_image import ROUTER
+from tests.ports import free_port
 
 HOME = Path(__file__).resolve().parents[2]
 START_SECONDS = 120  # usually 5: several are started beside each other, and beside all other tests
@@ -38,7 +38,7 @@ class ControlPlane:
     """`manage.py up` on a data folder. Killed and started again, it goes on with the same folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, _free_port()
+        self.folder, self.port = folder, free_port()
         self._hosts: dict[str, Host] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._shell: subprocess.Popen[str] | None = None
@@ -249,10 +249,3 @@ def _git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
     done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

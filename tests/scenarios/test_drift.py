@@ -207,7 +207,7 @@ def test_a_commit_that_is_refused_by_now_is_no_attempt_where_nobody_heals(
     Application.objects.update(automatic=True, self_heal=True)
     paint("green")
     assert world.look() == 1
-    assert attempts()[len(before):][0][0] == "self-heal"
+    assert attempts()[len(before) :][0][0] == "self-heal"
     assert colour() == "green"  # nothing was changed
 
 
