@@ -144,6 +144,8 @@ class Line:
 
     def _why(self, error: Exception) -> str:
         text = str(error)
+        if "WRONG_VERSION_NUMBER" in text:  # what OpenSSL says of an answer that is no TLS
+            return f"{self._name} speaks HTTP without TLS, and is asked with it only: give it a certificate"
         if "certificate" in text.lower() or "SSL" in text:
             return f"the TLS connection to {self._name} failed: check its certificate, and who this machine trusts"
         if "timed out" in text.lower() or "Timeout" in type(error).__name__:

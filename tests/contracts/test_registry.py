@@ -341,6 +341,18 @@ def test_a_name_that_leads_here_is_looked_through(monkeypatch: pytest.MonkeyPatc
     assert found.sentence.endswith("evil.example.com is 169.254.169.254, a link-local address")
 
 
+def test_one_elsewhere_that_speaks_without_tls_is_told_apart_from_a_bad_certificate(
+    real: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines are told of such a one (`insecure-registries`), so it looked as if Pierhead could not check it."""
+    monkeypatch.setattr(registry_line, "forbidden_address", lambda address: "")  # as if it was another machine
+    address, _ = real
+    found = refused(lambda: OciRegistry(allow_local=False).tags(parse_reference(f"{address}/shop/web"), ANN))
+    assert found.sentence == (
+        f"{address}/shop/web: {address} speaks HTTP without TLS, and is asked with it only: give it a certificate"
+    )
+
+
 def test_a_registry_that_is_silent_ends_in_time() -> None:
     import socket
 
