@@ -19,7 +19,6 @@ FIELDS = ("repository", "url", "ref", "name", "path", "namespace", *credential_f
 """What is shown again when the form was refused. A token or a key never is."""
 
 
-
 @sensitive_post_parameters(*credential_forms.SECRETS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def connect(request: HttpRequest) -> HttpResponse:
