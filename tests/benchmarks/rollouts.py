@@ -1,6 +1,6 @@
 """Deploy, roll, undo and heal on three real hosts: Pierhead, Docker Swarm and `docker run` in one run.
 
-    .venv/bin/python -m tests.benchmarks.rollouts [--rounds 3] [--only run|swarm|network|pierhead] [--large]
+    .venv/bin/python -m tests.benchmarks.rollouts [--rounds 3] [--only run|bridge|swarm|network|pierhead] [--large]
 
 Needs root and docker.io. The image is on every host. Times are wall-clock seconds, medians over the rounds; the
 engines, the control plane and this script share the machine, so compare figures of one run only.
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.benchmarks import bare_engines
 from tests.benchmarks.figures import OURS, show
 from tests.engines import images
 from tests.engines.cgroups import members
@@ -35,7 +36,7 @@ IMAGES = ["", ""]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("run", "swarm", "network", "pierhead"))
+    parser.add_argument("--only", choices=("run", "bridge", "swarm", "network", "pierhead"))
     parser.add_argument("--large", action="store_true", help="deploy 100 as well")
     options = parser.parse_args()
     sizes = (3, 20, 100) if options.large else (3, 20)
@@ -334,6 +335,18 @@ def docker_run(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
     return figures
 
 
+def bare(network: str) -> Callable[[Hosts, tuple[int, ...], int], Figures]:
+    """The engines' API alone, on this network."""
+
+    def measure(three: Hosts, sizes: tuple[int, ...], rounds: int) -> Figures:
+        return {
+            f"deploy {size}": [bare_engines.deploy(three, IMAGES[0], size, network) for _ in range(rounds)]
+            for size in sizes
+        }
+
+    return measure
+
+
 def report(measured: dict[str, Figures]) -> None:
     for contender, figures in measured.items():
         for row, values in figures.items():
@@ -347,6 +360,8 @@ def _until(true: Callable[[], object], seconds: float) -> None:
 
 CONTENDERS = (
     ("docker run", docker_run),
+    ("engines alone, default bridge", bare("bridge")),
+    ("engines alone, own network", bare(bare_engines.NETWORK)),
     ("Docker Swarm", swarm),
     ("Swarm, own network", swarm_network),
     (OURS, pierhead),

@@ -189,12 +189,13 @@ def test_a_host_whose_disk_is_full_keeps_nobody_waiting_and_heals(shop: Shop) ->
     full = shop.hosts[2]
     at = "      nodeSelector: {kubernetes.io/hostname: " + full.name + "}\n      containers:"
     tied = deployment("tied", image="test/web:1", replicas=1, command=SLEEP).replace("      containers:", at)
+    shop.wait(lambda: len(shop.pods()) == 7, 60)  # what the story before has ended would leave room while it goes
     before = here(shop, full)
     full.fill_disk()
     try:
         shop.push(WEB_2, service("web"), CALLER, tied)
         shop.sync()
-        shop.wait(lambda: "free space on the host" in said_of(shop, "tied"), 30)
+        shop.wait(lambda: still_full(full) and "free space on the host" in said_of(shop, "tied"), 30)
         assert "no space left on device" in said_of(shop, "tied")
         shop.wait(lambda: still_full(full) and ready_of(shop, "test/server:2") == 6, 90)
         shop.wait(lambda: still_full(full) and len(shop.pods()) == 8, 60)
