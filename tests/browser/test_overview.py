@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from django.contrib.auth.models import User
@@ -70,6 +71,10 @@ def test_a_change_while_an_answer_is_under_way_is_seen(window: Open) -> None:
     page.route("**/?seen=*", hold)
     objects.touch("Node", "", "n1")
     expect(page.locator("body")).to_have_attribute("data-looks", re.compile(r"\+"))
+    deadline = time.monotonic() + 30
+    while not held:
+        assert time.monotonic() < deadline, "nobody looked"
+        page.wait_for_timeout(20)  # the answer is on its way to `hold`
     pages_data.healthy(None, "web")
     expect(page.locator("body")).to_have_attribute("data-looks", re.compile(r"\+\+"))
     route, answer = held[0]

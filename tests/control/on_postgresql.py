@@ -5,6 +5,9 @@ Not named test_*, for on SQLite there is nothing to test here, and nothing to sk
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from django.db import close_old_connections, connection, transaction
 
@@ -12,7 +15,7 @@ from control.models import Namespace
 from control.postgresql.base import IDLE_SECONDS
 from control.store import objects
 from control.store.work import LEASE_SECONDS
-from tests.control.test_contention import NOW, rows, side_by_side
+from tests.control.test_contention import NOW, THREADS, rows, side_by_side
 
 IDLE_TRANSACTION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'"
 
@@ -46,6 +49,28 @@ def test_a_process_that_stops_in_a_transaction_is_ended_by_the_server() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW idle_in_transaction_session_timeout")
         assert cursor.fetchone() == ("0",)
+
+
+def test_of_one_process_one_thread_queues_for_the_lock() -> None:
+    """Paused with all of its threads in the queue, each held everybody up until the server had ended it."""
+    queue = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    most, arrived = [0], threading.Barrier(THREADS + 1)
+
+    def write() -> None:
+        arrived.wait()
+        with transaction.atomic():
+            pass
+
+    def watch() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            arrived.wait()
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                cursor.execute(queue)
+                most[0] = max(most[0], cursor.fetchone()[0])
+
+    assert side_by_side(watch, *[write] * THREADS) == []
+    assert most == [1]
 
 
 def _end_idle_sessions() -> None:
