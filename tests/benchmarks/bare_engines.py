@@ -1,7 +1,7 @@
 """What the engines themselves take for as many containers: their API alone, without anybody who decides anything.
 
 On a network of the user's own, as a namespace's pods have one, and on the default bridge, where no name is resolved.
-Nothing that keeps containers on such a network can be faster.
+What keeps containers on such a network is hardly faster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.engines.hosts import Host, Hosts
 
 NETWORK = "bare"
 AT_ONCE = 6
-"""Two for each host; more or fewer are slower on two processors."""
+"""Two for each host; with 3 to 20 it takes as long, as far as tries differ anyway."""
 
 
 class _Connection(http.client.HTTPConnection):
